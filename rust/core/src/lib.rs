@@ -1,0 +1,5 @@
+//! The pure core of Pallasite: bytes in, spans and values out. Nothing here knows Python, blocks,
+//! recurses on input or panics on any input.
+#![forbid(unsafe_code)]
+
+pub mod limits;

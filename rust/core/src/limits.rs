@@ -1,0 +1,1 @@
+//! Every bound that a parser keeps, in one place, with its unit.
