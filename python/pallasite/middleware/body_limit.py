@@ -1,0 +1,133 @@
+"""A limit on the size of request bodies, whoever reads them (413: RFC 9110 section 15.5.14)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable
+
+from pallasite.exceptions import HTTPException
+from pallasite.responses import PlainTextResponse
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY_SIZE_SCOPE_KEY = "starlette.max_body_size"
+_RESPONDER_SCOPE_KEY = "starlette._body_limit_responder"
+_NO_LIMIT = object()
+# A Content-Length with more digits than this is more than any body; int() itself refuses 4,301 digits with a ValueError.
+_LENGTH_DIGITS_MAX = 100
+
+
+class _RequestBodyTooLarge(HTTPException):
+    """Raised out of `receive()`: the body is, or says it is, larger than the limit."""
+
+    def __init__(self) -> None:
+        super().__init__(413, detail="Content Too Large")
+
+
+class _RequestBodyLimitResponseSent(Exception):
+    """Raised out of `send()` to unwind an application whose response has been replaced by a 413."""
+
+
+class RequestBodyLimitMiddleware:
+    """Answers 413 when a request's body is larger than `max_body_size` bytes.
+
+    A declared Content-Length above the limit is refused before anything is read, a body without one as soon as the
+    bytes received exceed it. Limits nest, and the innermost one that a request reaches decides, be it smaller or
+    larger: an upload route may allow what its application forbids.
+
+    Raises:
+        HTTPException: 413 out of the application's `receive()`, which it may answer itself. When its response had
+            already started nothing can be answered any more, and the exception goes on to the server.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_size: int) -> None:
+        self.app = app
+        self.max_body_size = max_body_size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await RequestBodyLimitResponder(self.app, self.max_body_size)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+class RequestBodyLimitResponder:
+    """One request's count. The outermost limit counts; a limit further in only moves that count's maximum."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    def __init__(self, app: ASGIApp, max_body_size: int) -> None:
+        self.app = app
+        self.max_body_size = max_body_size
+        self.content_length: int | None = None
+        self.total_size = 0
+        self.response_started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outer_limit = scope.get(MAX_BODY_SIZE_SCOPE_KEY, _NO_LIMIT)
+        scope[MAX_BODY_SIZE_SCOPE_KEY] = self.max_body_size
+        counter: RequestBodyLimitResponder | None = scope.get(_RESPONDER_SCOPE_KEY)
+        if counter is not None:
+            counter.max_body_size = self.max_body_size
+            if counter.total_size > self.max_body_size:
+                raise _RequestBodyTooLarge
+            await self.app(scope, receive, send)
+            return
+
+        self.scope, self.receive, self.send = scope, receive, send
+        self.content_length = _declared_length(scope)
+        scope[_RESPONDER_SCOPE_KEY] = self
+        try:
+            await self.app(scope, self.receive_with_limit, self.send_with_limit)
+        except _RequestBodyLimitResponseSent:
+            return
+        except _RequestBodyTooLarge:
+            if self.response_started:
+                raise
+            await self._refuse()
+        finally:
+            scope.pop(_RESPONDER_SCOPE_KEY, None)
+            if outer_limit is _NO_LIMIT:
+                scope.pop(MAX_BODY_SIZE_SCOPE_KEY, None)
+            else:
+                scope[MAX_BODY_SIZE_SCOPE_KEY] = outer_limit
+
+    async def receive_with_limit(self) -> Message:
+        if self._declares_too_much():
+            raise _RequestBodyTooLarge
+        message = await self.receive()
+        if message["type"] == "http.request":
+            self.total_size += len(message.get("body", b""))
+            if self.total_size > self.max_body_size:
+                raise _RequestBodyTooLarge
+        return message
+
+    def send_with_limit(self, message: Message) -> Awaitable[None]:
+        # Not a coroutine of its own: the server's awaitable is handed through, one frame less for every message.
+        if message["type"] == "http.response.start":
+            self.response_started = True
+            if self._declares_too_much():
+                return self._refuse_and_unwind()
+        return self.send(message)
+
+    def _declares_too_much(self) -> bool:
+        return self.content_length is not None and self.content_length > self.max_body_size
+
+    async def _refuse(self) -> None:
+        await PlainTextResponse("Content Too Large", status_code=413)(self.scope, self.receive, self.send)
+
+    async def _refuse_and_unwind(self) -> None:
+        await self._refuse()
+        raise _RequestBodyLimitResponseSent
+
+
+def _declared_length(scope: Scope) -> int | None:
+    """The first Content-Length as a number; None when there is none or it is not one, and the bytes are counted."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            try:
+                return int(value) if len(value) <= _LENGTH_DIGITS_MAX or not value.isdigit() else sys.maxsize
+            except ValueError:
+                return None
+    return None
