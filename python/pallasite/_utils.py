@@ -1,0 +1,154 @@
+"""Small helpers that several modules share; `is_async_callable` and `get_route_path` are imported by FastAPI too."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+
+import anyio
+import anyio.abc
+
+from pallasite.types import Scope
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
+# asyncio's version also knows the marker that older libraries set; it is deprecated since Python 3.14, where inspect's does all.
+if sys.version_info >= (3, 13):
+    from inspect import iscoroutinefunction
+else:
+    from asyncio import iscoroutinefunction
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+AwaitableCallable = Callable[..., Awaitable[T]]
+
+
+@overload
+def is_async_callable(obj: AwaitableCallable[T]) -> TypeIs[AwaitableCallable[T]]: ...
+
+
+@overload
+def is_async_callable(obj: Any) -> TypeIs[AwaitableCallable[Any]]: ...
+
+
+def is_async_callable(obj: Any) -> Any:
+    """True for coroutine functions, objects whose `__call__` is one, and partials of either, however deep."""
+    target = obj
+    while isinstance(target, functools.partial):
+        target = target.func
+    if iscoroutinefunction(target):
+        return True
+    return callable(target) and iscoroutinefunction(target.__call__)
+
+
+def get_route_path(scope: Scope) -> str:
+    """The part of `scope["path"]` below `scope["root_path"]`: the text that routes are matched against.
+
+    A root path that is no whole-segment prefix of the path leaves the path as it is.
+    """
+    path: str = scope["path"]
+    root_path: str = scope.get("root_path", "")
+    if not root_path or not path.startswith(root_path):
+        return path
+    rest = path[len(root_path) :]
+    return rest if rest[:1] in ("", "/") else path
+
+
+@asynccontextmanager
+async def create_collapsing_task_group() -> AsyncGenerator[anyio.abc.TaskGroup, None]:
+    """A task group that raises the error itself, rather than a group of one, when a single task failed."""
+    try:
+        async with anyio.create_task_group() as task_group:
+            yield task_group
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        [error] = group.exceptions
+        # `from` keeps what the error already said of its origin: the group must not appear in the traceback.
+        cause = error.__cause__
+        if cause is None and not error.__suppress_context__:
+            cause = error.__context__
+        raise error from cause
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedHost:
+    """A Host header's two parts, as text: `host` keeps the brackets of an IP literal, `port` is None when absent."""
+
+    host: str
+    port: str | None
+
+    @property
+    def authority(self) -> str:
+        """`host` or `host:port`, as it stood in the header."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    @property
+    def is_valid_port(self) -> bool:
+        """True without a port or with one up to 65535; leading zeros do not count."""
+        significant = "" if self.port is None else self.port.lstrip("0")
+        # Compared as text first: int() of thousands of digits raises.
+        return len(significant) < 5 or (len(significant) == 5 and significant <= "65535")
+
+
+_NAME_OR_IPV4 = r"[A-Za-z0-9._~%!$&'()*+,;=-]+"
+_HOST_HEADER = re.compile(
+    rf"({_NAME_OR_IPV4}|\[([A-Fa-f0-9]*:[A-Fa-f0-9.:]+)\]|\[v[A-Fa-f0-9]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+\])(?::([0-9]+))?"
+)
+
+
+def parse_host_header(host_header: str | None) -> ParsedHost | None:
+    """A Host header in its parts; None when absent or malformed. Source: RFC 3986 section 3.2.2.
+
+    Refuses whatever could move the boundary between authority and path of a URL built from it.
+    """
+    found = _HOST_HEADER.fullmatch(host_header) if host_header is not None else None
+    if found is None:
+        return None
+    host, ipv6, port = found.groups()
+    if ipv6 is not None:
+        try:
+            ipaddress.IPv6Address(ipv6)
+        except ValueError:
+            return None
+    return ParsedHost(host, port)
+
+
+class SupportsAsyncClose(Protocol):
+    """Whatever has an async `close()`."""
+
+    async def close(self) -> None: ...
+
+
+SupportsAsyncCloseType = TypeVar("SupportsAsyncCloseType", bound=SupportsAsyncClose, covariant=False)
+
+
+class AwaitableOrContextManager(Awaitable[T_co], AbstractAsyncContextManager[T_co], Protocol[T_co]):
+    """What `request.form()` gives back: await it for the value, or enter it to have the value closed at the end."""
+
+
+class AwaitableOrContextManagerWrapper(Generic[SupportsAsyncCloseType]):
+    """Gives an awaitable of something closable the second face of an async context manager that closes it."""
+
+    __slots__ = ("aw", "entered")
+
+    def __init__(self, aw: Awaitable[SupportsAsyncCloseType]) -> None:
+        self.aw = aw
+
+    def __await__(self) -> Generator[Any, None, SupportsAsyncCloseType]:
+        return self.aw.__await__()
+
+    async def __aenter__(self) -> SupportsAsyncCloseType:
+        self.entered = entered = await self.aw
+        return entered
+
+    async def __aexit__(self, *args: object) -> None | bool:
+        await self.entered.close()
+        return None

@@ -1,0 +1,51 @@
+"""Running blocking code beside the event loop: in anyio's worker threads, which a limiter bounds (40 by default)."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from pallasite.exceptions import StarletteDeprecationWarning
+
+__all__ = ["iterate_in_threadpool", "run_in_threadpool", "run_until_first_complete"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# What an exhausted iterator gives: StopIteration itself cannot cross from a thread into a coroutine.
+_EXHAUSTED: Any = object()
+
+
+async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `func(*args, **kwargs)` returns, called in a worker thread; context variables are visible there."""
+    call = functools.partial(func, *args, **kwargs)
+    return await anyio.to_thread.run_sync(call)
+
+
+async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
+    """The items of a blocking iterable; each is fetched in a worker thread (one hop an item)."""
+    items = iter(iterator)
+    while (item := await anyio.to_thread.run_sync(next, items, _EXHAUSTED)) is not _EXHAUSTED:
+        yield item
+
+
+async def run_until_first_complete(*args: tuple[Callable[..., Coroutine[Any, Any, Any]], dict[str, Any]]) -> None:
+    """Calls every `(function, keyword arguments)` pair concurrently and cancels the others once one returned.
+
+    Deprecated: use an anyio task group.
+    """
+    message = "run_until_first_complete is deprecated and will be removed in a future version."
+    warnings.warn(message, StarletteDeprecationWarning, stacklevel=2)
+
+    async def finish_first(function: Callable[..., Coroutine[Any, Any, Any]], kwargs: dict[str, Any]) -> None:
+        await function(**kwargs)
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for function, kwargs in args:
+            group.start_soon(finish_first, function, kwargs)

@@ -1,0 +1,60 @@
+"""What Pallasite raises that is no built-in error.
+
+Exception
+  HTTPException                        answered as a response with its status code
+  WebSocketException                   answered by closing the socket with its code
+  requests.ClientDisconnect            the client went away while a body was read or written
+  routing.NoMatchFound                 no route of that name with these parameters
+  responses.MalformedRangeHeader       400: a Range header that cannot be read
+  responses.RangeNotSatisfiable        416: a range outside the file
+  formparsers.MultiPartException       400: a form that cannot be read
+  authentication.AuthenticationError   an AuthenticationBackend's refusal
+UserWarning
+  StarletteDeprecationWarning          a name or behaviour that will go away
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+
+__all__ = ["HTTPException", "StarletteDeprecationWarning", "WebSocketException"]
+
+
+class HTTPException(Exception):
+    """Ends the request with an error response.
+
+    `detail` becomes the body, by default the status code's reason phrase; `headers` are added to the response.
+    """
+
+    def __init__(self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = status_code
+        self.detail = http.client.responses.get(status_code, "") if detail is None else detail
+        self.headers = headers
+
+    def __str__(self) -> str:
+        return f"{self.status_code}: {self.detail}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(status_code={self.status_code!r}, detail={self.detail!r})"
+
+
+class WebSocketException(Exception):
+    """Ends the connection with a close code and a reason of at most 123 bytes. Source: RFC 6455 section 7.4."""
+
+    def __init__(self, code: int, reason: str | None = None) -> None:
+        self.code = code
+        self.reason = "" if reason is None else reason
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(code={self.code!r}, reason={self.reason!r})"
+
+
+class StarletteDeprecationWarning(UserWarning):
+    """A name or behaviour that will go away.
+
+    A UserWarning rather than a DeprecationWarning: Python hides the latter by default everywhere but in `__main__`.
+    """

@@ -1,0 +1,45 @@
+"""The ASGI vocabulary as types: scopes, messages, applications, lifespans and exception handlers. Source: ASGI 3.0."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pallasite.requests import Request
+    from pallasite.responses import Response
+    from pallasite.websockets import WebSocket
+
+__all__ = [
+    "ASGIApp",
+    "AppType",
+    "ExceptionHandler",
+    "HTTPExceptionHandler",
+    "Lifespan",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "StatefulLifespan",
+    "StatelessLifespan",
+    "WebSocketExceptionHandler",
+]
+
+# A connection's facts, and one event on it: plain mutable dicts, because servers, middleware and tracers all write to them.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# A lifespan wraps the application's life; a stateful one also yields the mapping that becomes each connection's state.
+AppType = TypeVar("AppType")
+StatelessLifespan = Callable[[AppType], AbstractAsyncContextManager[None]]
+StatefulLifespan = Callable[[AppType], AbstractAsyncContextManager[Mapping[str, Any]]]
+Lifespan = StatelessLifespan[AppType] | StatefulLifespan[AppType]
+
+# Quoted, so that this module imports no other one of the package.
+HTTPExceptionHandler = Callable[["Request", Exception], "Response | Awaitable[Response]"]
+WebSocketExceptionHandler = Callable[["WebSocket", Exception], Awaitable[None]]
+ExceptionHandler = HTTPExceptionHandler | WebSocketExceptionHandler
