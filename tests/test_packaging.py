@@ -1,0 +1,69 @@
+"""The package as a whole: one version everywhere, type information shipped, public names that exist."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pallasite
+from pallasite import _core
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "python" / "pallasite"
+MODULES = sorted(info.name for info in pkgutil.walk_packages([str(PACKAGE)], "pallasite."))
+
+
+def test_version_is_the_same_in_cargo_package_and_core() -> None:
+    with (ROOT / "Cargo.toml").open("rb") as file:
+        version = tomllib.load(file)["workspace"]["package"]["version"]
+    assert pallasite.__version__ == version
+    assert _core.__version__ == version
+
+
+def test_version_has_a_changelog_that_can_hold_it() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.+?)\]", text, re.MULTILINE)
+    assert headings[:1] == ["Unreleased"]
+    assert len(headings) == len(set(headings))
+
+
+def test_type_marker_and_stubs_are_beside_the_modules() -> None:
+    assert (PACKAGE / "py.typed").read_bytes() == b""
+    assert (PACKAGE / "_core.pyi").is_file()
+
+
+def test_modules_found_include_the_middleware_package() -> None:
+    assert "pallasite.middleware" in MODULES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_lists_unique_names_that_exist(name: str) -> None:
+    module = importlib.import_module(name)
+    listed = getattr(module, "__all__", None)
+    if listed is None:
+        return
+    assert len(listed) == len(set(listed))
+    assert [missing for missing in listed if not hasattr(module, missing)] == []
+
+
+def test_requirements_are_pinned_exactly() -> None:
+    lines = [
+        line.partition("#")[0].strip()
+        for path in sorted((ROOT / "requirements").glob("*.txt"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    pins = [line for line in lines if line and not line.startswith("-r ")]
+    assert pins
+    assert [pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==[A-Za-z0-9.]+", pin)] == []
+
+
+def test_runtime_dependency_is_anyio_alone() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    assert [re.match(r"[a-z0-9-]+", item)[0] for item in project["dependencies"]] == ["anyio"]  # type: ignore[index]
+    assert set(project["optional-dependencies"]) == {"full", "serve"}
