@@ -1,0 +1,137 @@
+"""Endpoints written as classes: one method per HTTP method, one hook per WebSocket event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from typing import Any, Literal
+
+from pallasite._utils import is_async_callable
+from pallasite.concurrency import run_in_threadpool
+from pallasite.exceptions import HTTPException
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.status import WS_1000_NORMAL_CLOSURE, WS_1003_UNSUPPORTED_DATA, WS_1011_INTERNAL_ERROR
+from pallasite.types import Message, Receive, Scope, Send
+from pallasite.websockets import WebSocket
+
+__all__ = ("HTTPEndpoint", "WebSocketEndpoint")
+
+# The methods a class may answer by a method of that name. QUERY: draft-ietf-httpbis-safe-method-w-body.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
+
+
+class HTTPEndpoint:
+    """Answers a request by the method named like the request's method: `async def get(self, request)`.
+
+    Plain `def` methods run in a worker thread. Without a `head`, HEAD is answered by `get`. A new instance is made for
+    every request.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self._allowed_methods = [method for method in _METHODS if self._handler_for(method) is not None]
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.dispatch().__await__()
+
+    async def dispatch(self) -> None:
+        """Answer the request."""
+        request = Request(self.scope, receive=self.receive, send=self.send)
+        method = request.method
+        handler = self._handler_for(method) if method in self._allowed_methods else self.method_not_allowed
+        if is_async_callable(handler):
+            response = await handler(request)
+        else:
+            response = await run_in_threadpool(handler, request)
+        await response(self.scope, self.receive, self.send)
+
+    async def method_not_allowed(self, request: Request) -> Response:
+        """The 405 response; within an application an exception instead, so that its handlers can shape the answer."""
+        headers = {"Allow": ", ".join(self._allowed_methods)}
+        if "app" not in self.scope:
+            return PlainTextResponse("Method Not Allowed", status_code=405, headers=headers)
+        raise HTTPException(status_code=405, headers=headers)
+
+    def _handler_for(self, method: str) -> Any:
+        handler = getattr(self, method.lower(), None)
+        if handler is None and method == "HEAD":
+            return getattr(self, "get", None)
+        return handler
+
+
+class WebSocketEndpoint:
+    """Answers a WebSocket connection by hooks: override those you need.
+
+    `encoding` says what `on_receive` gets: "text", "bytes", decoded "json", or None for whichever came.
+    """
+
+    encoding: Literal["text", "bytes", "json"] | None = None
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.dispatch().__await__()
+
+    async def dispatch(self) -> None:
+        """Run the connection to its end; `on_disconnect` is called however it ends once `on_connect` returned."""
+        websocket = WebSocket(self.scope, self.receive, self.send)
+        await self.on_connect(websocket)
+        # What on_disconnect is told when a hook is cancelled: nothing failed, the connection is simply over.
+        close_code = WS_1000_NORMAL_CLOSURE
+        try:
+            while (message := await websocket.receive())["type"] != "websocket.disconnect":
+                await self.on_receive(websocket, await self.decode(websocket, message))
+            close_code = int(message.get("code") or WS_1000_NORMAL_CLOSURE)
+        except Exception:
+            close_code = WS_1011_INTERNAL_ERROR
+            raise
+        finally:
+            await self.on_disconnect(websocket, close_code)
+
+    async def decode(self, websocket: WebSocket, message: Message) -> Any:
+        """What `on_receive` is given for one message of the client.
+
+        Raises:
+            RuntimeError: the message does not fit `encoding`; the connection was closed with code 1003.
+        """
+        text: str | None = message.get("text")
+        data: bytes | None = message.get("bytes")
+        match self.encoding:
+            case None:
+                return data if text is None else text
+            case "text" if text is not None:
+                return text
+            case "bytes" if data is not None:
+                return data
+            case "json":
+                try:
+                    # Strict UTF-8: json.loads would guess UTF-16 and UTF-32 from bytes.
+                    return json.loads(text if data is None or text is not None else data.decode("utf-8"))
+                except (ValueError, RecursionError, TypeError) as exc:
+                    complaint, cause = "Malformed JSON data received.", exc
+            case "text":
+                complaint, cause = "Expected text websocket messages, but got bytes", None
+            case "bytes":
+                complaint, cause = "Expected bytes websocket messages, but got text", None
+            case other:
+                raise AssertionError(f"Unsupported 'encoding' attribute {other}")
+        await websocket.close(code=WS_1003_UNSUPPORTED_DATA)
+        raise RuntimeError(complaint) from cause
+
+    async def on_connect(self, websocket: WebSocket) -> None:
+        """Called first; accepts the connection."""
+        await websocket.accept()
+
+    async def on_receive(self, websocket: WebSocket, data: Any) -> None:
+        """Called with each message; does nothing."""
+
+    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+        """Called last, with the client's close code (1011 when a hook raised); does nothing."""
