@@ -1,0 +1,203 @@
+"""Header collections over ASGI's list of byte pairs (RFC 9110 section 5): nothing is decoded before it is asked for.
+
+Public as `pallasite.datastructures.Headers` and `MutableHeaders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, Self
+
+
+def find_header(headers: Any, name: str) -> str | None:
+    return next(iter(header_values(headers, name)), None)
+
+
+def header_values(headers: Any, name: str) -> list[str]:
+    wanted = name.lower().encode("latin-1")
+    return [value.decode("latin-1") for field, value in headers if field == wanted]
+
+
+def encode_header(name: str, value: str) -> tuple[bytes, bytes]:
+    if any(letter in name or letter in value for letter in "\r\n\0"):
+        raise ValueError("Invalid header")
+    return name.lower().encode("latin-1"), value.encode("latin-1")
+
+
+def append_header(headers: Any, name: str, value: str) -> None:
+    headers.append(encode_header(name, value))
+
+
+def set_header(headers: Any, name: str, value: str) -> None:
+    pair = encode_header(name, value)
+    places = [index for index, field in enumerate(headers) if field[0] == pair[0]]
+    if not places:
+        headers.append(pair)
+        return
+    headers[places[0]] = pair
+    for index in reversed(places[1:]):
+        del headers[index]
+
+
+def remove_header(headers: Any, name: str) -> None:
+    wanted = name.lower().encode("latin-1")
+    headers[:] = [field for field in headers if field[0] != wanted]
+
+
+class Headers(Mapping[str, str]):
+    """A read-only view of header fields: names in lower case, duplicates kept, lookups by any case.
+
+    Give one of `headers` (text pairs), `raw` (ASGI byte pairs, kept as given, names already in lower case) or `scope`.
+    With `scope`, `scope["headers"]` is replaced by a list if it is any other iterable, and that list is read in place.
+    Iterating yields a name as often as it occurs; `len()` counts fields.
+
+    Deviation: a name that no header can carry (outside latin-1) is simply absent, rather than an encoding error.
+    """
+
+    def __init__(
+        self,
+        headers: Mapping[str, str] | None = None,
+        raw: list[tuple[bytes, bytes]] | None = None,
+        scope: MutableMapping[str, Any] | None = None,
+    ) -> None:
+        self._list: list[tuple[bytes, bytes]]
+        if scope is not None:
+            # First, because each request comes this way.
+            assert headers is None, 'Cannot set both "headers" and "scope".'
+            assert raw is None, 'Cannot set both "raw" and "scope".'
+            found = scope["headers"]
+            self._list = scope["headers"] = list(found)
+        elif raw is not None:
+            assert headers is None, 'Cannot set both "headers" and "raw".'
+            self._list = raw
+        elif headers is not None:
+            self._list = self._encode(headers)
+        else:
+            self._list = []
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # `get` skips `__getitem__` for speed; a subclass that replaces the latter gets the mapping's `get` back.
+        if "__getitem__" in cls.__dict__ and "get" not in cls.__dict__:
+            cls.get = Mapping.get  # type: ignore[method-assign]
+
+    @staticmethod
+    def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        return [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        """The byte pairs, as a copy."""
+        return self._list.copy()
+
+    def keys(self) -> list[str]:  # type: ignore[override]
+        """Each field's name, in order, duplicates included."""
+        return [str(pair[0], "latin-1") for pair in self._list]
+
+    def values(self) -> list[str]:  # type: ignore[override]
+        """Each field's value, in order."""
+        return [str(pair[1], "latin-1") for pair in self._list]
+
+    def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
+        """Each field as text, in order."""
+        return list(zip(self.keys(), self.values(), strict=True))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The first value of `key`, else `default`."""
+        value = find_header(self._list, key)
+        return default if value is None else value
+
+    def getlist(self, key: str) -> list[str]:
+        """Every value of `key`, in order; empty if there is none."""
+        return header_values(self._list, key)
+
+    def mutablecopy(self) -> MutableHeaders:
+        """An independent copy that can be changed."""
+        return MutableHeaders(raw=self._list.copy())
+
+    def __getitem__(self, key: str) -> str:
+        value = find_header(self._list, key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: Any) -> bool:
+        return find_header(self._list, key) is not None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self._list)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and sorted(self._list) == sorted(other._list)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        pairs = self.items()
+        by_name = dict(pairs)
+        inside = repr(by_name) if len(by_name) == len(pairs) else f"raw={self.raw!r}"
+        return f"{type(self).__name__}({inside})"
+
+
+class MutableHeaders(Headers):
+    """Headers that can be changed in place; `raw` is the live list, so a response can share it.
+
+    Raises ValueError for a name that is no token (RFC 9110 section 5.6.2) or a value with CR, LF or NUL (section 5.5),
+    and UnicodeEncodeError, a ValueError too, for a value outside latin-1.
+    """
+
+    @staticmethod
+    def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        return [encode_header(name, text) for name, text in headers.items()]
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        """The byte pairs themselves: changing the list changes the headers."""
+        return self._list
+
+    def __setitem__(self, key: str, value: str) -> None:
+        """Set `key`: the first field of that name is replaced where it stands, further ones go."""
+        set_header(self._list, key, value)
+
+    def __delitem__(self, key: str) -> None:
+        """Remove every field named `key`; none is no error."""
+        remove_header(self._list, key)
+
+    def append(self, key: str, value: str) -> None:
+        """Add a field after all others, beside any of the same name."""
+        append_header(self._list, key, value)
+
+    def setdefault(self, key: str, value: str) -> str:
+        """The first value of `key`, which is added as `value` if it was missing."""
+        found = find_header(self._list, key)
+        if found is not None:
+            return found
+        append_header(self._list, key, value)
+        return value
+
+    def update(self, other: Mapping[str, str]) -> None:
+        """Set each field of `other`."""
+        for name, text in other.items():
+            self[name] = text
+
+    def add_vary_header(self, vary: str) -> None:
+        """Add `vary` to the one Vary field (RFC 9110 section 12.5.5)."""
+        self["vary"] = ", ".join((*self.getlist("vary"), vary))
+
+    def __ior__(self, other: Mapping[str, str]) -> Self:
+        self.update(_mapping(other))
+        return self
+
+    def __or__(self, other: Mapping[str, str]) -> MutableHeaders:
+        joined = self.mutablecopy()
+        joined.update(_mapping(other))
+        return joined
+
+
+def _mapping(other: Any) -> Mapping[str, str]:
+    if isinstance(other, Mapping):
+        return other
+    raise TypeError(f"Expected a mapping but got {type(other).__name__}")

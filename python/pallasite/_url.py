@@ -1,0 +1,221 @@
+"""URLs and URL paths (RFC 3986), split only when a part is asked for.
+
+Public as `pallasite.datastructures.URL` and `URLPath`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from pallasite._multidict import MultiDict, encode_query
+from pallasite.types import Scope
+
+# The schemes a path of each protocol takes on a plain and on a secure base.
+_SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
+_SECURE = frozenset({"https", "wss"})
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def url_from_scope(scope: Scope) -> str:
+    scheme = scope.get("scheme", "http")
+    path = scope["path"].replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
+    query = scope.get("query_string", b"").decode()
+    netloc = None
+    for name, value in scope["headers"]:
+        if name == b"host":
+            netloc = value.decode("latin-1")
+            break
+    if netloc is None and scope.get("server"):
+        host, port = scope["server"]
+        netloc = f"[{host}]" if ":" in host else host
+        if port != _DEFAULT_PORTS.get(scheme):
+            netloc = f"{netloc}:{port}"
+    if netloc is not None:
+        return SplitResult(scheme, netloc, path, query, "").geturl()
+    if path.startswith("//"):
+        path = "/%2F" + path[2:]
+    return f"{path}?{query}" if query else path
+
+
+class URL:
+    """A URL from text, from an ASGI `scope`, or from the components scheme, netloc, path, query and fragment
+    (or username, password, hostname and port in place of netloc).
+
+    From a scope: a valid Host header names the authority, else the server's address does, else the URL is relative.
+    `?`, `#` and backslashes of the decoded path are percent-encoded, and so are query bytes that are not UTF-8.
+    """
+
+    _url: str
+    _components: SplitResult
+
+    def __init__(self, url: str = "", scope: Scope | None = None, **components: Any) -> None:
+        if scope is not None:
+            assert not url, 'Cannot set both "url" and "scope".'
+            assert not components, 'Cannot set both "scope" and "**components".'
+            self._url = url_from_scope(scope)
+        elif components:
+            assert not url, 'Cannot set both "url" and "**components".'
+            self._url = URL("").replace(**components)._url
+        else:
+            self._url = url
+
+    @property
+    def components(self) -> SplitResult:
+        """The URL split in five. ValueError if its authority is malformed."""
+        try:
+            return self._components
+        except AttributeError:
+            self._components = urlsplit(self._url)
+            return self._components
+
+    @property
+    def scheme(self) -> str:
+        """Such as "https", in lower case; empty if relative."""
+        return self.components[0]
+
+    @property
+    def netloc(self) -> str:
+        """The authority: user information, host and port as written; empty if there is none."""
+        return self.components[1]
+
+    @property
+    def path(self) -> str:
+        """As written, still percent-encoded."""
+        return self.components[2]
+
+    @property
+    def query(self) -> str:
+        """Without the question mark."""
+        return self.components[3]
+
+    @property
+    def fragment(self) -> str:
+        """Without the number sign."""
+        return self.components[4]
+
+    @property
+    def username(self) -> str | None:
+        """None if there is none."""
+        return self.components.username
+
+    @property
+    def password(self) -> str | None:
+        """None if there is none."""
+        return self.components.password
+
+    @property
+    def hostname(self) -> str | None:
+        """In lower case, without brackets; None if there is none."""
+        return self.components.hostname
+
+    @property
+    def port(self) -> int | None:
+        """None where it is not written. ValueError if it is no number up to 65535."""
+        return self.components.port
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the scheme is https or wss."""
+        return self.components.scheme in _SECURE
+
+    def replace(self, **kwargs: Any) -> URL:
+        """A URL with these components instead; username, password, hostname and port are parts of netloc."""
+        if not kwargs.keys().isdisjoint(("username", "password", "hostname", "port")):
+            kwargs["netloc"] = self._authority(kwargs)
+        return type(self)(self.components._replace(**kwargs).geturl())
+
+    def _authority(self, changes: dict[str, Any]) -> str:
+        """This URL's netloc with the parts in `changes`, which are taken out of it."""
+        current = self.components
+        host = changes.pop("hostname", None)
+        if host is None:
+            host = current.netloc.rpartition("@")[2]
+            if not host.endswith("]"):
+                # Everything up to the port, which is the last colon outside brackets.
+                host = host.rsplit(":", 1)[0]
+        elif ":" in host and host[0] != "[" and _is_ipv6(host):
+            host = f"[{host}]"
+        port = changes.pop("port", current.port)
+        user = changes.pop("username", current.username)
+        password = changes.pop("password", current.password)
+        authority = host if port is None else f"{host}:{port}"
+        if user is None:
+            return authority
+        return f"{user}@{authority}" if password is None else f"{user}:{password}@{authority}"
+
+    def include_query_params(self, **kwargs: Any) -> URL:
+        """A URL whose query has these parameters too; one that was there is replaced."""
+        params = self._params()
+        params.update({name: str(value) for name, value in kwargs.items()})
+        return self._with_query(params.multi_items())
+
+    def replace_query_params(self, **kwargs: Any) -> URL:
+        """A URL whose query has these parameters only."""
+        return self._with_query(list(kwargs.items()))
+
+    def remove_query_params(self, keys: str | Sequence[str]) -> URL:
+        """A URL whose query lacks these parameters."""
+        params = self._params()
+        for key in (keys,) if isinstance(keys, str) else keys:
+            params.pop(key)
+        return self._with_query(params.multi_items())
+
+    def _params(self) -> MultiDict:
+        return MultiDict(parse_qsl(self.query, keep_blank_values=True))
+
+    def _with_query(self, pairs: list[tuple[Any, Any]]) -> URL:
+        return self.replace(query=encode_query(pairs))
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other)
+
+    # Equal to its text, which would need the same hash; a URL is no key.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return self._url
+
+    def __repr__(self) -> str:
+        shown = self.replace(password="********") if self.password else self
+        return f"{type(self).__name__}({str(shown)!r})"
+
+
+class URLPath(str):  # noqa: SLOT000 - people may set attributes on it
+    """The path a route was looked up to, with the protocol and host it needs, if any.
+
+    Backslashes are percent-encoded, and a leading `//` becomes `/%2F`, which no client reads as an authority.
+    """
+
+    protocol: Literal["http", "websocket", ""]
+    host: str
+
+    def __new__(cls, path: str, protocol: Literal["http", "websocket", ""] = "", host: str = "") -> Self:
+        assert protocol in ("http", "websocket", "")
+        return super().__new__(cls, _origin_path(path))
+
+    def __init__(self, path: str, protocol: Literal["http", "websocket", ""] = "", host: str = "") -> None:
+        self.protocol = protocol
+        self.host = host
+
+    def make_absolute_url(self, base_url: str | URL) -> URL:
+        """This path below `base_url`'s, on its host unless the path has one, secure if the base is."""
+        base = (URL(base_url) if isinstance(base_url, str) else base_url).components
+        scheme = _SCHEMES[self.protocol][base.scheme in _SECURE] if self.protocol else base.scheme
+        path = base.path.rstrip("/") + str(self)
+        return URL(SplitResult(scheme, self.host or base.netloc, path, "", "").geturl())
+
+
+def _origin_path(path: str) -> str:
+    path = path.replace("\\", "%5C")
+    return "/%2F" + path[2:] if path.startswith("//") else path
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True

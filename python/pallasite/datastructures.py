@@ -1,0 +1,216 @@
+"""What requests and responses are made of: addresses, URLs, headers, multidicts, uploads, state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from shlex import shlex
+from typing import Any, BinaryIO, NamedTuple
+
+from pallasite._headers import Headers, MutableHeaders
+from pallasite._multidict import ImmutableMultiDict, MultiDict, QueryParams
+from pallasite._url import URL, URLPath
+from pallasite.concurrency import run_in_threadpool
+
+__all__ = [
+    "URL",
+    "Address",
+    "CommaSeparatedStrings",
+    "FormData",
+    "Headers",
+    "ImmutableMultiDict",
+    "MultiDict",
+    "MutableHeaders",
+    "QueryParams",
+    "Secret",
+    "State",
+    "URLPath",
+    "UploadFile",
+]
+
+for _class in (Headers, ImmutableMultiDict, MultiDict, MutableHeaders, QueryParams, URL, URLPath):
+    # The name people see and pickle; the files beside this one are where the code is.
+    _class.__module__ = __name__
+del _class
+
+
+class Address(NamedTuple):
+    """A peer's address."""
+
+    host: str
+    port: int
+
+
+class Secret:
+    """Text that its repr, and so a traceback or log, does not show: `str()` reveals it."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __str__(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('**********')"
+
+
+class CommaSeparatedStrings(Sequence[str]):
+    """The items of a comma separated list, such as an environment variable's; quotes protect a comma.
+
+    ValueError if a quote is left open.
+    """
+
+    def __init__(self, value: str | Sequence[str]) -> None:
+        self._items = _split_commas(value) if isinstance(value, str) else list(value)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __str__(self) -> str:
+        return ", ".join(map(repr, self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}([{self}])"
+
+
+def _split_commas(text: str) -> list[str]:
+    reader = shlex(text, posix=True)
+    reader.whitespace_split, reader.whitespace = True, ","
+    return [token.strip() for token in reader]
+
+
+class UploadFile:
+    """A file out of a form, its content in `file`: in memory while small, else on disk.
+
+    The coroutine methods go to a worker thread only where the file is, or is about to be, on disk.
+    `size` is in bytes, None if nobody counted.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        *,
+        size: int | None = None,
+        filename: str | None = None,
+        headers: Headers | None = None,
+    ) -> None:
+        self.file = file
+        self.size = size
+        self.filename = filename
+        self.headers = headers or Headers()
+        # Bytes a spooled file keeps in memory; 0 is no limit, as in tempfile.SpooledTemporaryFile.
+        self._max_mem_size = getattr(file, "_max_size", 0)
+
+    @property
+    def content_type(self) -> str | None:
+        """The Content-Type the client gave this part, which may be wrong; None if it gave none."""
+        content_type: str | None = self.headers.get("content-type")
+        return content_type
+
+    @property
+    def _in_memory(self) -> bool:
+        # What is not a spooled file counts as on disk.
+        return not getattr(self.file, "_rolled", True)
+
+    def _will_roll(self, size_to_add: int) -> bool:
+        """Whether writing so many bytes touches the disk."""
+        if not self._in_memory:
+            return True
+        limit = self._max_mem_size
+        return bool(limit) and self.file.tell() + size_to_add > limit
+
+    async def write(self, data: bytes) -> None:
+        """Write `data` at the current position."""
+        if self.size is not None:
+            self.size += len(data)
+        if not self._will_roll(len(data)):
+            self.file.write(data)
+            return
+        await run_in_threadpool(self.file.write, data)
+
+    async def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes from the current position; all that is left by default."""
+        return self.file.read(size) if self._in_memory else await run_in_threadpool(self.file.read, size)
+
+    async def seek(self, offset: int) -> None:
+        """Go to `offset` bytes from the start."""
+        if not self._in_memory:
+            await run_in_threadpool(self.file.seek, offset)
+            return
+        self.file.seek(offset)
+
+    async def close(self) -> None:
+        """Close the file, which removes it."""
+        if not self._in_memory:
+            await run_in_threadpool(self.file.close)
+            return
+        self.file.close()
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in ("filename", "size", "headers"))
+        return f"{type(self).__name__}({fields})"
+
+
+class FormData(ImmutableMultiDict[str, UploadFile | str]):
+    """A form's fields: text, and UploadFile for files."""
+
+    def __init__(
+        self,
+        *args: FormData | Mapping[str, str | UploadFile] | list[tuple[str, str | UploadFile]],
+        **kwargs: str | UploadFile,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+
+    async def close(self) -> None:
+        """Close every file."""
+        for upload in [value for _, value in self._list if isinstance(value, UploadFile)]:
+            await upload.close()
+
+
+class State:
+    """A bag of attributes, which are items too: `request.state` and `app.state`.
+
+    Keeps and changes the dictionary it is given. A missing attribute is an AttributeError, a missing item a KeyError.
+    """
+
+    _state: dict[str, Any]
+
+    def __init__(self, state: dict[str, Any] | None = None) -> None:
+        # Not through `__setattr__` below, which needs the dictionary to be there.
+        object.__setattr__(self, "_state", {} if state is None else state)
+
+    def __getattr__(self, key: Any) -> Any:
+        # Only asked when ordinary lookup failed.
+        if key == "_state":
+            # An instance made without `__init__`, as copy and pickle do.
+            raise AttributeError(key)
+        try:
+            return self._state[key]
+        except KeyError:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{key}'") from None
+
+    def __setattr__(self, key: Any, value: Any) -> None:
+        self._state[key] = value
+
+    def __delattr__(self, key: Any) -> None:
+        del self._state[key]
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._state[key]
+
+    __setitem__ = __setattr__
+    __delitem__ = __delattr__
