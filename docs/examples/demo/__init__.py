@@ -1,0 +1,1 @@
+"""The demo: one small, real application that shows what Pallasite does, run by `make serve`."""

@@ -1,0 +1,54 @@
+"""Puts the demo together: its routes, its error pages, and what is opened at the start and closed at the end."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pallasite
+from pallasite.applications import Pallasite
+from pallasite.middleware import Middleware
+from pallasite.requests import Request
+from pallasite.responses import Response
+from pallasite.routing import Route
+
+from . import api, assets, chat, errors, files, notes, slow
+from .headers import HeadersMiddleware
+from .pages import page
+from .settings import MAX_BODY_BYTES, Settings
+from .store import Store
+
+settings = Settings.from_environment()
+
+
+async def home(request: Request) -> Response:
+    return page(request, "home.html", version=pallasite.__version__, python=platform.python_version())
+
+
+@asynccontextmanager
+async def lifespan(app: Pallasite) -> AsyncIterator[None]:
+    await app.state.store.open()
+    try:
+        yield
+    finally:
+        await app.state.store.close()
+
+
+app = Pallasite(
+    routes=[
+        Route("/", home, name="home"),
+        *notes.routes,
+        *files.routes,
+        *chat.routes,
+        *slow.routes,
+        *api.routes,
+        *errors.routes,
+        *assets.routes,
+    ],
+    middleware=[Middleware(HeadersMiddleware)],
+    exception_handlers=errors.handlers,
+    lifespan=lifespan,
+    max_body_size=MAX_BODY_BYTES,
+)
+app.state.store = Store(settings.database)

@@ -1,0 +1,91 @@
+"""The guest book: a page of notes with search, kept in SQLite, each summarised in the background."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+
+from pallasite.background import BackgroundTask
+from pallasite.exceptions import HTTPException
+from pallasite.requests import Request
+from pallasite.responses import RedirectResponse, Response
+from pallasite.routing import Route
+
+from .pages import form_fields, page
+from .store import Note, Store
+from .words import BadText, clean_text, summarise
+
+NOTES_A_PAGE = 10
+LONGEST_NAME = 40
+LONGEST_NOTE = 5_000
+
+
+async def show_notes(request: Request) -> Response:
+    return await notes_page(request)
+
+
+async def post_note(request: Request) -> Response:
+    fields = await form_fields(request)
+    try:
+        author, text = clean_note(fields.get("author") or "guest", fields.get("text"))
+    except BadText as error:
+        return await notes_page(request, problem=str(error), draft=fields, status_code=422)
+    note = await request.app.state.store.add_note(author, text)
+    # The browser is sent on at once; the summary is worked out after the response.
+    return RedirectResponse(
+        request.url_for("notes").replace(fragment=f"note-{note.id}"),
+        status_code=303,
+        background=BackgroundTask(add_summary, request.app.state.store, note),
+    )
+
+
+async def show_note(request: Request) -> Response:
+    note = await request.app.state.store.note(request.path_params["note_id"])
+    if note is None:
+        raise HTTPException(404, "There is no such note.")
+    return page(request, "note.html", note=note)
+
+
+async def notes_page(
+    request: Request, *, problem: str = "", draft: dict[str, str] | None = None, status_code: int = 200
+) -> Response:
+    search = request.query_params.get("q", "").strip()[:100]
+    number = whole_number(request.query_params.get("page", "1"), default=1, most=1_000_000)
+    store: Store = request.app.state.store
+    notes, total = await store.notes(search, NOTES_A_PAGE, (number - 1) * NOTES_A_PAGE)
+    pages = max(1, -(-total // NOTES_A_PAGE))
+    return page(
+        request,
+        "notes.html",
+        status_code=status_code,
+        notes=notes,
+        total=total,
+        search=search,
+        number=number,
+        pages=pages,
+        problem=problem,
+        draft=draft or {},
+    )
+
+
+def clean_note(author: object, text: object) -> tuple[str, str]:
+    """Author and text as they are stored; raises `BadText`."""
+    return clean_text(author, "name", LONGEST_NAME), clean_text(text, "text", LONGEST_NOTE, lines=True)
+
+
+async def add_summary(store: Store, note: Note) -> None:
+    """The background task of a new note. Counting is quick here, but a long text must not hold up the event loop."""
+    await store.set_summary(note.id, await anyio.to_thread.run_sync(summarise, note.text))
+
+
+def whole_number(text: str, *, default: int, most: int) -> int:
+    """The number from 1 to `most` that `text` spells in ASCII digits, otherwise `default`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        return default
+    return min(max(int(text), 1), most)
+
+
+routes = [
+    Route("/notes", show_notes, name="notes"),
+    Route("/notes", post_note, methods=["POST"], name="post_note"),
+    Route("/notes/{note_id:int}", show_note, name="note"),
+]

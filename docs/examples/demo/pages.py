@@ -1,0 +1,68 @@
+"""HTML pages: one function that renders a template, and one that reads a posted form."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import jinja2
+from markupsafe import Markup, escape
+
+from pallasite.requests import Request
+from pallasite.responses import HTMLResponse
+
+from .settings import HERE
+
+environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(request: Request, template: str, *, status_code: int = 200, **context: Any) -> HTMLResponse:
+    """The rendered template; `request` and `url_for` can be used in it."""
+    context |= {"request": request, "url_for": request.url_for}
+    return HTMLResponse(environment.get_template(template).render(context), status_code)
+
+
+async def form_fields(request: Request) -> dict[str, str]:
+    """The fields of a posted `application/x-www-form-urlencoded` form (its size is the application's body limit)."""
+    body = await request.body()
+    return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as a day and a time that people read; times are UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y, %H:%M")
+
+
+def iso_moment(seconds: float) -> str:
+    """Seconds since 1970 the way `<time datetime=...>` wants it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def mark(text: str, search: str) -> Markup:
+    """`text` as HTML, each occurrence of `search` marked."""
+    if not search:
+        return escape(text)
+    pieces = re.split(f"({re.escape(search)})", text, flags=re.IGNORECASE)
+    # Splitting on one group gives text and occurrences in turn: every second piece is an occurrence.
+    return Markup("").join(Markup("<mark>{}</mark>").format(p) if i % 2 else escape(p) for i, p in enumerate(pieces))
+
+
+def file_size(size: int) -> str:
+    """Bytes as people read them: `999 B`, `1.5 MB`."""
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+environment.filters |= {"moment": moment, "iso_moment": iso_moment, "mark": mark, "file_size": file_size}
