@@ -2,7 +2,7 @@
 export PYTHON PORT HOST
 
 .PHONY: help serve test lint bench docs wheel clean
-help:  ; @sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+help:  ; @sed -n 's/^\([a-z]*\): *; @scripts.*## /make \1	/p' Makefile
 serve: ; @scripts/serve  ## build everything and start the demo application (PORT=8000)
 test:  ; @scripts/test   ## formatting, lint, types, Rust tests, Python tests
 lint:  ; @scripts/lint   ## the checks of `make test` that run no test
