@@ -1,0 +1,21 @@
+"""Cases about websockets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from benches.case import Framework, case
+from benches.exchange import get
+
+TALK = replace(get("/echo"), texts=tuple(f"message number {i}" for i in range(10)))
+
+
+@case("websocket: accept, echo 10 texts, close", group="core", request=TALK, needs=("applications", "websockets"))
+def websocket_echo(web: Framework) -> Any:
+    async def echo(websocket: Any) -> None:
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    return web.applications.Starlette(routes=[web.routing.WebSocketRoute("/echo", echo)])

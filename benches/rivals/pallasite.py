@@ -1,0 +1,8 @@
+"""The small application on Pallasite."""
+
+from __future__ import annotations
+
+from benches.app import small_app
+from benches.case import Framework
+
+app = small_app(Framework("pallasite"))

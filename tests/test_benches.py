@@ -1,0 +1,223 @@
+"""The benchmarks build, compare like with like, and run; how long anything takes is not looked at here."""
+
+import asyncio
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benches import report
+from benches.__main__ import main, merged
+from benches.case import CASES, Case, Framework, load_cases
+from benches.chart import Bar, Panel, draw
+from benches.compare import OURS, THEIRS, Measurement, Plan, Unlike, check_alike, measure, run_case
+from benches.derived import DERIVED
+from benches.driver import AppSubject, CallSubject, run_through, subject_of
+from benches.exchange import Reply, get, post, reply_of_messages
+from benches.load import content_length, read_wrk
+from benches.results import Results, Row, rows_of
+from benches.rivals import REQUESTS, RIVALS, check_reply, installed, run_rivals
+from benches.servers import cpu_seconds, fetch, running
+
+HASTE = Plan(rounds=1, seconds=0.0, slow=False)
+QUICK_CASES = [case for case in load_cases().values() if not case.slow]
+
+
+@pytest.mark.parametrize("case", QUICK_CASES, ids=[case.name for case in QUICK_CASES])
+def test_case_answers_alike_and_runs(case: Case) -> None:
+    if case.missing:
+        pytest.skip(f"pallasite has no {', '.join(case.missing)} yet")
+    measured = run_case(case, HASTE)
+    assert measured.best.keys() == {OURS, THEIRS}
+    assert all(seconds > 0 for seconds in measured.best.values())
+
+
+def test_rivals_answer_alike_and_run() -> None:
+    measured = run_rivals(HASTE)
+    assert list(measured) == list(REQUESTS)
+    assert list(measured["hello JSON"].best) == installed()
+
+
+def test_installed_rivals_contain_what_tests_require() -> None:
+    assert {"bare", "pallasite", "starlette"} <= set(installed()) <= set(RIVALS)
+
+
+def test_compressed_answer_is_never_larger() -> None:
+    if CASES["gzip-json"].missing:
+        pytest.skip("pallasite has no gzip yet")
+    loop = asyncio.new_event_loop()
+    try:
+        ours, theirs = (subject_of(CASES["gzip-json"], Framework(side), loop).observe() for side in (OURS, THEIRS))
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+    assert len(ours.body) <= len(theirs.body)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"status": 201}, {"headers": ((b"x", b"2"),)}, {"chunks": (b"other",)}, {"events": ("closed",)}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_unlike_answers_are_refused(changed: dict[str, object]) -> None:
+    reply = Reply(200, ((b"x", b"1"),), (b"body",))
+    with pytest.raises(Unlike, match=next(iter(changed))):
+        check_alike({"a": reply, "b": replace(reply, **changed)}, lambda reply: reply)  # type: ignore[arg-type]
+
+
+def test_answers_in_other_chunks_are_alike_unless_chunks_count() -> None:
+    replies = {"a": Reply(200, (), (b"one", b"two")), "b": Reply(200, (), (b"onetwo",))}
+    check_alike(replies)
+    with pytest.raises(Unlike):
+        check_alike(replies, lambda reply: reply)
+
+
+def test_incomplete_answer_is_refused() -> None:
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+    with pytest.raises(ValueError, match="not complete"):
+        reply_of_messages([start, {"type": "http.response.body", "body": b"x", "more_body": True}])
+
+
+def test_rival_with_another_value_is_refused() -> None:
+    reply = Reply(200, ((b"content-length", b"2"), (b"content-type", b"application/json")), (b"{}",))
+    with pytest.raises(Unlike, match="litestar"):
+        check_reply("litestar", "hello JSON", reply)
+
+
+def test_suspending_application_is_noticed() -> None:
+    with pytest.raises(RuntimeError, match="event loop"):
+        run_through(asyncio.sleep(0))
+
+
+def test_scope_is_new_for_every_request() -> None:
+    exchange = get("/")
+    first, second = exchange.scope(), exchange.scope()
+    assert first == second
+    assert first is not second
+    assert first["headers"] is not second["headers"]
+    assert first["state"] is not second["state"]
+
+
+def test_body_arrives_in_chunks_that_add_up() -> None:
+    messages = post("/", b"x" * 150, b"text/plain", chunk_bytes=64).messages()
+    assert [len(message["body"]) for message in messages] == [64, 64, 22]
+    assert [message["more_body"] for message in messages] == [True, True, False]
+
+
+def test_minimum_of_the_rounds_counts_and_order_rotates() -> None:
+    calls: list[str] = []
+
+    class Scripted(CallSubject):
+        def __init__(self, name: str, seconds: list[float]) -> None:
+            super().__init__(lambda: Reply(200, (), ()))
+            self.name, self.seconds = name, seconds
+
+        def time(self, count: int) -> float:
+            calls.append(self.name)
+            return self.seconds.pop(0) if self.seconds else 1.0
+
+    # The first time of each is the one that finds the number of calls.
+    subjects = {"a": Scripted("a", [1.0, 3.0, 2.0]), "b": Scripted("b", [1.0, 5.0, 6.0])}
+    measured = measure(subjects, Plan(rounds=2, seconds=1.0))
+    assert measured.best == {"a": 2.0, "b": 5.0}
+    assert measured.medians == {"a": 2.5, "b": 5.5}
+    assert calls == ["a", "b", "a", "b", "b", "a"]
+
+
+def test_derived_cost_is_the_difference_per_layer() -> None:
+    def both(ours: float, theirs: float) -> Measurement:
+        return Measurement({OURS: ours, THEIRS: theirs}, {OURS: ours, THEIRS: theirs})
+
+    measured = {"no-layer": both(1.0, 10.0), "function-layers-3": both(4.0, 310.0)}
+    row = next(row for row in rows_of(measured) if row.name == DERIVED[0].name)
+    assert (row.ours, row.theirs) == (1.0, 100.0)
+    assert row.met
+
+
+def results_of(**shares: float) -> Results:
+    rows = [Row(name, name, "core", 0.5, ours=share, theirs=1.0, median_share=share) for name, share in shares.items()]
+    return Results(cases=rows, rivals={"hello JSON": {"pallasite": 2e-6, "starlette": 1e-5, "bare": 1e-6}})
+
+
+def test_results_come_back_as_saved(tmp_path: Path) -> None:
+    results = results_of(first=0.25, second=0.75)
+    results.save(tmp_path / "results.json")
+    assert Results.load(tmp_path / "results.json") == results
+    assert Results.load(tmp_path / "absent.json") == Results()
+
+
+def test_merging_keeps_what_was_not_measured_again() -> None:
+    both = merged(results_of(first=0.25, second=0.75), Results(cases=results_of(second=0.5).cases))
+    assert {row.name: row.share for row in both.cases} == {"first": 0.25, "second": 0.5}
+    assert "hello JSON" in both.rivals
+
+
+def test_report_marks_what_is_short_of_its_target() -> None:
+    text = report.markdown(results_of(first=0.25, second=0.75))
+    first, second = (next(line for line in text.splitlines() if f"| {name} |" in line) for name in ("first", "second"))
+    assert "met" in first
+    assert "**short**" in second
+
+
+def test_chart_is_well_formed_and_escapes_labels() -> None:
+    image = ET.fromstring(draw([Panel("a < b", "", [Bar("<one>", 1.0, "1 us", ours=True, target=0.5)])]))
+    texts = [element.text for element in image.iter("{http://www.w3.org/2000/svg}text")]
+    assert "<one>" in texts
+    assert ET.fromstring(report.chart(results_of(first=0.25))) is not None
+
+
+def test_check_fails_when_a_share_has_grown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["--only", "hello-json", "--quick", "--rounds", "1"]
+    assert main([*run, "--json", str(tmp_path / "now.json")]) == 0
+    now = Results.load(tmp_path / "now.json")
+    # Far outside of what noise can do, either way.
+    for name, factor in (("slower.json", 1e-6), ("faster.json", 1e6)):
+        Results(cases=[replace(row, ours=row.ours * factor) for row in now.cases]).save(tmp_path / name)
+    assert main([*run, "--check", str(tmp_path / "slower.json")]) == 1
+    assert "slower than before: hello-json" in capsys.readouterr().err
+    assert main([*run, "--check", str(tmp_path / "faster.json")]) == 0
+
+
+def test_list_names_every_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(load_cases())
+
+
+def test_wrk_output_is_read_and_its_errors_are_raised() -> None:
+    text = """
+      Latency Distribution
+         50%    1.50ms
+         75%    2.00ms
+         90%  900.00us
+         99%    0.01s
+      12345 requests in 2.00s, 1.50MB read
+    """
+    load = read_wrk(text)
+    assert (load.requests, load.seconds, load.p50_us, load.p99_us) == (12345, 2.0, 1500.0, 10_000.0)
+    with pytest.raises(RuntimeError, match="met errors"):
+        read_wrk(text + "Non-2xx or 3xx responses: 5")
+
+
+def test_client_reads_length_and_refuses_errors() -> None:
+    assert content_length(b"HTTP/1.1 200 OK\r\nserver: x\r\nContent-Length: 17") == 17
+    with pytest.raises(RuntimeError, match="not a 200"):
+        content_length(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2")
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "granian"])
+def test_server_runs_a_rival_and_tells_its_time(server: str) -> None:
+    with running(server, "bare", None) as (process, port):
+        check_reply("bare", "hello JSON", fetch(port, "/"))
+        assert cpu_seconds(process.pid) != 0.0
+    assert process.returncode is not None
+
+
+def test_app_subject_counts_every_request() -> None:
+    seen: list[str] = []
+
+    async def app(scope, receive, send):  # type: ignore[no-untyped-def]
+        seen.append(scope["path"])
+
+    AppSubject(app, get("/counted")).time(7)
+    assert seen == ["/counted"] * 7
