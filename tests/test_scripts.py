@@ -1,0 +1,91 @@
+"""What a newcomer meets when something is missing: one line that says what to do, before anything is built."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = "basename bash cat cksum cut dirname find head mkdir rm sed sort tr xargs"
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for bash")
+
+
+def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name not in {"PYTHON", "HOST", "PORT"}}
+    return subprocess.run(
+        ["bash", f"scripts/{script}"],
+        cwd=ROOT,
+        env=clean | {"PYTHON": sys.executable} | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def the_error(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> Path:
+    """A PATH with the usual small tools and neither Rust nor a C linker."""
+    for tool in TOOLS.split():
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    return tmp_path
+
+
+def stand_in(folder: Path, name: str, output: str = "") -> None:
+    (folder / name).write_text(f"#!/bin/sh\necho '{output}'\n")
+    (folder / name).chmod(0o755)
+
+
+def test_interpreter_that_does_not_run_is_named() -> None:
+    assert "PYTHON=no-such-python does not run" in the_error(run("setup", PYTHON="no-such-python"))
+
+
+def test_interpreter_that_is_too_old_is_told_which_is_needed(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    stand_in(tmp_path, old.name)
+    old.write_text(f"#!/bin/sh\ncase $2 in *executable*) echo {old} ;; *) echo 3.10 ;; esac\n")
+    assert "is Python 3.10, Pallasite needs 3.11 or later" in the_error(run("setup", PYTHON=str(old)))
+
+
+def test_rust_missing_says_where_to_get_it(bare_path: Path) -> None:
+    assert "Rust is missing: install it from" in the_error(run("setup", PATH=str(bare_path)))
+
+
+def test_rust_too_old_says_how_to_update(bare_path: Path) -> None:
+    stand_in(bare_path, "cargo")
+    stand_in(bare_path, "rustc", "rustc 1.70.0 (90c541806 2023-05-31)")
+    assert "Rust 1.70.0 is too old" in the_error(run("setup", PATH=str(bare_path)))
+
+
+def test_c_linker_missing_says_what_to_install(bare_path: Path) -> None:
+    stand_in(bare_path, "cargo")
+    stand_in(bare_path, "rustc", "rustc 1.999.0 (90c541806 2023-05-31)")
+    assert "no C linker (cc) found" in the_error(run("setup", PATH=str(bare_path)))
+
+
+def test_port_taken_suggests_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"cannot listen on 127.0.0.1 port {port}" in the_error(run("serve", PORT=port))
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_port_that_does_not_exist_is_refused(port: str) -> None:
+    assert f"PORT={port} is not a port number" in the_error(run("serve", PORT=port))
