@@ -19,7 +19,7 @@ from pallasite.types import Scope
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-# asyncio's version also knows the marker that older libraries set; it is deprecated since Python 3.14, where inspect's does all.
+# asyncio's also knows the marker that older libraries set; since Python 3.14 it is deprecated and inspect's does all.
 if sys.version_info >= (3, 13):
     from inspect import iscoroutinefunction
 else:
@@ -149,6 +149,6 @@ class AwaitableOrContextManagerWrapper(Generic[SupportsAsyncCloseType]):
         self.entered = entered = await self.aw
         return entered
 
-    async def __aexit__(self, *args: object) -> None | bool:
+    async def __aexit__(self, *args: object) -> bool | None:
         await self.entered.close()
         return None

@@ -1,6 +1,6 @@
 """The status codes of HTTP and the close codes of WebSocket, by name.
 
-Source: the IANA registries "HTTP Status Codes" (RFC 9110 section 15) and "WebSocket Close Code Number" (RFC 6455 section 7.4).
+Source: the IANA registries of HTTP status codes (RFC 9110 section 15) and WebSocket close codes (RFC 6455 section 7.4).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ __all__ = [
     "WebSocketExceptionHandler",
 ]
 
-# A connection's facts, and one event on it: plain mutable dicts, because servers, middleware and tracers all write to them.
+# A connection's facts, and one event on it: plain mutable dicts, for servers, middleware and tracers write to them.
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -2,4 +2,8 @@
 //! recurses on input or panics on any input.
 #![forbid(unsafe_code)]
 
+pub mod date;
+pub mod json;
 pub mod limits;
+pub mod response;
+pub mod set_cookie;

@@ -1,0 +1,74 @@
+"""Noticing that the client went away while a response is being sent, on servers of every ASGI version."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import lru_cache
+from typing import Any
+
+from pallasite._utils import create_collapsing_task_group
+from pallasite.types import Receive, Scope
+
+# From this spec version on, `send` raises OSError once the client is gone. Source: ASGI's HTTP spec, version 2.4.
+_SEND_RAISES = (2, 4)
+
+
+def reports_disconnect_on_send(scope: Scope) -> bool:
+    """True when the server's `send` fails after a disconnect, so that nobody has to listen for one."""
+    return _version(scope.get("asgi", {}).get("spec_version", "2.0")) >= _SEND_RAISES
+
+
+@lru_cache(maxsize=16)
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+async def run_until_disconnect(
+    sending: Coroutine[Any, Any, None], listen: Callable[[Receive], Awaitable[None]], receive: Receive
+) -> None:
+    """Awaits `sending`, cancelled as soon as `listen(receive)` returns.
+
+    The listener is a task (50 us), started only when `sending` first waits for something: until then the event loop
+    has no way to learn of a disconnect, and a short response is often sent without any wait.
+    """
+
+    async def stop_when_gone() -> None:
+        await listen(receive)
+        group.cancel_scope.cancel()
+
+    try:
+        async with create_collapsing_task_group() as group:
+            await _Noticed(sending, lambda: group.start_soon(stop_when_gone))
+            group.cancel_scope.cancel()
+    finally:
+        sending.close()
+
+
+class _Noticed:
+    """Awaits a coroutine and calls `on_first_wait` when it is about to wait for the first time."""
+
+    __slots__ = ("coroutine", "on_first_wait")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], on_first_wait: Callable[[], object]) -> None:
+        self.coroutine = coroutine
+        self.on_first_wait = on_first_wait
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        coroutine = self.coroutine
+        try:
+            waits_for = coroutine.send(None)
+        except StopIteration:
+            return
+        self.on_first_wait()
+        # What `yield from coroutine` does from here: pass on what comes back, a value or an exception.
+        while True:
+            failure: BaseException | None = None
+            value = None
+            try:
+                value = yield waits_for
+            except BaseException as error:
+                failure = error
+            try:
+                waits_for = coroutine.send(value) if failure is None else coroutine.throw(failure)
+            except StopIteration:
+                return

@@ -1,0 +1,69 @@
+//! `_core.set_cookie` and `_core.http_date`.
+
+use pallasite_core::date::imf_fixdate;
+use pallasite_core::set_cookie::{Attributes, CookieError, Expires, write};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString};
+
+/// See `_core.pyi`.
+#[pyfunction]
+#[pyo3(signature = (key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned, /))]
+#[allow(clippy::too_many_arguments)] // one crossing for the whole cookie
+pub(crate) fn set_cookie<'py>(
+    py: Python<'py>,
+    key: &str,
+    value: &str,
+    max_age: Option<&Bound<'py, PyAny>>,
+    expires: Option<&Bound<'py, PyAny>>,
+    path: Option<&str>,
+    domain: Option<&str>,
+    secure: bool,
+    httponly: bool,
+    samesite: Option<&str>,
+    partitioned: bool,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let max_age = max_age.map(|age| age.str()).transpose()?;
+    let expires = match expires {
+        None => None,
+        Some(expires) => Some(match expires.cast::<PyString>() {
+            Ok(text) => Expires::Text(text.to_str()?),
+            Err(_) => Expires::At((now(py)? + expires.extract::<f64>()?).floor() as i64),
+        }),
+    };
+    let attributes = Attributes {
+        domain,
+        expires,
+        httponly,
+        max_age: max_age.as_ref().map(|age| age.to_str()).transpose()?,
+        partitioned,
+        path,
+        samesite,
+        secure,
+    };
+    let mut out = Vec::with_capacity(128);
+    write(&mut out, key, value, &attributes).map_err(cookie_error)?;
+    Ok(PyBytes::new(py, &out))
+}
+
+/// See `_core.pyi`.
+#[pyfunction]
+#[pyo3(signature = (timestamp, /))]
+pub(crate) fn http_date(py: Python<'_>, timestamp: f64) -> PyResult<Bound<'_, PyString>> {
+    let date = imf_fixdate(timestamp.floor() as i64).filter(|_| timestamp.is_finite());
+    let date = date.ok_or_else(|| PyValueError::new_err("an HTTP date must be in the years 1 to 9999"))?;
+    PyString::from_bytes(py, &date)
+}
+
+/// Seconds since 1970 by `time.time`, looked up at each call: tests stop that clock.
+fn now(py: Python<'_>) -> PyResult<f64> {
+    static TIME: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let time = TIME.get_or_try_init(py, || py.import("time").map(Bound::unbind))?.bind(py);
+    time.call_method0(intern!(py, "time"))?.extract()
+}
+
+fn cookie_error(error: CookieError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}

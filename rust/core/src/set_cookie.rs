@@ -1,0 +1,248 @@
+//! Writing one `Set-Cookie` value (RFC 6265 section 4.1), in the form of Python's `http.cookies`.
+
+use std::fmt;
+
+use crate::date::imf_fixdate;
+use crate::response::push_latin1;
+
+/// Why a cookie cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieError {
+    /// The name is empty or holds a character outside the legal ones.
+    Name,
+    /// The name is that of an attribute: readers would take the pair for one.
+    ReservedName,
+    /// A control character or semicolon in an attribute: it would end the attribute and begin another one.
+    Attribute,
+    /// A character above U+00FF.
+    Latin1,
+    /// An expiry outside the years 1 to 9999.
+    Expires,
+}
+
+impl fmt::Display for CookieError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Name => "a cookie name must be letters, digits and !#$%&'*+-.^_`|~: only",
+            Self::ReservedName => "a cookie must not have the name of a cookie attribute",
+            Self::Attribute => "a cookie attribute must not contain control characters or semicolons",
+            Self::Latin1 => "a cookie must be encodable as Latin-1",
+            Self::Expires => "a cookie must expire in the years 1 to 9999",
+        })
+    }
+}
+
+impl std::error::Error for CookieError {}
+
+/// When a cookie expires.
+#[derive(Clone, Copy, Debug)]
+pub enum Expires<'a> {
+    /// Seconds since 1970.
+    At(i64),
+    /// A date already written.
+    Text(&'a str),
+}
+
+/// A cookie's attributes; None and empty texts are left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attributes<'a> {
+    /// The hosts that get it: `Domain`.
+    pub domain: Option<&'a str>,
+    /// The moment it ends: `expires`.
+    pub expires: Option<Expires<'a>>,
+    /// Hidden from scripts: `HttpOnly`.
+    pub httponly: bool,
+    /// Seconds it lives, as text: `Max-Age`.
+    pub max_age: Option<&'a str>,
+    /// Kept apart for each top-level site: `Partitioned`.
+    pub partitioned: bool,
+    /// The paths that get it: `Path`.
+    pub path: Option<&'a str>,
+    /// Which cross-site requests carry it: `SameSite`.
+    pub samesite: Option<&'a str>,
+    /// Over TLS only: `Secure`.
+    pub secure: bool,
+}
+
+const RESERVED: [&str; 10] =
+    ["comment", "domain", "expires", "httponly", "max-age", "partitioned", "path", "samesite", "secure", "version"];
+
+/// Characters that a name consists of, and that a value may hold without quotes.
+const PLAIN: [bool; 256] = table(b"!#$%&'*+-.^_`|~:");
+
+/// Characters that stand for themselves inside quotes.
+const QUOTED: [bool; 256] = table(b"!#$%&'*+-.^_`|~: ()/<=>?@[]{}");
+
+const fn table(punctuation: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut index = 0;
+    while index < 256 {
+        table[index] = (index as u8).is_ascii_alphanumeric();
+        index += 1;
+    }
+    let mut index = 0;
+    while index < punctuation.len() {
+        table[punctuation[index] as usize] = true;
+        index += 1;
+    }
+    table
+}
+
+/// Appends the header's value. Attributes follow in alphabetical order, as `http.cookies` has them.
+pub fn write(out: &mut Vec<u8>, name: &str, value: &str, attributes: &Attributes<'_>) -> Result<(), CookieError> {
+    if !is_plain(name) || name.is_empty() {
+        return Err(CookieError::Name);
+    }
+    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        return Err(CookieError::ReservedName);
+    }
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'=');
+    write_value(out, value)?;
+    write_attribute(out, "Domain", attributes.domain)?;
+    match attributes.expires {
+        Some(Expires::At(unix_seconds)) => {
+            let date = imf_fixdate(unix_seconds).ok_or(CookieError::Expires)?;
+            out.extend_from_slice(b"; expires=");
+            out.extend_from_slice(&date);
+        }
+        Some(Expires::Text(text)) => write_attribute(out, "expires", Some(text))?,
+        None => {}
+    }
+    write_flag(out, "HttpOnly", attributes.httponly);
+    write_attribute(out, "Max-Age", attributes.max_age)?;
+    write_flag(out, "Partitioned", attributes.partitioned);
+    write_attribute(out, "Path", attributes.path)?;
+    write_attribute(out, "SameSite", attributes.samesite)?;
+    write_flag(out, "Secure", attributes.secure);
+    // Blanks at a field value's end do not count (RFC 9110 section 5.5); a path can end in one.
+    while let Some(b' ' | 0x85 | 0xa0) = out.last() {
+        out.pop();
+    }
+    Ok(())
+}
+
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| PLAIN[usize::from(byte)])
+}
+
+/// A value with any other character is quoted: `"` and `\` get a backslash, the rest their three octal digits.
+fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
+    if is_plain(value) {
+        // `http.cookies` quotes the empty value
+        out.extend_from_slice(if value.is_empty() { b"\"\"" } else { value.as_bytes() });
+        return Ok(());
+    }
+    out.push(b'"');
+    for character in value.chars() {
+        let byte = u8::try_from(u32::from(character)).map_err(|_| CookieError::Latin1)?;
+        if QUOTED[usize::from(byte)] {
+            out.push(byte);
+        } else if matches!(byte, b'"' | b'\\') {
+            out.extend_from_slice(&[b'\\', byte]);
+        } else {
+            out.extend_from_slice(&[b'\\', b'0' + (byte >> 6), b'0' + (byte >> 3 & 7), b'0' + (byte & 7)]);
+        }
+    }
+    out.push(b'"');
+    Ok(())
+}
+
+fn write_attribute(out: &mut Vec<u8>, name: &str, value: Option<&str>) -> Result<(), CookieError> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(()) };
+    if value.bytes().any(|byte| byte == b';' || byte.is_ascii_control()) {
+        return Err(CookieError::Attribute);
+    }
+    write_flag(out, name, true);
+    out.push(b'=');
+    push_latin1(out, value).map_err(|_| CookieError::Latin1)
+}
+
+fn write_flag(out: &mut Vec<u8>, name: &str, set: bool) {
+    if set {
+        out.extend_from_slice(b"; ");
+        out.extend_from_slice(name.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cookie(name: &str, value: &str, attributes: Attributes<'_>) -> Result<String, CookieError> {
+        let mut out = Vec::new();
+        write(&mut out, name, value, &attributes)?;
+        Ok(out.iter().map(|&byte| char::from(byte)).collect())
+    }
+
+    #[test]
+    fn cookie_values_are_quoted_when_needed() {
+        let cases = [
+            ("v", "k=v"),
+            ("", r#"k="""#),
+            ("a b", r#"k="a b""#),
+            (r#"a"\"#, r#"k="a\"\\""#),
+            ("a;b,c", r#"k="a\073b\054c""#),
+            ("\r\n\0\u{7f}", r#"k="\015\012\000\177""#),
+            ("caf\u{e9}\u{ff}", r#"k="caf\351\377""#),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(cookie("k", value, Attributes::default()).as_deref(), Ok(expected));
+        }
+        assert_eq!(cookie("k", "€", Attributes::default()), Err(CookieError::Latin1));
+    }
+
+    #[test]
+    fn cookie_attributes_follow_in_order() {
+        let attributes = Attributes {
+            domain: Some("example.org"),
+            expires: Some(Expires::At(784_111_777)),
+            httponly: true,
+            max_age: Some("10"),
+            partitioned: true,
+            path: Some("/"),
+            samesite: Some("lax"),
+            secure: true,
+        };
+        let expected = "k=v; Domain=example.org; expires=Sun, 06 Nov 1994 08:49:37 GMT; HttpOnly; Max-Age=10; \
+                        Partitioned; Path=/; SameSite=lax; Secure";
+        assert_eq!(cookie("k", "v", attributes).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn cookie_bad_names_and_attributes_are_refused() {
+        for name in ["", "a b", "a=b", "a;b", "a\n", "é", "(a)"] {
+            assert_eq!(cookie(name, "v", Attributes::default()), Err(CookieError::Name), "{name:?}");
+        }
+        for name in ["path", "Max-Age", "SECURE", "version"] {
+            assert_eq!(cookie(name, "v", Attributes::default()), Err(CookieError::ReservedName));
+        }
+        for text in ["/;x", "/\r\nx: y", "/\0", "/\u{7f}"] {
+            for attributes in [
+                Attributes { path: Some(text), ..Attributes::default() },
+                Attributes { domain: Some(text), ..Attributes::default() },
+                Attributes { samesite: Some(text), ..Attributes::default() },
+                Attributes { max_age: Some(text), ..Attributes::default() },
+                Attributes { expires: Some(Expires::Text(text)), ..Attributes::default() },
+            ] {
+                assert_eq!(cookie("k", "v", attributes), Err(CookieError::Attribute));
+            }
+        }
+        let late = Attributes { expires: Some(Expires::At(i64::MAX)), ..Attributes::default() };
+        assert_eq!(cookie("k", "v", late), Err(CookieError::Expires));
+        let wide = Attributes { path: Some("/€"), ..Attributes::default() };
+        assert_eq!(cookie("k", "v", wide), Err(CookieError::Latin1));
+    }
+
+    proptest! {
+        #[test]
+        fn cookie_never_breaks_its_line(name: String, value: String, path: String) {
+            let attributes = Attributes { path: Some(&path), ..Attributes::default() };
+            if let Ok(text) = cookie(&name, &value, attributes) {
+                prop_assert!(!text.contains(['\r', '\n', '\0']));
+                prop_assert!(text.matches(';').count() <= 1);
+            }
+        }
+    }
+}
