@@ -6,7 +6,7 @@ How the exceptions hang together:
       WebSocketDisconnect               the client has gone (or said goodbye)
       RuntimeError
         WebSocketDisconnected           the application used a connection that is not open
-      WebSocketException                (pallasite.exceptions) closes the connection with its code when nothing catches it
+      WebSocketException                (pallasite.exceptions) uncaught, closes the connection with its code
         WebSocketDataError              also a ValueError: the client sent something the application cannot read
           _UnexpectedFrame              also a KeyError: bytes where text was awaited, or the other way round
           _MalformedJSON                also a json.JSONDecodeError
@@ -196,7 +196,7 @@ class WebSocket(HTTPConnection[StateT]):
         text: str | None
         if self.application_state is not _CONNECTED:
             raise _not_connected()
-        # An echo lives in these methods: without receive() and send() between, a message both ways costs 0.75 us, not 1.3.
+        # An echo lives in these methods: without receive() and send() between a message costs 0.75 us, not 1.3.
         if self.client_state is _CONNECTED and getattr(self.receive, "__func__", None) is _STOCK_RECEIVE:
             message = await self._receive()
             if message["type"] == "websocket.receive":

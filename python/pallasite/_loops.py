@@ -1,0 +1,221 @@
+"""Event loops in threads of their own, kept for reuse: what the test client runs applications on."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from contextvars import Context, copy_context
+from typing import Any
+
+import anyio
+import anyio.from_thread
+
+try:
+    from sniffio import current_async_library_cvar
+except ModuleNotFoundError:  # recent anyio does without
+    current_async_library_cvar = None  # type: ignore[assignment]
+
+__all__ = ("EventLoopThread", "LoopPool", "shared_pool", "thread_caller")
+
+
+def thread_caller() -> Callable[..., Any]:
+    """The way into the running loop from other threads: call it with a function and its arguments, it does not wait."""
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        import trio
+
+        return trio.lowlevel.current_trio_token().run_sync_soon
+
+
+class EventLoopThread:
+    """One running event loop. Started when made; `stop` ends it."""
+
+    def __init__(self, backend: str, options: dict[str, Any]) -> None:
+        self.stopping = False
+        # Called with the loop's last exception when it ends unasked, so that nobody waits for an answer forever.
+        self.on_death: set[Callable[[BaseException | None], None]] = set()
+        self.portal: anyio.from_thread.BlockingPortal
+        self._backend = backend
+        self._options = options
+        self._pid = os.getpid()
+        # Generators being iterated: one that its application abandoned half-way is closed with the loop.
+        self._generators: weakref.WeakSet[Any] = weakref.WeakSet()
+        ready: Future[None] = Future()
+        # Contexts come with each call. Without this argument Python 3.14 would copy the starting thread's.
+        context: dict[str, Any] = {"context": Context()} if sys.version_info >= (3, 14) else {}
+        name = f"pallasite-testclient-{backend}"
+        self._thread = threading.Thread(target=self._main, args=(ready,), name=name, daemon=True, **context)
+        self._thread.start()
+        ready.result()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the loop runs, in this process: a fork does not take threads along."""
+        return not self.stopping and self._thread.is_alive() and self._pid == os.getpid()
+
+    def call_soon(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call a function in the loop's thread, soon; calls keep their order.
+
+        Raises:
+            RuntimeError: the loop has ended, or this is the loop's own thread, which would wait for itself.
+        """
+        if threading.get_ident() == self._thread.ident:
+            raise RuntimeError("The test client cannot be used from the event loop that it runs")
+        if self._pid != os.getpid():
+            raise RuntimeError("The test client was entered before a fork: its event loop stayed in the parent process")
+        self._call_soon(function, *args)
+
+    def start(self, function: Callable[..., Any], *args: Any) -> None:
+        """Start a task that sees a copy of the caller's context variables."""
+        context = copy_context()
+        if current_async_library_cvar is not None:
+            context.run(current_async_library_cvar.set, self._backend)
+        self.call_soon(context.run, self._tasks.start_soon, function, *args)
+
+    def has_leftovers(self) -> bool:
+        """Whether the application left something running besides its task, from which this is called."""
+        if any(generator.ag_frame is not None for generator in self._generators):
+            return True
+        if self._backend == "trio":
+            return False  # tasks cannot outlive their nursery
+        loop = asyncio.get_running_loop()
+        # Jobs of the default executor cannot be told from idle threads, so its mere presence counts.
+        return len(asyncio.all_tasks(loop)) > 2 or getattr(loop, "_default_executor", None) is not None
+
+    def stop(self, *, join: bool = True) -> None:
+        """End the loop the way asyncio.run() does, tasks cancelled and generators closed; waits for that by default."""
+        if self._pid != os.getpid():
+            return
+        if not self.stopping:
+            self.stopping = True
+            with suppress(RuntimeError):  # ended by itself
+                self._call_soon(self._stop.set)
+        if join and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _main(self, ready: Future[None]) -> None:
+        cause: BaseException | None = None
+        try:
+            anyio.run(self._serve, ready, backend=self._backend, backend_options=self._options)
+        except BaseException as exc:
+            cause = exc
+            if not ready.done():
+                ready.set_exception(exc)
+        finally:
+            self.stopping = True
+            for give_up in tuple(self.on_death):
+                give_up(cause)
+
+    async def _serve(self, ready: Future[None]) -> None:
+        note, close = sys.get_asyncgen_hooks()
+
+        def first_iteration(generator: Any) -> None:
+            self._generators.add(generator)
+            if note is not None:
+                note(generator)
+
+        self._call_soon = thread_caller()
+        self._stop = anyio.Event()
+        sys.set_asyncgen_hooks(first_iteration, close)
+        async with anyio.from_thread.BlockingPortal() as self.portal, anyio.create_task_group() as self._tasks:
+            ready.set_result(None)
+            await self._stop.wait()
+            self._tasks.cancel_scope.cancel()
+
+
+class LoopPool:
+    """Idle loops of one backend. A loop serves one request at a time, so that requests share no fate, and comes back
+    only if the application left nothing behind on it.
+    """
+
+    def __init__(self, backend: str, options: dict[str, Any]) -> None:
+        self.options = options  # kept alive: the key in _pools has their identities
+        self._backend = backend
+        self._idle: deque[EventLoopThread] = deque()
+        self._loops: set[EventLoopThread] = set()
+        self._users: weakref.WeakSet[object] = weakref.WeakSet()
+        # When the last client is gone. Must not wait for the threads: garbage collection may run in one of them.
+        weakref.finalize(self, _stop_loops, self._loops).atexit = False
+
+    def join(self, user: object) -> None:
+        """Count this object among those that keep the pool's loops running."""
+        self._users.add(user)
+
+    def leave(self, user: object) -> None:
+        """The object needs no loops any more; with the last one the idle loops end."""
+        self._users.discard(user)
+        if not self._users:
+            self.close()
+
+    def close(self) -> None:
+        """End the idle loops, and wait for them."""
+        while self._idle:
+            self._end(self._idle.pop())
+
+    @contextmanager
+    def lease_portal(self) -> Generator[anyio.from_thread.BlockingPortal, None, None]:
+        """A portal of anyio into one of the loops."""
+        loop = self.take()
+        try:
+            yield loop.portal
+        finally:
+            self.give_back(loop, left_behind=loop.portal.call(loop.has_leftovers))
+
+    def take(self) -> EventLoopThread:
+        """A loop for one request."""
+        while self._idle:
+            loop = self._idle.pop()
+            if loop.usable:
+                return loop
+            self._loops.discard(loop)
+        loop = EventLoopThread(self._backend, self.options)
+        self._loops.add(loop)
+        return loop
+
+    def give_back(self, loop: EventLoopThread, *, left_behind: bool) -> None:
+        """The request is done; with `left_behind` the loop has to end, and what was left is cancelled with it."""
+        if left_behind or not self._users:
+            self._end(loop)
+        else:
+            self._idle.append(loop)
+
+    def _end(self, loop: EventLoopThread) -> None:
+        loop.stop()
+        self._loops.discard(loop)
+
+
+# Shared, because hundreds of clients that live as long as their test modules would otherwise hold a thread and several
+# descriptors each.
+_pools: weakref.WeakValueDictionary[tuple[Any, ...], LoopPool] = weakref.WeakValueDictionary()
+_pools_lock = threading.Lock()
+
+
+def shared_pool(backend: str, options: dict[str, Any]) -> LoopPool:
+    """The pool of all clients with this backend and the same option objects; it lives while one of them holds it."""
+    key = (backend, *sorted((name, id(value)) for name, value in options.items()))
+    with _pools_lock:
+        pool = _pools.get(key)
+        if pool is None:
+            if not _pools:
+                atexit.register(_close_pools)
+            pool = _pools[key] = LoopPool(backend, options)
+    return pool
+
+
+def _close_pools() -> None:
+    for pool in list(_pools.values()):
+        pool.close()
+
+
+def _stop_loops(loops: set[EventLoopThread]) -> None:
+    for loop in tuple(loops):
+        loop.stop(join=False)

@@ -1,0 +1,717 @@
+"""A client for tests: an ordinary httpx client whose requests go straight to an ASGI application.
+
+Each request runs on an event loop in a thread of its own, so the client may be used from anywhere, also from a test
+that itself runs in a loop. Starting such a thread costs twenty times what a request does, hence loops are kept (see
+`_LoopPool`), and a request whose body is wanted whole costs one call into the loop's thread and one answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import math
+import warnings
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
+from urllib.parse import unquote, urljoin
+
+import anyio
+import anyio.abc
+import anyio.from_thread
+import anyio.lowlevel
+from anyio.streams.stapled import StapledObjectStream
+
+from pallasite._loops import EventLoopThread, LoopPool, shared_pool, thread_caller
+from pallasite._utils import is_async_callable
+from pallasite.exceptions import StarletteDeprecationWarning
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+from pallasite.websockets import WebSocketDisconnect
+
+if TYPE_CHECKING:
+    import httpx2 as httpx
+else:
+    try:
+        import httpx2 as httpx
+    except ModuleNotFoundError:
+        try:
+            import httpx
+        except ModuleNotFoundError:
+            raise RuntimeError("pallasite.testclient needs httpx2 (or httpx): pip install httpx2") from None
+
+__all__ = ("TestClient", "WebSocketDenialResponse", "WebSocketTestSession")
+
+ASGIInstance = Callable[[Receive, Send], Awaitable[None]]
+ASGI2App = Callable[[Scope], ASGIInstance]
+ASGI3App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_PortalFactory = Callable[[], AbstractContextManager[anyio.from_thread.BlockingPortal]]
+_RequestData = Mapping[str, str | Iterable[str] | bytes]
+
+_DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_CODE_ABNORMAL = 1006
+
+# Whether the response of the request being sent will be read to its end before anyone sees it: TestClient.send() knows,
+# the transport that httpx calls is not told.
+_read_whole: ContextVar[bool] = ContextVar("_read_whole", default=False)
+
+
+class _AsyncBackend(TypedDict):
+    backend: str
+    backend_options: dict[str, Any]
+
+
+class _DoubleCallable:
+    """An ASGI 3 face for an ASGI 2 application, which takes its scope first and its channels in a second call."""
+
+    def __init__(self, app: ASGI2App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope)(receive, send)
+
+
+class _Upgrade(Exception):
+    """Carries a WebSocket session out of httpx, which has no return value for one."""
+
+    def __init__(self, session: WebSocketTestSession) -> None:
+        self.session = session
+
+
+class WebSocketDenialResponse(httpx.Response, WebSocketDisconnect):  # type: ignore[misc]
+    """The response by which the application refused a WebSocket connection, raised to whoever tried to connect."""
+
+
+class WebSocketTestSession:
+    """A WebSocket connection as the client sees it; a context manager: entering connects, leaving disconnects.
+
+    The application runs meanwhile. What it raises is raised on leaving.
+    """
+
+    def __init__(self, app: ASGI3App, scope: Scope, portal_factory: _PortalFactory) -> None:
+        self.app = app
+        self.scope = scope
+        self.accepted_subprotocol: str | None = None
+        self.extra_headers: list[tuple[bytes, bytes]] | None = None
+        self.portal_factory = portal_factory
+        # From the application; None once it has ended.
+        self._outbox: SimpleQueue[Message | None] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.portal = stack.enter_context(self.portal_factory())
+            running, cancel = self.portal.start_task(self._run)
+            stack.callback(running.result)
+            stack.callback(self.portal.call, cancel)
+            self.send({"type": "websocket.connect"})
+            opening = self.receive()
+            self._raise_on_close(opening)
+            self.accepted_subprotocol = opening.get("subprotocol")
+            self.extra_headers = opening.get("headers")
+            stack.callback(self._leave)
+            self.exit_stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *args: Any) -> bool | None:
+        return self.exit_stack.__exit__(*args)
+
+    def send(self, message: Message) -> None:
+        """Give one ASGI message to the application; does not wait until it is received."""
+        self._call_soon(self._deliver, message)
+
+    def send_text(self, data: str) -> None:
+        """Send a text message."""
+        self.send({"type": "websocket.receive", "text": data})
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send a binary message."""
+        self.send({"type": "websocket.receive", "bytes": data})
+
+    def send_json(self, data: Any, mode: Literal["text", "binary"] = "text") -> None:
+        """Send a value as JSON, in a "text" or a "binary" message."""
+        encoded = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        if mode == "text":
+            return self.send_text(encoded)
+        return self.send_bytes(encoded.encode("utf-8"))
+
+    def close(self, code: int = 1000, reason: str | None = None) -> None:
+        """Tell the application that the client closed the connection."""
+        self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
+
+    def receive(self) -> Message:
+        """The application's next ASGI message, waited for.
+
+        Raises:
+            WebSocketDisconnect: the application has returned without closing the connection (code 1006).
+            anyio.EndOfStream: it has failed; leaving the session raises its exception instead.
+        """
+        message = self._outbox.get()
+        if message is not None:
+            return message
+        self._outbox.put(None)
+        if self._failed:
+            raise anyio.EndOfStream
+        raise WebSocketDisconnect(_CODE_ABNORMAL, "The application returned without closing the connection")
+
+    def receive_text(self) -> str:
+        """The next text message. Raises WebSocketDisconnect when the application closes."""
+        return cast(str, self._receive_data("text"))
+
+    def receive_bytes(self) -> bytes:
+        """The next binary message. Raises WebSocketDisconnect when the application closes."""
+        return cast(bytes, self._receive_data("bytes"))
+
+    def receive_json(self, mode: Literal["text", "binary"] = "text") -> Any:
+        """The next message decoded from JSON. Raises WebSocketDisconnect when the application closes."""
+        if mode == "text":
+            return json.loads(self.receive_text())
+        return json.loads(self.receive_bytes().decode("utf-8"))
+
+    def _receive_data(self, kind: str) -> Any:
+        message = self.receive()
+        self._raise_on_close(message)
+        return message[kind]
+
+    def _raise_on_close(self, message: Message) -> None:
+        if message["type"] == "websocket.close":
+            raise WebSocketDisconnect(message.get("code", 1000), message.get("reason", ""))
+        if message["type"] != "websocket.http.response.start":
+            return
+        status, headers, content = message["status"], message.get("headers", []), bytearray()
+        more = True
+        while more:
+            part = self.receive()
+            assert part["type"] == "websocket.http.response.body"
+            content += part.get("body", b"")
+            more = part.get("more_body", False)
+        raise WebSocketDenialResponse(status_code=status, headers=headers, content=bytes(content))
+
+    def _leave(self) -> None:
+        self.close(1000)
+        # A turn of the loop, so that the application gets to see the disconnect before it is cancelled.
+        self.portal.call(anyio.lowlevel.checkpoint)
+
+    async def _run(self, *, task_status: anyio.abc.TaskStatus[Callable[[], None]]) -> None:
+        """Run the application; everything but the two queues happens in the loop's thread."""
+        self._failed = True
+        self._call_soon = thread_caller()
+        self._inbox, receive = anyio.create_memory_object_stream[Message](math.inf)
+
+        async def send(message: Message) -> None:
+            self._outbox.put(message)
+            await anyio.lowlevel.checkpoint()  # or an application that only sends could never be cancelled
+
+        try:
+            with self._inbox, receive, anyio.CancelScope() as scope:
+                task_status.started(scope.cancel)
+                await self.app(self.scope, receive.receive, send)
+                self._failed = False
+        finally:
+            self._outbox.put(None)
+
+    def _deliver(self, message: Message) -> None:
+        with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._inbox.send_nowait(message)
+
+
+class _Exchange:
+    """One request and the application's answer, shared by the loop's thread (async methods, `grant`, `cancel`) and the
+    client's.
+
+    The client hears of progress by `news`: True at the response's start and each chunk of a body that is read as it
+    comes, and at last None, when the application has returned.
+    """
+
+    def __init__(self, app: ASGI3App, scope: Scope, body: bytes, *, read_whole: bool) -> None:
+        self.app = app
+        self.scope = scope
+        self.news: SimpleQueue[bytes | Literal[True] | None] = SimpleQueue()
+        self.status: int | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.chunks: list[bytes] = []
+        self.trailers: list[tuple[bytes, bytes]] | None = None
+        self.debug_info: dict[str, Any] | None = None
+        self.failure: BaseException | None = None
+        self.left_behind = True
+        self._body: bytes | None = body
+        self._read_whole = read_whole
+        self._body_sent = False
+        self._complete = False
+        self._completion: anyio.Event | None = None
+        self._cancelled = False
+        self._scope: anyio.CancelScope | None = None
+        self._demand: anyio.Semaphore | None = None
+
+    async def run(self, loop: EventLoopThread) -> None:
+        """Run the application to its end."""
+        self._demand = None if self._read_whole else anyio.Semaphore(0)
+        try:
+            with anyio.CancelScope() as self._scope:
+                if self._cancelled:
+                    self._scope.cancel()
+                await self.app(self.scope, self.receive, self.send)
+        except BaseException as exc:
+            self.failure = exc
+            if loop.stopping:
+                raise
+        finally:
+            self.left_behind = loop.has_leftovers()
+            loop.on_death.discard(self.lost)
+            self.news.put(None)
+
+    async def receive(self) -> Message:
+        """The request's body, then, once the response is complete, the disconnect."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body}
+        if not self._complete:
+            if self._completion is None:
+                self._completion = anyio.Event()
+            await self._completion.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the response. Raises AssertionError when it is out of order."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            await self._take_body(bytes(message.get("body", b"")), message.get("more_body", False))
+        elif kind == "http.response.start":
+            assert self.status is None, 'Received multiple "http.response.start" messages.'
+            self.headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+            self.trailers = [] if message.get("trailers", False) else None
+            self.status = message["status"]
+            if not self._read_whole:
+                self.news.put(True)
+        elif kind == "http.response.trailers":
+            assert self.trailers is not None, 'Received "http.response.trailers" without declaring trailers.'
+            assert self._body_sent, 'Received "http.response.trailers" before body completed.'
+            assert not self._complete, 'Received "http.response.trailers" after response completed.'
+            self.trailers.extend(message.get("headers", ()))
+            if not message.get("more_trailers", False):
+                self._finish_response()
+        elif kind == "http.response.debug":
+            self.debug_info = message["info"]
+
+    async def _take_body(self, chunk: bytes, more: bool) -> None:
+        assert self.status is not None, 'Received "http.response.body" without "http.response.start".'
+        assert not self._complete, 'Received "http.response.body" after response completed.'
+        assert not self._body_sent, 'Received "http.response.body" after body completed.'
+        if self._demand is not None:
+            await self._demand.acquire()
+            self.news.put(chunk)
+        else:
+            self.chunks.append(chunk)
+            if more:
+                await anyio.lowlevel.checkpoint()  # or an endless body could never be cancelled
+        if not more:
+            self._body_sent = True
+            if self.trailers is None:
+                self._finish_response()
+
+    def _finish_response(self) -> None:
+        self._complete = True
+        if self._completion is not None:
+            self._completion.set()
+
+    def grant(self) -> None:
+        """Let the application send one more chunk."""
+        if self._demand is not None:
+            self._demand.release()
+
+    def cancel(self, *, only_incomplete: bool = False) -> None:
+        """Cancel the application; optionally not where only its background work is left."""
+        if only_incomplete and self._complete:
+            return
+        self._cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def lost(self, cause: BaseException | None) -> None:
+        """Give up: the loop's thread has ended beneath the application."""
+        self.failure = cause or RuntimeError("The event loop of the test client ended before the application did")
+        self.news.put(None)
+
+
+class _Call:
+    """The client's side of an exchange: the loop it runs on, and what has to be tidied up at its end."""
+
+    def __init__(
+        self, exchange: _Exchange, loop: EventLoopThread, transport: _Transport, pool: LoopPool | None
+    ) -> None:
+        self.exchange = exchange
+        self._loop = loop
+        self._transport = transport
+        self._pool = pool
+        self._ended = False
+
+    def begin(self) -> bool:
+        """Start the application and wait for its response; False when it has returned already."""
+        self._loop.on_death.add(self.exchange.lost)
+        try:
+            self._loop.start(self.exchange.run, self._loop)
+        except BaseException:
+            self._give_back(left_behind=True)
+            raise
+        self._transport.open_calls.add(self)
+        try:
+            self._hear()
+        except BaseException:  # Ctrl-C, most likely
+            self.abort(report=False)
+            raise
+        return not self._ended
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, each chunk as soon as the application sends it and none before it is asked for."""
+        while not self._ended:
+            self._loop.call_soon(self.exchange.grant)
+            chunk = self._hear()
+            if chunk:
+                yield cast(bytes, chunk)
+        self.end()
+
+    def end(self, *, report: bool = True) -> None:
+        """Cancel the application if its response is incomplete, wait for it, and raise what it raised."""
+        if not self._ended:
+            self._stop(only_incomplete=True)
+        if report:
+            self.report_failure()
+
+    def abort(self, *, report: bool = True) -> None:
+        """Cancel the application, its background work too, and wait for it."""
+        if not self._ended:
+            self._stop(only_incomplete=False)
+        if report:
+            self.report_failure()
+
+    def report_failure(self) -> None:
+        """Raise the application's exception, once, if the client was told to."""
+        failure, self.exchange.failure = self.exchange.failure, None
+        if failure is None or not self._transport.raise_server_exceptions:
+            return
+        try:
+            raise failure
+        finally:
+            del failure  # or its traceback would refer to this frame, and the frame to it
+
+    def _stop(self, *, only_incomplete: bool) -> None:
+        self._loop.call_soon(lambda: self.exchange.cancel(only_incomplete=only_incomplete))
+        while not self._ended:
+            self._hear()
+
+    def _hear(self) -> bytes | Literal[True] | None:
+        news = self.exchange.news.get()
+        if news is None:
+            self._ended = True
+            self._transport.open_calls.discard(self)
+            self._give_back(left_behind=self.exchange.left_behind)
+        return news
+
+    def _give_back(self, *, left_behind: bool) -> None:
+        if self._pool is not None:
+            self._pool.give_back(self._loop, left_behind=left_behind)
+
+
+class _LiveBody(httpx.SyncByteStream):
+    """A response's body while the application still runs."""
+
+    def __init__(self, call: _Call, *, hidden: bool) -> None:
+        self._call = call
+        self._chunks = call.chunks()
+        self._hidden = hidden
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            if not self._hidden:
+                yield chunk
+
+    def close(self) -> None:
+        self._call.end()
+
+
+class _Transport(httpx.BaseTransport):
+    """What httpx calls with each request."""
+
+    def __init__(self, client: TestClient, *, raise_server_exceptions: bool, root_path: str, address: Any) -> None:
+        self.app = client.app
+        self.app_state = client.app_state
+        self.raise_server_exceptions = raise_server_exceptions
+        self.root_path = root_path
+        self.client = address
+        self.portal_factory = client._portal_factory
+        self.open_calls: set[_Call] = set()
+        self.loops = client._loops
+
+    def close(self) -> None:
+        """Cancel what still runs for unread responses, and let the event loops go."""
+        self.abort_open_calls()
+        self.loops.close()
+
+    def abort_open_calls(self) -> None:
+        """Cancel what still runs for unread responses."""
+        with contextlib.ExitStack() as stack:
+            while self.open_calls:
+                stack.callback(self.open_calls.pop().abort)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The application's response. Raises what the application raised, by default."""
+        scope = self._scope(request)
+        if scope["type"] == "websocket":
+            raise _Upgrade(WebSocketTestSession(self.app, scope, self.portal_factory))
+        body = request.read()
+        loop, pool = self.loops.take()
+        exchange = _Exchange(self.app, scope, body, read_whole=_read_whole.get())
+        call = _Call(exchange, loop, self, pool)
+        stream: httpx.SyncByteStream
+        running = call.begin()
+        if running:
+            stream = _LiveBody(call, hidden=request.method == "HEAD")
+        else:
+            call.report_failure()
+            if exchange.status is None and self.raise_server_exceptions:
+                raise AssertionError("TestClient did not receive any response.")
+            stream = httpx.ByteStream(b"" if request.method == "HEAD" else b"".join(exchange.chunks))
+        status = 500 if exchange.status is None else exchange.status
+        response = httpx.Response(status, headers=exchange.headers, stream=stream, request=request)
+        if exchange.trailers is not None:
+            response.extensions["http.response.trailers"] = exchange.trailers
+        if exchange.debug_info is not None:
+            response.extensions["http.response.debug"] = exchange.debug_info
+            for name in ("template", "context"):
+                if name in exchange.debug_info:
+                    setattr(response, name, exchange.debug_info[name])
+        return response
+
+    def _scope(self, request: httpx.Request) -> dict[str, Any]:
+        url = request.url
+        scheme = url.scheme
+        raw_path, _, query = url.raw_path.partition(b"?")
+        headers = [(name.lower(), value) for name, value in request.headers.raw]
+        if "host" not in request.headers:
+            headers.insert(0, (b"host", url.netloc))
+        scope: dict[str, Any] = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": request.method,
+            "path": unquote(url.path),
+            "raw_path": raw_path,
+            "root_path": self.root_path,
+            "scheme": scheme,
+            "query_string": query,
+            "headers": headers,
+            "client": self.client,
+            "server": [url.raw_host.decode("ascii"), _DEFAULT_PORTS[scheme] if url.port is None else url.port],
+            "state": self.app_state.copy(),
+            "extensions": {"http.response.debug": {}, "http.response.trailers": {}},
+        }
+        if scheme in ("ws", "wss"):
+            offered = request.headers.get("sec-websocket-protocol")
+            del scope["method"], scope["http_version"]
+            scope["type"] = "websocket"
+            scope["subprotocols"] = [] if offered is None else [name.strip() for name in offered.split(",")]
+            scope["extensions"] = {"websocket.http.response": {}}
+        return scope
+
+
+class _ClientLoops:
+    """Where one client's requests run: on its own loop within `with`, else on any idle one of the shared pool."""
+
+    def __init__(self, backend: _AsyncBackend) -> None:
+        self._backend = backend
+        self._pool: LoopPool | None = None
+        self.own: EventLoopThread | None = None
+
+    def take(self) -> tuple[EventLoopThread, LoopPool | None]:
+        """A loop, and the pool to give it back to."""
+        if self.own is not None:
+            return self.own, None
+        pool = self.shared()
+        return pool.take(), pool
+
+    def shared(self) -> LoopPool:
+        """The shared pool, joined at the first request outside `with`."""
+        if self._pool is None:
+            self._pool = shared_pool(self._backend["backend"], self._backend["backend_options"])
+            self._pool.join(self)
+        return self._pool
+
+    def close(self) -> None:
+        """Leave the shared pool."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.leave(self)
+
+
+class TestClient(httpx.Client):
+    """An httpx client that talks to an ASGI application instead of a server.
+
+    As a context manager it also runs the application's lifespan, and all requests then share one event loop, which
+    keeps running between them. Outside `with` each request has a loop to itself, and tasks that the application leaves
+    behind are cancelled before the client returns.
+    """
+
+    __test__ = False
+    task: Future[None]
+    portal: anyio.from_thread.BlockingPortal | None = None
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        base_url: str = "http://testserver",
+        raise_server_exceptions: bool = True,
+        root_path: str = "",
+        backend: Literal["asyncio", "trio"] = "asyncio",
+        backend_options: dict[str, Any] | None = None,
+        cookies: httpx._types.CookieTypes | None = None,
+        headers: dict[str, str] | None = None,
+        follow_redirects: bool = True,
+        client: tuple[str, int] = ("testclient", 50000),
+    ) -> None:
+        self.async_backend = _AsyncBackend(backend=backend, backend_options=backend_options or {})
+        self.app = app if _is_asgi3(app) else _DoubleCallable(cast(ASGI2App, app))
+        self.app_state: dict[str, Any] = {}
+        self._loops = _ClientLoops(self.async_backend)
+        headers = {"user-agent": "testclient"} if headers is None else headers
+        headers.setdefault("user-agent", "testclient")
+        super().__init__(
+            base_url=base_url,
+            headers=headers,
+            cookies=cookies,
+            follow_redirects=follow_redirects,
+            transport=_Transport(
+                self, raise_server_exceptions=raise_server_exceptions, root_path=root_path, address=client
+            ),
+        )
+
+    def request(  # type: ignore[override]
+        self,
+        method: str,
+        url: httpx._types.URLTypes,
+        *,
+        content: httpx._types.RequestContent | None = None,
+        data: _RequestData | None = None,
+        files: httpx._types.RequestFiles | None = None,
+        json: Any = None,
+        params: httpx._types.QueryParamTypes | None = None,
+        headers: httpx._types.HeaderTypes | None = None,
+        cookies: httpx._types.CookieTypes | None = None,
+        auth: httpx._types.AuthTypes | httpx._client.UseClientDefault = httpx._client.USE_CLIENT_DEFAULT,
+        follow_redirects: bool | httpx._client.UseClientDefault = httpx._client.USE_CLIENT_DEFAULT,
+        timeout: httpx._types.TimeoutTypes | httpx._client.UseClientDefault = httpx._client.USE_CLIENT_DEFAULT,
+        extensions: dict[str, Any] | None = None,
+    ) -> httpx.Response:
+        """Send a request. The arguments are httpx's; `timeout` has no effect, and is warned of."""
+        if timeout is not httpx.USE_CLIENT_DEFAULT:
+            warnings.warn(
+                "You should not use the 'timeout' argument with the TestClient. It has no effect.",
+                StarletteDeprecationWarning,
+                stacklevel=2,
+            )
+        rest = {
+            "content": content, "data": data, "files": files, "json": json, "params": params, "headers": headers,
+            "cookies": cookies, "auth": auth, "follow_redirects": follow_redirects, "timeout": timeout,
+        }  # fmt: skip
+        return super().request(method, url, extensions=extensions, **cast(Any, rest))
+
+    def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+        """Send a request that `build_request` made; with `stream` the response is returned as soon as it starts."""
+        before = _read_whole.set(not stream)
+        try:
+            return super().send(request, stream=stream, **options)
+        finally:
+            _read_whole.reset(before)
+
+    def websocket_connect(
+        self, url: str, subprotocols: Sequence[str] | None = None, **kwargs: Any
+    ) -> WebSocketTestSession:
+        """A session that connects to this address when entered. Other arguments are those of `request`.
+
+        Raises (on entering):
+            WebSocketDisconnect: the application refused the connection.
+            WebSocketDenialResponse: it refused with a response of its own.
+        """
+        headers = kwargs.setdefault("headers", {})
+        headers.setdefault("connection", "upgrade")
+        headers.setdefault("sec-websocket-key", "testserver==")
+        headers.setdefault("sec-websocket-version", "13")
+        if subprotocols is not None:
+            headers.setdefault("sec-websocket-protocol", ", ".join(subprotocols))
+        try:
+            super().request("GET", urljoin("ws://testserver", url), **kwargs)
+        except _Upgrade as upgrade:
+            return upgrade.session
+        raise RuntimeError("Expected WebSocket upgrade")
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self._loops.own = loop = EventLoopThread(**_loop_arguments(self.async_backend))
+            self.portal = loop.portal
+            stack.callback(self._leave, loop)
+            to_app = anyio.create_memory_object_stream[Message](math.inf)
+            from_app = anyio.create_memory_object_stream[Message | None](math.inf)
+            for end in (*to_app, *from_app):
+                stack.callback(end.close)
+            self.stream_receive = StapledObjectStream(*to_app)
+            self.stream_send = StapledObjectStream(*from_app)
+            self.task = loop.portal.start_task_soon(self.lifespan)
+            loop.portal.call(self.wait_startup)
+            stack.callback(loop.portal.call, self.wait_shutdown)
+            stack.callback(self._transport.abort_open_calls)
+            self.exit_stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *args: Any) -> None:
+        self.exit_stack.close()
+
+    async def lifespan(self) -> None:
+        """Run the application's lifespan; its end is told as a None."""
+        try:
+            await self.app(
+                {"type": "lifespan", "state": self.app_state}, self.stream_receive.receive, self.stream_send.send
+            )
+        finally:
+            await self.stream_send.send(None)
+
+    async def wait_startup(self) -> None:
+        """Tell the application to start, and wait until it has. Raises what it raised."""
+        await self._lifespan_step("startup")
+
+    async def wait_shutdown(self) -> None:
+        """Tell the application to shut down, and wait until it has. Raises what it raised."""
+        await self._lifespan_step("shutdown")
+
+    async def _lifespan_step(self, step: str) -> None:
+        await self.stream_receive.send({"type": f"lifespan.{step}"})
+        answer = await self._lifespan_message()
+        assert answer["type"] in (f"lifespan.{step}.complete", f"lifespan.{step}.failed")
+        if answer["type"].endswith(".failed"):
+            await self._lifespan_message()
+
+    async def _lifespan_message(self) -> Any:
+        message = await self.stream_send.receive()
+        if message is None:
+            self.task.result()
+        return message
+
+    @contextlib.contextmanager
+    def _portal_factory(self) -> Generator[anyio.from_thread.BlockingPortal, None, None]:
+        if self.portal is not None:
+            yield self.portal
+        else:
+            with self._loops.shared().lease_portal() as portal:
+                yield portal
+
+    def _leave(self, loop: EventLoopThread) -> None:
+        self.portal = self._loops.own = None
+        loop.stop()
+
+
+def _is_asgi3(app: Any) -> bool:
+    return hasattr(app, "__await__") if inspect.isclass(app) else is_async_callable(app)
+
+
+def _loop_arguments(backend: _AsyncBackend) -> dict[str, Any]:
+    return {"backend": backend["backend"], "options": backend["backend_options"]}
