@@ -100,6 +100,7 @@ def case(
 
 @cache
 def load_cases() -> dict[str, Case]:
-    """All cases, in the order in which their modules name them."""
-    importlib.import_module("benches.cases")
+    """All cases, in the order of `benches.cases`."""
+    for name in importlib.import_module("benches.cases").ORDER:
+        importlib.import_module(f"benches.cases.{name}")
     return CASES

@@ -77,14 +77,15 @@ def draw_panel(panel: Panel, top: int) -> list[str]:
     y = top + HEAD
     for bar in panel.bars:
         width = max(1.0, min(1.0, bar.value / limit) * room)
+        line = min(1.0, (bar.target or 0.0) / limit) * room
         kind = "ours" if bar.ours else "other"
         lines += [
             f'<text x="{LABELS - 8}" y="{y + 12}" text-anchor="end">{escape(bar.label)}</text>',
             f'<rect class="{kind}" x="{LABELS}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2"/>',
-            f'<text x="{LABELS + width + 8:.1f}" y="{y + 12}">{escape(bar.shown)}</text>',
+            f'<text x="{LABELS + max(width, line) + 8:.1f}" y="{y + 12}">{escape(bar.shown)}</text>',
         ]
         if bar.target is not None:
-            x = LABELS + min(1.0, bar.target / limit) * room
-            lines.append(f'<line class="target" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 2}" y2="{y + BAR + 2}"/>')
+            x = f"{LABELS + line:.1f}"
+            lines.append(f'<line class="target" x1="{x}" x2="{x}" y1="{y - 2}" y2="{y + BAR + 2}"/>')
         y += BAR + GAP
     return lines

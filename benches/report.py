@@ -197,7 +197,7 @@ def chart(results: Results) -> str:
     return draw(panels)
 
 
-def short(title: str, limit: int = 36) -> str:
+def short(title: str, limit: int = 31) -> str:
     return title if len(title) <= limit else f"{title[: limit - 1]}…"
 
 
