@@ -7,3 +7,4 @@ pub mod json;
 pub mod limits;
 pub mod response;
 pub mod set_cookie;
+pub mod route;
