@@ -1,7 +1,9 @@
 """The native half of Pallasite: what each function takes and gives back, and what it raises."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
 from typing import Any, final
+
+from pallasite.convertors import Convertor
 
 __version__: str
 
@@ -53,6 +55,89 @@ def response_head(
     Raises:
         ValueError: a name is no token; a value holds CR, LF or NUL or (UnicodeEncodeError) is not Latin-1.
     """
+
+# --- route
+
+@final
+class PathPattern:
+    """The pattern of a path (`/users/{id:int}`) or, without a leading slash, of a host (`{tenant}.example.org`).
+
+    `{name}` and `{name:convertor}` are parameters; all other text stands for itself. A match covers the whole text, a
+    line feed at its end included. In a host, letter case is ignored, and a port in the pattern's last text is dropped.
+
+    Patterns of the five stock expressions are matched natively, in time linear in the text; any other expression goes
+    through `re`. Values of unchanged stock convertors are made natively too.
+    """
+
+    def __new__(cls, path: str, convertors: Mapping[str, Convertor[Any]]) -> PathPattern:
+        """Looks up each parameter's convertor by name (`str` where none is given) and reads its `regex`, once.
+
+        Raises:
+            AssertionError: a convertor is unknown.
+            ValueError: a parameter name occurs twice.
+            re.error: a convertor's expression is none.
+        """
+    @property
+    def convertors(self) -> dict[str, Convertor[Any]]:
+        """The convertors by parameter name, in the order of the pattern."""
+    @property
+    def format(self) -> str:
+        """The pattern with `{name}` for each parameter: what URL building fills in."""
+    @property
+    def is_host(self) -> bool:
+        """Whether the pattern is that of a host."""
+    @property
+    def regex(self) -> str:
+        """The same pattern for `re.compile`, from `^` to `\\Z`; a host's needs `re.IGNORECASE`."""
+    def match(self, text: str) -> dict[str, Any] | None:
+        """The converted parameters, or None if the text does not match or a convertor raises ValueError for it.
+
+        Raises:
+            Exception: whatever else a convertor raises.
+        """
+
+@final
+class RouteTable:
+    """The routes of a router in declaration order, frozen, ready to be searched.
+
+    The answers are those of asking each route in turn; the time does not grow with the number of routes. Building is
+    linear and never calls a route. A table holds its routes.
+    """
+
+    def __new__(
+        cls,
+        entries: Iterable[tuple[int, Any, PathPattern | None, Container[str] | None, bool]],
+    ) -> RouteTable:
+        """Each entry is `(kind, route, pattern, methods, direct)`.
+
+        `kind`: 0 HTTP route, 1 WebSocket route, 2 mount (its pattern ends in `{path:path}`), 3 host, 4 any other: its
+        `matches(scope)` is called when no earlier route has won. A pattern of None, or one that does not suit the kind,
+        makes it a 4. `methods`: the route's own set, looked into at each match; None or empty for all methods.
+        `direct`: whether `route.app` may be called in place of `route.handle`.
+
+        Raises:
+            ValueError: a kind is unknown.
+            OverflowError: more than four thousand million routes or bytes of patterns.
+        """
+    def match(self, scope: dict[str, Any]) -> Callable[..., Any] | None:
+        """What to call with (scope, receive, send): the first full match, else the first partial one, else None.
+
+        Partial is a match for another method. A match sets `route`, `endpoint` and a new `path_params` in the scope, a
+        mount also `root_path` and `app_root_path`, a route of kind 4 what its `matches` gave; without one the scope is
+        untouched. The callable is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read
+        at that moment. An invalid Host header matches no host.
+
+        Raises:
+            KeyError: the scope lacks `type`, `path`, or a needed `method` or `headers`.
+            Exception: whatever a route's `matches` or a convertor raises, but a convertor's ValueError is no match.
+        """
+    def unreachable(self) -> list[tuple[int, int]]:
+        """The routes that no request can reach: (index, index of the earlier route that always wins), by index.
+
+        Only what is certain, paths with a line feed (`{x:path}` does not take them) set aside: convertors of one's own
+        and routes of kind 4 win nothing.
+        """
+    def __len__(self) -> int: ...
 
 # --- set_cookie
 

@@ -3,6 +3,7 @@
 mod json;
 mod observer;
 mod response;
+mod route;
 mod set_cookie;
 
 use pyo3::prelude::pymodule;
@@ -20,6 +21,8 @@ mod _core {
     use super::observer::Observer;
     #[pymodule_export]
     use super::response::response_head;
+    #[pymodule_export]
+    use super::route::{PathPattern, RouteTable};
     #[pymodule_export]
     use super::set_cookie::{http_date, set_cookie};
 }

@@ -6,5 +6,5 @@ pub mod date;
 pub mod json;
 pub mod limits;
 pub mod response;
-pub mod set_cookie;
 pub mod route;
+pub mod set_cookie;

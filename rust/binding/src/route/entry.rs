@@ -1,0 +1,75 @@
+//! One route as the table holds it.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::pattern::PathPattern;
+
+/// What kind of route an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Http,
+    WebSocket,
+    Mount,
+    Host,
+    /// Only the route's own `matches` knows.
+    Opaque,
+}
+
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) route: Py<PyAny>,
+    pub(super) pattern: Option<Py<PathPattern>>,
+    /// The route's own set, looked into at each match, so that changing it in place counts.
+    pub(super) methods: Option<Py<PyAny>>,
+    /// Whether `route.app` may stand in for `route.handle`.
+    pub(super) is_direct: bool,
+}
+
+type Parts<'py> = (u8, Bound<'py, PyAny>, Option<Bound<'py, PathPattern>>, Option<Bound<'py, PyAny>>, bool);
+
+impl Entry {
+    pub(super) fn from_parts(parts: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (kind, route, pattern, methods, is_direct) = parts.extract::<Parts<'_>>()?;
+        let kind = match kind {
+            0 => Kind::Http,
+            1 => Kind::WebSocket,
+            2 => Kind::Mount,
+            // Asked themselves until the parser of Host headers is in.
+            3 => Kind::Opaque,
+            4 => Kind::Opaque,
+            _ => return Err(PyValueError::new_err(format!("unknown kind of route: {kind}"))),
+        };
+        Ok(Self {
+            kind: if fits(kind, pattern.as_ref()) { kind } else { Kind::Opaque },
+            route: route.unbind(),
+            pattern: pattern.map(Bound::unbind),
+            methods: methods.map(Bound::unbind),
+            is_direct,
+        })
+    }
+
+    /// Whether the tree of paths can hold it; otherwise it has to be asked each time (or is a host).
+    pub(super) fn is_in_tree(&self) -> bool {
+        let is_path = matches!(self.kind, Kind::Http | Kind::WebSocket | Kind::Mount);
+        is_path && self.pattern.as_ref().is_some_and(|pattern| !pattern.get().is_unpredictable())
+    }
+
+    /// The lowercase name of a host without parameters.
+    pub(super) fn literal_host(&self) -> Option<&[u8]> {
+        let pattern = self.pattern.as_ref().filter(|_| self.kind == Kind::Host)?.get();
+        if pattern.core().is_foreign() { None } else { pattern.core().as_literal() }
+    }
+}
+
+/// Whether the pattern is what a route of this kind has.
+fn fits(kind: Kind, pattern: Option<&Bound<'_, PathPattern>>) -> bool {
+    let Some(pattern) = pattern.map(Bound::get) else { return false };
+    let is_host = pattern.core().is_host();
+    match kind {
+        Kind::Http | Kind::WebSocket => !is_host,
+        Kind::Mount => !is_host && pattern.has_rest(),
+        Kind::Host => is_host,
+        Kind::Opaque => false,
+    }
+}

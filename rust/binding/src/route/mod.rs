@@ -1,0 +1,10 @@
+//! `PathPattern` and `RouteTable`: routing for Python.
+
+mod convert;
+mod entry;
+mod pattern;
+mod scope;
+mod table;
+
+pub(crate) use pattern::PathPattern;
+pub(crate) use table::RouteTable;

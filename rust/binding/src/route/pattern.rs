@@ -1,0 +1,245 @@
+//! `PathPattern`: one path or host pattern with its convertors.
+
+use std::collections::BTreeSet;
+
+use pallasite_core::route::{Pattern, Piece, Spans, format_text, parse, regex_text};
+use pyo3::exceptions::{PyAssertionError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
+
+use super::convert::{Conversion, Text, conversion_of, convert, text_from_wtf8};
+
+struct Parameter {
+    name: Py<PyString>,
+    convertor: Py<PyAny>,
+    conversion: Conversion,
+}
+
+/// See `_core.pyi`.
+#[pyclass(frozen, module = "pallasite._core")]
+pub(crate) struct PathPattern {
+    core: Pattern,
+    parameters: Box<[Parameter]>,
+    convertors: Py<PyDict>,
+    format: Py<PyString>,
+    regex: Py<PyString>,
+    /// `re.Pattern.match`, where only Python's `re` can tell.
+    matcher: Option<Py<PyAny>>,
+    /// Some custom expression is none by itself (`a)|(b`): nothing is known of what the pattern matches.
+    is_unpredictable: bool,
+    /// Nothing of Python's is called to match and convert, and no conversion can fail but that of a number too long.
+    is_stock: bool,
+    /// The last parameter is called `path`.
+    has_rest: bool,
+}
+
+#[pymethods]
+impl PathPattern {
+    #[new]
+    fn new<'py>(path: &Bound<'py, PyString>, convertors: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let py = path.py();
+        let text = Text::of(path)?;
+        let pieces = parse(text.bytes());
+        let by_name = PyDict::new(py);
+        let mut parameters = Vec::new();
+        let mut regexes = Vec::new();
+        let mut duplicates = BTreeSet::new();
+        for piece in &pieces {
+            let Piece::Parameter { name, convertor: kind } = piece else { continue };
+            if !convertors.contains(kind)? {
+                return Err(PyAssertionError::new_err(format!("Unknown path convertor '{kind}'")));
+            }
+            let convertor = convertors.get_item(kind)?;
+            let name_object = PyString::intern(py, name);
+            if by_name.contains(&name_object)? {
+                duplicates.insert(*name);
+            }
+            by_name.set_item(&name_object, &convertor)?;
+            regexes.push(convertor.getattr(intern!(py, "regex"))?.str()?);
+            parameters.push(Parameter {
+                name: name_object.unbind(),
+                conversion: conversion_of(&convertor)?,
+                convertor: convertor.unbind(),
+            });
+        }
+        if !duplicates.is_empty() {
+            let ending = if duplicates.len() > 1 { "s" } else { "" };
+            let names = duplicates.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(PyValueError::new_err(format!("Duplicated param name{ending} {names} at path {path}")));
+        }
+        let regexes = regexes.iter().map(Text::of).collect::<PyResult<Vec<_>>>()?;
+        let regex_of = |number: usize| regexes.get(number).map_or(&b""[..], |regex| regex.bytes());
+        let core = Pattern::new(text.bytes(), &pieces, regex_of);
+        let regex = text_from_wtf8(py, &regex_text(text.bytes(), &pieces, regex_of))?;
+        let last = pieces.iter().rev().find_map(|piece| match piece {
+            Piece::Parameter { name, .. } => Some(*name),
+            Piece::Literal(_) => None,
+        });
+        let is_foreign = core.is_foreign();
+        let is_unpredictable = is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
+        Ok(Self {
+            matcher: if is_foreign { Some(compile(&regex, core.is_host())?) } else { None },
+            is_unpredictable,
+            is_stock: !is_foreign && parameters.iter().all(|parameter| parameter.conversion != Conversion::Python),
+            has_rest: last == Some("path"),
+            core,
+            parameters: parameters.into(),
+            convertors: by_name.unbind(),
+            format: text_from_wtf8(py, &format_text(&pieces))?.unbind(),
+            regex: regex.unbind(),
+        })
+    }
+
+    #[getter]
+    fn format(&self, py: Python<'_>) -> Py<PyString> {
+        self.format.clone_ref(py)
+    }
+
+    #[getter]
+    fn regex(&self, py: Python<'_>) -> Py<PyString> {
+        self.regex.clone_ref(py)
+    }
+
+    #[getter]
+    fn convertors(&self, py: Python<'_>) -> Py<PyDict> {
+        self.convertors.clone_ref(py)
+    }
+
+    #[getter]
+    fn is_host(&self) -> bool {
+        self.core.is_host()
+    }
+
+    fn r#match<'py>(&self, text: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let subject = Subject { text: Text::of(text)?, start: 0, string: text };
+        self.find(text.py(), &subject, &mut Spans::new(), || Ok(PyDict::new(text.py())))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<PathPattern {:?}>", self.format.bind(py).to_string_lossy())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for parameter in &self.parameters {
+            visit.call(&parameter.convertor)?;
+        }
+        visit.call(&self.convertors)?;
+        visit.call(&self.matcher)
+    }
+}
+
+/// A text to match: part of a Python string, from byte `start` on.
+pub(super) struct Subject<'a, 'py> {
+    pub(super) text: Text<'a>,
+    pub(super) start: usize,
+    pub(super) string: &'a Bound<'py, PyString>,
+}
+
+impl<'py> Subject<'_, 'py> {
+    /// The bytes to match.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.text.bytes().get(self.start..).unwrap_or_default()
+    }
+
+    /// The text to match.
+    pub(super) fn string(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        if self.start == 0 {
+            return Ok(self.string.clone());
+        }
+        self.text.slice(py, self.start..self.text.bytes().len())
+    }
+}
+
+impl PathPattern {
+    pub(super) fn core(&self) -> &Pattern {
+        &self.core
+    }
+
+    pub(super) fn is_unpredictable(&self) -> bool {
+        self.is_unpredictable
+    }
+
+    pub(super) fn is_stock(&self) -> bool {
+        self.is_stock
+    }
+
+    /// Whether the last parameter is called `path`, as it is in every mount.
+    pub(super) fn has_rest(&self) -> bool {
+        self.has_rest
+    }
+
+    /// The dictionary that `base` gives with the converted parameters added, if `subject` matches and every convertor
+    /// takes its text. `base` is called for a match only.
+    pub(super) fn find<'py>(
+        &self,
+        py: Python<'py>,
+        subject: &Subject<'_, 'py>,
+        spans: &mut Spans,
+        base: impl FnOnce() -> PyResult<Bound<'py, PyDict>>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        if let Some(matcher) = &self.matcher {
+            let found = matcher.bind(py).call1((subject.string(py)?,))?;
+            return if found.is_none() { Ok(None) } else { self.convert_groups(&found, base()?) };
+        }
+        if !self.core.find(subject.bytes(), spans) {
+            return Ok(None);
+        }
+        let values = base()?;
+        for (parameter, span) in self.parameters.iter().zip(spans.iter()) {
+            let span = span.start + subject.start..span.end + subject.start;
+            let value = convert(parameter.conversion, parameter.convertor.bind(py), &subject.text, span)?;
+            let Some(value) = value else { return Ok(None) };
+            values.set_item(parameter.name.bind(py), value)?;
+        }
+        Ok(Some(values))
+    }
+
+    /// Adds what Python's `re` found.
+    #[cold]
+    fn convert_groups<'py>(
+        &self,
+        found: &Bound<'py, PyAny>,
+        values: Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let py = found.py();
+        for parameter in &self.parameters {
+            let group = found.call_method1(intern!(py, "group"), (parameter.name.bind(py),))?;
+            let convertor = parameter.convertor.bind(py);
+            let value = match group.cast::<PyString>() {
+                Ok(group) => {
+                    let text = Text::of(group)?;
+                    let end = text.bytes().len();
+                    convert(parameter.conversion, convertor, &text, 0..end)?
+                }
+                // A group that took no part in the match.
+                Err(_) => Some(convertor.call_method1(intern!(py, "convert"), (group,))?),
+            };
+            let Some(value) = value else { return Ok(None) };
+            values.set_item(parameter.name.bind(py), value)?;
+        }
+        Ok(Some(values))
+    }
+}
+
+/// `re.compile(regex).match`, letter case ignored in a host.
+fn compile(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
+    static COMPILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = regex.py();
+    let compile = COMPILE.import(py, "re", "compile")?;
+    let pattern = if is_host {
+        static IGNORE_CASE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        compile.call1((regex, IGNORE_CASE.import(py, "re", "IGNORECASE")?))?
+    } else {
+        compile.call1((regex,))?
+    };
+    Ok(pattern.getattr(intern!(py, "match"))?.unbind())
+}
+
+/// Whether an expression is one by itself, so that it cannot reach out of the group it is put into.
+fn compiles_alone(py: Python<'_>, regex: &Text<'_>) -> bool {
+    text_from_wtf8(py, regex.bytes()).and_then(|regex| compile(&regex, false)).is_ok()
+}
+

