@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"convertors", "routing", "endpoints", "staticfiles", "schemas", "templating"}),
     frozenset({"middleware"}),
     frozenset({"applications"}),
-    frozenset({"testclient"}),
+    frozenset({"_exchange", "_loops", "testclient"}),
 )
 # The middleware package's own descriptors know nothing of the rest; routing uses them for per-route middleware.
 LOW_MIDDLEWARE = {"middleware": 1, "middleware.body_limit": 3, "middleware.errors": 5, "middleware.exceptions": 5}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
+from functools import cache
 from typing import Any
 
 import anyio
@@ -89,16 +90,24 @@ class EventLoopThread:
             return False  # tasks cannot outlive their nursery
         loop = asyncio.get_running_loop()
         # Jobs of the default executor cannot be told from idle threads, so its mere presence counts.
-        return len(asyncio.all_tasks(loop)) > 2 or getattr(loop, "_default_executor", None) is not None
+        return (
+            len(asyncio.all_tasks(loop)) > 2
+            or getattr(loop, "_default_executor", None) is not None
+            or loop.get_task_factory() is not None
+            or loop.get_exception_handler() is not None
+        )
 
-    def stop(self, *, join: bool = True) -> None:
-        """End the loop the way asyncio.run() does, tasks cancelled and generators closed; waits for that by default."""
+    def stop(self, *, join: bool = True, cancel: bool = True) -> None:
+        """End the loop the way asyncio.run() does, tasks cancelled and generators closed; waits for that by default.
+
+        Without `cancel`, tasks of the portal are awaited first.
+        """
         if self._pid != os.getpid():
             return
         if not self.stopping:
             self.stopping = True
             with suppress(RuntimeError):  # ended by itself
-                self._call_soon(self._stop.set)
+                self._call_soon(self._shut_down, cancel)
         if join and threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -130,6 +139,11 @@ class EventLoopThread:
             ready.set_result(None)
             await self._stop.wait()
             self._tasks.cancel_scope.cancel()
+            await self.portal.stop(cancel_remaining=self._cancel_portal)
+
+    def _shut_down(self, cancel: bool) -> None:
+        self._cancel_portal = cancel
+        self._stop.set()
 
 
 class LoopPool:
@@ -141,10 +155,10 @@ class LoopPool:
         self.options = options  # kept alive: the key in _pools has their identities
         self._backend = backend
         self._idle: deque[EventLoopThread] = deque()
-        self._loops: set[EventLoopThread] = set()
+        self.loops: set[EventLoopThread] = set()
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
         # When the last client is gone. Must not wait for the threads: garbage collection may run in one of them.
-        weakref.finalize(self, _stop_loops, self._loops).atexit = False
+        weakref.finalize(self, _stop_loops, self.loops).atexit = False
 
     def join(self, user: object) -> None:
         """Count this object among those that keep the pool's loops running."""
@@ -176,9 +190,9 @@ class LoopPool:
             loop = self._idle.pop()
             if loop.usable:
                 return loop
-            self._loops.discard(loop)
+            self.loops.discard(loop)
         loop = EventLoopThread(self._backend, self.options)
-        self._loops.add(loop)
+        self.loops.add(loop)
         return loop
 
     def give_back(self, loop: EventLoopThread, *, left_behind: bool) -> None:
@@ -190,7 +204,7 @@ class LoopPool:
 
     def _end(self, loop: EventLoopThread) -> None:
         loop.stop()
-        self._loops.discard(loop)
+        self.loops.discard(loop)
 
 
 # Shared, because hundreds of clients that live as long as their test modules would otherwise hold a thread and several
@@ -205,15 +219,22 @@ def shared_pool(backend: str, options: dict[str, Any]) -> LoopPool:
     with _pools_lock:
         pool = _pools.get(key)
         if pool is None:
-            if not _pools:
-                atexit.register(_close_pools)
+            _stop_loops_at_exit()
             pool = _pools[key] = LoopPool(backend, options)
     return pool
 
 
-def _close_pools() -> None:
+@cache
+def _stop_loops_at_exit() -> None:
+    # anyio's worker threads end with their loop, are no daemons, and the interpreter waits for them before it calls
+    # atexit's functions: hence the earlier hook, which concurrent.futures uses for the same reason.
+    getattr(threading, "_register_atexit", atexit.register)(_stop_pools)
+
+
+def _stop_pools() -> None:
     for pool in list(_pools.values()):
         pool.close()
+        _stop_loops(pool.loops)
 
 
 def _stop_loops(loops: set[EventLoopThread]) -> None:

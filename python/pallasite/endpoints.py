@@ -104,6 +104,7 @@ class WebSocketEndpoint:
         """
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")
+        cause: Exception | None = None
         match self.encoding:
             case None:
                 return data if text is None else text
@@ -114,13 +115,13 @@ class WebSocketEndpoint:
             case "json":
                 try:
                     # Strict UTF-8: json.loads would guess UTF-16 and UTF-32 from bytes.
-                    return json.loads(text if data is None or text is not None else data.decode("utf-8"))
-                except (ValueError, RecursionError, TypeError) as exc:
+                    return json.loads((data or b"").decode("utf-8") if text is None else text)
+                except (ValueError, RecursionError) as exc:
                     complaint, cause = "Malformed JSON data received.", exc
             case "text":
-                complaint, cause = "Expected text websocket messages, but got bytes", None
+                complaint = "Expected text websocket messages, but got bytes"
             case "bytes":
-                complaint, cause = "Expected bytes websocket messages, but got text", None
+                complaint = "Expected bytes websocket messages, but got text"
             case other:
                 raise AssertionError(f"Unsupported 'encoding' attribute {other}")
         await websocket.close(code=WS_1003_UNSUPPORTED_DATA)

@@ -26,6 +26,7 @@ import anyio.from_thread
 import anyio.lowlevel
 from anyio.streams.stapled import StapledObjectStream
 
+from pallasite._exchange import Call, Exchange
 from pallasite._loops import EventLoopThread, LoopPool, shared_pool, thread_caller
 from pallasite._utils import is_async_callable
 from pallasite.exceptions import StarletteDeprecationWarning
@@ -116,7 +117,7 @@ class WebSocketTestSession:
             self.exit_stack = stack.pop_all()
         return self
 
-    def __exit__(self, *args: Any) -> bool | None:
+    def __exit__(self, *args: Any) -> bool | None:  # noqa: PYI036
         return self.exit_stack.__exit__(*args)
 
     def send(self, message: Message) -> None:
@@ -218,207 +219,10 @@ class WebSocketTestSession:
             self._inbox.send_nowait(message)
 
 
-class _Exchange:
-    """One request and the application's answer, shared by the loop's thread (async methods, `grant`, `cancel`) and the
-    client's.
-
-    The client hears of progress by `news`: True at the response's start and each chunk of a body that is read as it
-    comes, and at last None, when the application has returned.
-    """
-
-    def __init__(self, app: ASGI3App, scope: Scope, body: bytes, *, read_whole: bool) -> None:
-        self.app = app
-        self.scope = scope
-        self.news: SimpleQueue[bytes | Literal[True] | None] = SimpleQueue()
-        self.status: int | None = None
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.chunks: list[bytes] = []
-        self.trailers: list[tuple[bytes, bytes]] | None = None
-        self.debug_info: dict[str, Any] | None = None
-        self.failure: BaseException | None = None
-        self.left_behind = True
-        self._body: bytes | None = body
-        self._read_whole = read_whole
-        self._body_sent = False
-        self._complete = False
-        self._completion: anyio.Event | None = None
-        self._cancelled = False
-        self._scope: anyio.CancelScope | None = None
-        self._demand: anyio.Semaphore | None = None
-
-    async def run(self, loop: EventLoopThread) -> None:
-        """Run the application to its end."""
-        self._demand = None if self._read_whole else anyio.Semaphore(0)
-        try:
-            with anyio.CancelScope() as self._scope:
-                if self._cancelled:
-                    self._scope.cancel()
-                await self.app(self.scope, self.receive, self.send)
-        except BaseException as exc:
-            self.failure = exc
-            if loop.stopping:
-                raise
-        finally:
-            self.left_behind = loop.has_leftovers()
-            loop.on_death.discard(self.lost)
-            self.news.put(None)
-
-    async def receive(self) -> Message:
-        """The request's body, then, once the response is complete, the disconnect."""
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body}
-        if not self._complete:
-            if self._completion is None:
-                self._completion = anyio.Event()
-            await self._completion.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        """Take one message of the response. Raises AssertionError when it is out of order."""
-        kind = message["type"]
-        if kind == "http.response.body":
-            await self._take_body(bytes(message.get("body", b"")), message.get("more_body", False))
-        elif kind == "http.response.start":
-            assert self.status is None, 'Received multiple "http.response.start" messages.'
-            self.headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
-            self.trailers = [] if message.get("trailers", False) else None
-            self.status = message["status"]
-            if not self._read_whole:
-                self.news.put(True)
-        elif kind == "http.response.trailers":
-            assert self.trailers is not None, 'Received "http.response.trailers" without declaring trailers.'
-            assert self._body_sent, 'Received "http.response.trailers" before body completed.'
-            assert not self._complete, 'Received "http.response.trailers" after response completed.'
-            self.trailers.extend(message.get("headers", ()))
-            if not message.get("more_trailers", False):
-                self._finish_response()
-        elif kind == "http.response.debug":
-            self.debug_info = message["info"]
-
-    async def _take_body(self, chunk: bytes, more: bool) -> None:
-        assert self.status is not None, 'Received "http.response.body" without "http.response.start".'
-        assert not self._complete, 'Received "http.response.body" after response completed.'
-        assert not self._body_sent, 'Received "http.response.body" after body completed.'
-        if self._demand is not None:
-            await self._demand.acquire()
-            self.news.put(chunk)
-        else:
-            self.chunks.append(chunk)
-            if more:
-                await anyio.lowlevel.checkpoint()  # or an endless body could never be cancelled
-        if not more:
-            self._body_sent = True
-            if self.trailers is None:
-                self._finish_response()
-
-    def _finish_response(self) -> None:
-        self._complete = True
-        if self._completion is not None:
-            self._completion.set()
-
-    def grant(self) -> None:
-        """Let the application send one more chunk."""
-        if self._demand is not None:
-            self._demand.release()
-
-    def cancel(self, *, only_incomplete: bool = False) -> None:
-        """Cancel the application; optionally not where only its background work is left."""
-        if only_incomplete and self._complete:
-            return
-        self._cancelled = True
-        if self._scope is not None:
-            self._scope.cancel()
-
-    def lost(self, cause: BaseException | None) -> None:
-        """Give up: the loop's thread has ended beneath the application."""
-        self.failure = cause or RuntimeError("The event loop of the test client ended before the application did")
-        self.news.put(None)
-
-
-class _Call:
-    """The client's side of an exchange: the loop it runs on, and what has to be tidied up at its end."""
-
-    def __init__(
-        self, exchange: _Exchange, loop: EventLoopThread, transport: _Transport, pool: LoopPool | None
-    ) -> None:
-        self.exchange = exchange
-        self._loop = loop
-        self._transport = transport
-        self._pool = pool
-        self._ended = False
-
-    def begin(self) -> bool:
-        """Start the application and wait for its response; False when it has returned already."""
-        self._loop.on_death.add(self.exchange.lost)
-        try:
-            self._loop.start(self.exchange.run, self._loop)
-        except BaseException:
-            self._give_back(left_behind=True)
-            raise
-        self._transport.open_calls.add(self)
-        try:
-            self._hear()
-        except BaseException:  # Ctrl-C, most likely
-            self.abort(report=False)
-            raise
-        return not self._ended
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body, each chunk as soon as the application sends it and none before it is asked for."""
-        while not self._ended:
-            self._loop.call_soon(self.exchange.grant)
-            chunk = self._hear()
-            if chunk:
-                yield cast(bytes, chunk)
-        self.end()
-
-    def end(self, *, report: bool = True) -> None:
-        """Cancel the application if its response is incomplete, wait for it, and raise what it raised."""
-        if not self._ended:
-            self._stop(only_incomplete=True)
-        if report:
-            self.report_failure()
-
-    def abort(self, *, report: bool = True) -> None:
-        """Cancel the application, its background work too, and wait for it."""
-        if not self._ended:
-            self._stop(only_incomplete=False)
-        if report:
-            self.report_failure()
-
-    def report_failure(self) -> None:
-        """Raise the application's exception, once, if the client was told to."""
-        failure, self.exchange.failure = self.exchange.failure, None
-        if failure is None or not self._transport.raise_server_exceptions:
-            return
-        try:
-            raise failure
-        finally:
-            del failure  # or its traceback would refer to this frame, and the frame to it
-
-    def _stop(self, *, only_incomplete: bool) -> None:
-        self._loop.call_soon(lambda: self.exchange.cancel(only_incomplete=only_incomplete))
-        while not self._ended:
-            self._hear()
-
-    def _hear(self) -> bytes | Literal[True] | None:
-        news = self.exchange.news.get()
-        if news is None:
-            self._ended = True
-            self._transport.open_calls.discard(self)
-            self._give_back(left_behind=self.exchange.left_behind)
-        return news
-
-    def _give_back(self, *, left_behind: bool) -> None:
-        if self._pool is not None:
-            self._pool.give_back(self._loop, left_behind=left_behind)
-
-
 class _LiveBody(httpx.SyncByteStream):
     """A response's body while the application still runs."""
 
-    def __init__(self, call: _Call, *, hidden: bool) -> None:
+    def __init__(self, call: Call, *, hidden: bool) -> None:
         self._call = call
         self._chunks = call.chunks()
         self._hidden = hidden
@@ -441,8 +245,7 @@ class _Transport(httpx.BaseTransport):
         self.raise_server_exceptions = raise_server_exceptions
         self.root_path = root_path
         self.client = address
-        self.portal_factory = client._portal_factory
-        self.open_calls: set[_Call] = set()
+        self.open_calls: set[Call] = set()
         self.loops = client._loops
 
     def close(self) -> None:
@@ -460,11 +263,11 @@ class _Transport(httpx.BaseTransport):
         """The application's response. Raises what the application raised, by default."""
         scope = self._scope(request)
         if scope["type"] == "websocket":
-            raise _Upgrade(WebSocketTestSession(self.app, scope, self.portal_factory))
+            raise _Upgrade(WebSocketTestSession(self.app, scope, self.loops.portal))
         body = request.read()
         loop, pool = self.loops.take()
-        exchange = _Exchange(self.app, scope, body, read_whole=_read_whole.get())
-        call = _Call(exchange, loop, self, pool)
+        exchange = Exchange(self.app, scope, body, read_whole=_read_whole.get())
+        call = Call(exchange, loop, pool, open_calls=self.open_calls, raise_failure=self.raise_server_exceptions)
         stream: httpx.SyncByteStream
         running = call.begin()
         if running:
@@ -538,6 +341,15 @@ class _ClientLoops:
             self._pool.join(self)
         return self._pool
 
+    @contextlib.contextmanager
+    def portal(self) -> Generator[anyio.from_thread.BlockingPortal, None, None]:
+        """A portal into such a loop."""
+        if self.own is not None:
+            yield self.own.portal
+        else:
+            with self.shared().lease_portal() as portal:
+                yield portal
+
     def close(self) -> None:
         """Leave the shared pool."""
         pool, self._pool = self._pool, None
@@ -574,11 +386,11 @@ class TestClient(httpx.Client):
         self.app = app if _is_asgi3(app) else _DoubleCallable(cast(ASGI2App, app))
         self.app_state: dict[str, Any] = {}
         self._loops = _ClientLoops(self.async_backend)
-        headers = {"user-agent": "testclient"} if headers is None else headers
-        headers.setdefault("user-agent", "testclient")
+        all_headers = httpx.Headers(headers)
+        all_headers.setdefault("user-agent", "testclient")
         super().__init__(
             base_url=base_url,
-            headers=headers,
+            headers=all_headers,
             cookies=cookies,
             follow_redirects=follow_redirects,
             transport=_Transport(
@@ -633,7 +445,7 @@ class TestClient(httpx.Client):
             WebSocketDisconnect: the application refused the connection.
             WebSocketDenialResponse: it refused with a response of its own.
         """
-        headers = kwargs.setdefault("headers", {})
+        kwargs["headers"] = headers = httpx.Headers(kwargs.get("headers"))
         headers.setdefault("connection", "upgrade")
         headers.setdefault("sec-websocket-key", "testserver==")
         headers.setdefault("sec-websocket-version", "13")
@@ -649,21 +461,22 @@ class TestClient(httpx.Client):
         with contextlib.ExitStack() as stack:
             self._loops.own = loop = EventLoopThread(**_loop_arguments(self.async_backend))
             self.portal = loop.portal
-            stack.callback(self._leave, loop)
+            stack.push(lambda kind, *_: self._leave(loop, failed=kind is not None))
             to_app = anyio.create_memory_object_stream[Message](math.inf)
             from_app = anyio.create_memory_object_stream[Message | None](math.inf)
             for end in (*to_app, *from_app):
                 stack.callback(end.close)
             self.stream_receive = StapledObjectStream(*to_app)
             self.stream_send = StapledObjectStream(*from_app)
+            self._lifespan_over = False
             self.task = loop.portal.start_task_soon(self.lifespan)
             loop.portal.call(self.wait_startup)
             stack.callback(loop.portal.call, self.wait_shutdown)
-            stack.callback(self._transport.abort_open_calls)
+            stack.callback(cast(_Transport, self._transport).abort_open_calls)
             self.exit_stack = stack.pop_all()
         return self
 
-    def __exit__(self, *args: Any) -> None:
+    def __exit__(self, *args: object) -> None:
         self.exit_stack.close()
 
     async def lifespan(self) -> None:
@@ -686,27 +499,26 @@ class TestClient(httpx.Client):
     async def _lifespan_step(self, step: str) -> None:
         await self.stream_receive.send({"type": f"lifespan.{step}"})
         answer = await self._lifespan_message()
+        if answer is None:
+            return
         assert answer["type"] in (f"lifespan.{step}.complete", f"lifespan.{step}.failed")
         if answer["type"].endswith(".failed"):
             await self._lifespan_message()
+            raise RuntimeError(f"The application's {step} failed: {answer.get('message') or 'no reason given'}")
 
-    async def _lifespan_message(self) -> Any:
+    async def _lifespan_message(self) -> Message | None:
+        """The application's next message, or None when it has returned (as those do that have no lifespan)."""
+        if self._lifespan_over:
+            return None
         message = await self.stream_send.receive()
         if message is None:
+            self._lifespan_over = True
             self.task.result()
         return message
 
-    @contextlib.contextmanager
-    def _portal_factory(self) -> Generator[anyio.from_thread.BlockingPortal, None, None]:
-        if self.portal is not None:
-            yield self.portal
-        else:
-            with self._loops.shared().lease_portal() as portal:
-                yield portal
-
-    def _leave(self, loop: EventLoopThread) -> None:
+    def _leave(self, loop: EventLoopThread, *, failed: bool) -> None:
         self.portal = self._loops.own = None
-        loop.stop()
+        loop.stop(cancel=failed)
 
 
 def _is_asgi3(app: Any) -> bool:
