@@ -32,14 +32,22 @@ async def run_until_disconnect(
     has no way to learn of a disconnect, and a short response is often sent without any wait.
     """
 
+    listening = False
+
+    def start_listening() -> None:
+        nonlocal listening
+        listening = True
+        group.start_soon(stop_when_gone)
+
     async def stop_when_gone() -> None:
         await listen(receive)
         group.cancel_scope.cancel()
 
     try:
         async with create_collapsing_task_group() as group:
-            await _Noticed(sending, lambda: group.start_soon(stop_when_gone))
-            group.cancel_scope.cancel()
+            await _Noticed(sending, start_listening)
+            if listening:
+                group.cancel_scope.cancel()
     finally:
         sending.close()
 

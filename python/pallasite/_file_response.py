@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -81,9 +82,23 @@ class FileResponse(Response):
         method = scope["method"].upper() if is_http else "GET"
         if scope["type"] == "websocket":
             send = _denial_send(send)
-        size = (self.stat_result or await self._look_up()).st_size
+        only_head = is_http and method == "HEAD"
+        by_path = is_http and "http.response.pathsend" in scope.get("extensions", {})
+        found, file = await self._look_up(needs_bytes=not (only_head or by_path))
         try:
-            ranges = self._requested_ranges(scope, method, size)
+            ranges = self._requested_ranges(scope, method, found.st_size)
+            if only_head:
+                await self._send_head(send, ranges, found.st_size)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            elif by_path and not ranges:
+                await self._send_head(send, ranges, found.st_size)
+                await send({"type": "http.response.pathsend", "path": str(self.path)})
+            else:
+                sending = self._send_file(send, file, ranges, found.st_size)
+                if not is_http or reports_disconnect_on_send(scope):
+                    await sending
+                else:
+                    await run_until_disconnect(sending, _wait_for_disconnect, receive)
         except MalformedRangeHeader as error:
             await PlainTextResponse(error.content, 400)(scope, receive, send)
             return
@@ -91,30 +106,27 @@ class FileResponse(Response):
             refusal = PlainTextResponse(status_code=416, headers={"content-range": f"bytes */{error.max_size}"})
             await refusal(scope, receive, send)
             return
-        only_head = is_http and method == "HEAD"
-        by_path = is_http and not ranges and "http.response.pathsend" in scope.get("extensions", {})
-        if only_head:
-            await self._send_head(send, ranges, size)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        elif by_path:
-            await self._send_head(send, ranges, size)
-            await send({"type": "http.response.pathsend", "path": str(self.path)})
-        elif not is_http or reports_disconnect_on_send(scope):
-            await self._send_file(send, ranges, size)
-        else:
-            await run_until_disconnect(self._send_file(send, ranges, size), _wait_for_disconnect, receive)
+        finally:
+            if isinstance(file, anyio.AsyncFile):
+                # Closing waits as well, and has to happen in a cancelled transfer too.
+                with anyio.CancelScope(shield=True):
+                    await file.aclose()
         if self.background is not None:
             await self.background()
 
-    async def _look_up(self) -> os.stat_result:
+    async def _look_up(self, *, needs_bytes: bool) -> tuple[os.stat_result, _Source | None]:
+        """What the file is and, on the way there, the file itself: a trip to a worker thread costs 140 us."""
+        known = self.stat_result
         try:
-            found = await anyio.to_thread.run_sync(os.stat, self.path)
+            if needs_bytes and anyio.open_file is _STOCK_OPEN_FILE:
+                found, file = await anyio.to_thread.run_sync(_open, self.path, known, self.chunk_size)
+            else:
+                found, file = known or await anyio.to_thread.run_sync(_stat_file, self.path), None
         except FileNotFoundError as error:
             raise RuntimeError(f"File at path {self.path} does not exist.") from error
-        self.set_stat_headers(found)
-        if not stat.S_ISREG(found.st_mode):
-            raise RuntimeError(f"File at path {self.path} is not a file.")
-        return found
+        if known is None:
+            self.set_stat_headers(found)
+        return found, file
 
     def _requested_ranges(self, scope: Scope, method: str, size: int) -> list[tuple[int, int]]:
         """Empty for the whole file."""
@@ -149,9 +161,11 @@ class FileResponse(Response):
         await send({"type": "http.response.start", "status": status, "headers": headers.raw})
         return boundary
 
-    async def _send_file(self, send: Send, ranges: list[tuple[int, int]], size: int) -> None:
+    async def _send_file(self, send: Send, file: _Source | None, ranges: list[tuple[int, int]], size: int) -> None:
         boundary = await self._send_head(send, ranges, size)
-        file = await anyio.open_file(self.path, mode="rb")
+        opened = None
+        if file is None:
+            file = opened = await anyio.open_file(self.path, mode="rb")
         try:
             if boundary:
                 await self._send_parts(send, file, ranges, size, boundary)
@@ -159,26 +173,29 @@ class FileResponse(Response):
                 await file.seek(ranges[0][0])
                 await self._send_bytes(send, file, ranges[0][1] - ranges[0][0])
             else:
-                await self._send_bytes(send, file, None)
+                # Never more than announced, should the file grow meanwhile (a log): the server would break it off.
+                is_announced = self.headers.get("content-length") == str(size)
+                await self._send_bytes(send, file, size if is_announced else None)
         finally:
-            # Closing waits as well, and has to happen in a cancelled transfer too.
-            with anyio.CancelScope(shield=True):
-                await file.aclose()
+            if opened is not None:
+                with anyio.CancelScope(shield=True):
+                    await opened.aclose()
 
-    async def _send_bytes(self, send: Send, file: anyio.AsyncFile[bytes], left: int | None) -> None:
+    async def _send_bytes(self, send: Send, file: _Source, left: int | None) -> None:
         """From where the file stands: `left` bytes, or all there are."""
         more_body = True
         while more_body:
             chunk = await file.read(self.chunk_size if left is None else min(self.chunk_size, left))
-            # A short chunk is the file's last one.
             more_body = len(chunk) == self.chunk_size
             if left is not None:
                 left -= len(chunk)
-                more_body = more_body and left > 0
+                more_body = left > 0
+                if more_body and not chunk:
+                    raise self._too_short()
             await send({"type": "http.response.body", "body": chunk, "more_body": more_body})
 
     async def _send_parts(
-        self, send: Send, file: anyio.AsyncFile[bytes], ranges: list[tuple[int, int]], size: int, boundary: str
+        self, send: Send, file: _Source, ranges: list[tuple[int, int]], size: int, boundary: str
     ) -> None:
         _, part_header = self.generate_multipart(ranges, boundary, size, self.headers["content-type"])
         for start, end in ranges:
@@ -188,11 +205,14 @@ class FileResponse(Response):
             while left > 0:
                 chunk = await file.read(min(self.chunk_size, left))
                 if not chunk:
-                    raise RuntimeError(f"File at path {self.path} is shorter than expected.")
+                    raise self._too_short()
                 left -= len(chunk)
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"\r\n", "more_body": True})
         await send({"type": "http.response.body", "body": f"--{boundary}--".encode(), "more_body": False})
+
+    def _too_short(self) -> RuntimeError:
+        return RuntimeError(f"File at path {self.path} is shorter than expected.")
 
     def generate_multipart(
         self, ranges: Sequence[tuple[int, int]], boundary: str, max_size: int, content_type: str
@@ -210,6 +230,47 @@ class FileResponse(Response):
 
         parts = sum(len(part_header(start, end)) + end - start + len("\r\n") for start, end in ranges)
         return parts + len(f"--{boundary}--"), part_header
+
+
+class _Loaded:
+    """The face of an open file for one that is in memory already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._buffer = io.BytesIO(content)
+
+    async def seek(self, offset: int) -> int:
+        return self._buffer.seek(offset)
+
+    async def read(self, size: int) -> bytes:
+        return self._buffer.read(size)
+
+
+# Tests replace anyio.open_file and expect to see it called.
+_STOCK_OPEN_FILE = anyio.open_file
+
+_Source = _Loaded | anyio.AsyncFile[bytes]
+
+
+def _stat_file(path: str | os.PathLike[str]) -> os.stat_result:
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise RuntimeError(f"File at path {path} is not a file.")
+    return found
+
+
+def _open(
+    path: str | os.PathLike[str], known: os.stat_result | None, chunk_size: int
+) -> tuple[os.stat_result, _Source]:
+    """Runs in a worker thread: stat, open and, for a file of one chunk, read and close.
+
+    Looked at before it is opened: opening a pipe waits for somebody to write into it.
+    """
+    found = known or _stat_file(path)
+    file = open(path, "rb")  # noqa: SIM115 - a long file is closed by whoever sends it
+    if found.st_size > chunk_size:
+        return found, anyio.wrap_file(file)
+    with file:
+        return found, _Loaded(file.read(chunk_size))
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

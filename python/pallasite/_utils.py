@@ -6,9 +6,10 @@ import functools
 import ipaddress
 import re
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import anyio
@@ -61,21 +62,31 @@ def get_route_path(scope: Scope) -> str:
     return rest if rest[:1] in ("", "/") else path
 
 
-@asynccontextmanager
-async def create_collapsing_task_group() -> AsyncGenerator[anyio.abc.TaskGroup, None]:
+class create_collapsing_task_group:
     """A task group that raises the error itself, rather than a group of one, when a single task failed."""
-    try:
-        async with anyio.create_task_group() as task_group:
-            yield task_group
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
-            raise
-        [error] = group.exceptions
-        # `from` keeps what the error already said of its origin: the group must not appear in the traceback.
-        cause = error.__cause__
-        if cause is None and not error.__suppress_context__:
-            cause = error.__context__
-        raise error from cause
+
+    __slots__ = ("_group",)
+
+    def __init__(self) -> None:
+        self._group = anyio.create_task_group()
+
+    async def __aenter__(self) -> anyio.abc.TaskGroup:
+        return await self._group.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._group.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            [single] = group.exceptions
+            # `from` keeps what the error already said of its origin: the group must not appear in the traceback.
+            cause = single.__cause__
+            if cause is None and not single.__suppress_context__:
+                cause = single.__context__
+            raise single from cause
 
 
 @dataclass(frozen=True, slots=True)

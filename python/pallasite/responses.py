@@ -228,7 +228,11 @@ class RedirectResponse(Response):
         background: BackgroundTask | None = None,
     ) -> None:
         super().__init__(b"", status_code, headers, None, background)
-        self.headers["location"] = quote(str(url), safe=_URL_SAFE)
+        location = quote(str(url), safe=_URL_SAFE)
+        if headers is None:
+            self.raw_headers.append((b"location", location.encode()))
+        else:
+            self.headers["location"] = location
 
 
 class StreamingResponse(Response):
