@@ -7,6 +7,82 @@ from pallasite.convertors import Convertor
 
 __version__: str
 
+# --- accept
+# Content negotiation (RFC 9110 section 12) and Content-Type (section 8.3). Bytes are read as latin-1.
+# Quoted strings are unquoted. No input is an error: at most 256 elements of a list and 32 parameters of each are
+# looked at.
+
+def coding_weight(header: str | bytes, coding: str, /) -> float:
+    """How much an Accept-Encoding header wants `coding`, 0.0 (not at all) to 1.0: its own weight, else that of `*`,
+    else 0.0, but 1.0 for "identity". An absent header accepts everything, which is for the caller to know.
+
+    Source: RFC 9110 section 12.5.3.
+    """
+
+def parse_accept(header: str | bytes, /) -> list[tuple[str, float, dict[str, str]]]:
+    """The choices of an Accept, Accept-Encoding or Accept-Language header: value in lower case, weight 0.0 to 1.0,
+    parameters before the weight. Most wanted first, equal ones as written; those with a malformed weight are left out.
+    """
+
+def parse_content_type(header: str | bytes, /) -> tuple[str, dict[str, str]]:
+    """Media type and parameter names in lower case, the first of a repeated parameter. Nothing is checked: an empty
+    header gives `("", {})`.
+    """
+
+# --- cookie
+
+def cookies_from_headers(headers: Iterable[tuple[bytes, bytes]], /) -> dict[str, str]:
+    """What `parse_cookies` gives for every Cookie header in a header list, later ones winning."""
+
+def parse_cookies(header: str, /) -> dict[str, str]:
+    """Names and values of a Cookie header, read as browsers write it: the last of a repeated name, "" as the name of a
+    value without `=`, quoted values unquoted as `http.cookies` does. No text is an error; lone surrogates are kept.
+
+    Deviation: RFC 6265 section 4.2.1 allows fewer characters.
+    """
+
+# --- header
+# An ASGI header list, `[(name, value), ...]`. Any iterable of pairs can be read, tuples of bytes fastest; a pair
+# of another length is a ValueError. Names are looked for in any case and stored in lower case, as ASGI wants. Values are
+# latin-1.
+
+def encode_header(name: str, value: str, /) -> tuple[bytes, bytes]:
+    """The pair to send, its name in lower case.
+
+    Raises ValueError for a name that is no token (RFC 9110 section 5.6.2) or a value with CR, LF or NUL (section 5.5),
+    and UnicodeEncodeError, which is a ValueError, for a value outside latin-1.
+    """
+
+def find_header(headers: Iterable[tuple[bytes, bytes]], name: str, /) -> str | None:
+    """The first value of a header; None also for a name that no header can have."""
+
+def header_items(headers: Iterable[tuple[bytes, bytes]], /) -> list[tuple[str, str]]:
+    """Every header as text."""
+
+def header_values(headers: Iterable[tuple[bytes, bytes]], name: str, /) -> list[str]:
+    """Every value of a header, in order."""
+
+def remove_header(headers: list[tuple[bytes, bytes]], name: str, /) -> None:
+    """Remove every header of this name, in place and in one pass."""
+
+def set_header(headers: list[tuple[bytes, bytes]], name: str, value: str, /) -> None:
+    """Replace the first header of this name where it stands and remove the others, or append one if there is none.
+
+    Raises as `encode_header` does, and then changes nothing.
+    """
+
+# --- host
+
+def is_valid_port(port: str, /) -> bool:
+    """Whether digits are a TCP port: at most 65535, however many zeros lead. An empty port is valid (RFC 3986)."""
+
+def parse_host(header: str, /) -> tuple[str, str | None] | None:
+    """Host (brackets of an IP literal kept) and port digits of a Host header; None if it is anything else.
+
+    Refuses user information, slashes, white space and whatever else could change a URL built from it; IPv6 addresses
+    are validated. The port is not: see `is_valid_port`. Source: RFC 9110 section 7.2, RFC 3986 section 3.2.2.
+    """
+
 # --- json
 
 def dumps(obj: Any, /) -> bytes | None:
@@ -36,6 +112,21 @@ class Observer:
     @property
     def started(self) -> bool:
         """True once a message of type `http.response.start` was passed on."""
+
+# --- query
+# `application/x-www-form-urlencoded`. Bytes are read as latin-1, escapes as UTF-8 with U+FFFD for what is not;
+# an escape that is none stays, lone surrogates too. No input is an error.
+
+def encode_query(pairs: Iterable[tuple[Any, Any]], /) -> str:
+    """What `urllib.parse.urlencode` gives for a list of pairs. TypeError for what is no pair, UnicodeEncodeError for a
+    lone surrogate.
+    """
+
+def parse_query(query: str | bytes, /) -> list[tuple[str, str]]:
+    """What `urllib.parse.parse_qsl` gives with `keep_blank_values`."""
+
+def parse_query_multi(query: str | bytes, /) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """`parse_query`, and the last value of each name."""
 
 # --- response
 
@@ -167,4 +258,24 @@ def set_cookie(
     Raises:
         ValueError: the key is empty, an attribute's name, or has characters beyond letters, digits and
             !#$%&'*+-.^_`|~: in it; an attribute holds a control character or a semicolon; something is not Latin-1.
+    """
+
+# --- url
+
+def absolute_url(base: str, path: str, protocol: str, host: str, /) -> str | None:
+    """`path` appended to that of `base`, on `host` unless empty; protocol "http" or "websocket" picks the scheme,
+    secure if the base's is. None if any of them is less than plain (see `split_url`), or the base has no scheme or
+    authority.
+    """
+
+def split_url(url: str, /) -> tuple[str, str, str, str, str] | None:
+    """What `urllib.parse.urlsplit` gives for a plain URL: visible ASCII, its scheme in lower case, no brackets in its
+    authority. None for any other, which is for `urlsplit` to split or refuse.
+    """
+
+def url_from_scope(scope: Mapping[str, Any], /) -> str:
+    """The URL a request was sent to: authority from a valid Host header, else from `server`, else a relative URL.
+
+    `?`, `#` and backslashes of the path are percent-encoded, and so are query bytes that are not UTF-8.
+    KeyError without `path` or `headers`; TypeError for a value of another type than ASGI's.
     """

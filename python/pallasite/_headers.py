@@ -8,47 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Self
 
-
-def find_header(headers: Any, name: str) -> str | None:
-    return next(iter(header_values(headers, name)), None)
-
-
-def header_values(headers: Any, name: str) -> list[str]:
-    wanted = name.lower().encode("latin-1")
-    return [value.decode("latin-1") for field, value in headers if field == wanted]
-
-
-def encode_header(name: str, value: str) -> tuple[bytes, bytes]:
-    if any(letter in name or letter in value for letter in "\r\n\0"):
-        raise ValueError("Invalid header")
-    return name.lower().encode("latin-1"), value.encode("latin-1")
-
-
-def append_header(headers: Any, name: str, value: str) -> None:
-    headers.append(encode_header(name, value))
-
-
-def set_header(headers: Any, name: str, value: str) -> None:
-    pair = encode_header(name, value)
-    places = [index for index, field in enumerate(headers) if field[0] == pair[0]]
-    if not places:
-        headers.append(pair)
-        return
-    headers[places[0]] = pair
-    for index in reversed(places[1:]):
-        del headers[index]
-
-
-def remove_header(headers: Any, name: str) -> None:
-    wanted = name.lower().encode("latin-1")
-    headers[:] = [field for field in headers if field[0] != wanted]
+from pallasite._core import encode_header, find_header, header_items, header_values, remove_header, set_header
 
 
 class Headers(Mapping[str, str]):
     """A read-only view of header fields: names in lower case, duplicates kept, lookups by any case.
 
     Give one of `headers` (text pairs), `raw` (ASGI byte pairs, kept as given, names already in lower case) or `scope`.
-    With `scope`, `scope["headers"]` is replaced by a list if it is any other iterable, and that list is read in place.
+    With `scope`, a new list of its headers, which may be any iterable, takes their place there and is read in place.
     Iterating yields a name as often as it occurs; `len()` counts fields.
 
     Deviation: a name that no header can carry (outside latin-1) is simply absent, rather than an encoding error.
@@ -65,8 +32,8 @@ class Headers(Mapping[str, str]):
             # First, because each request comes this way.
             assert headers is None, 'Cannot set both "headers" and "scope".'
             assert raw is None, 'Cannot set both "raw" and "scope".'
-            found = scope["headers"]
-            self._list = scope["headers"] = list(found)
+            # A list of its own: changes through these headers reach this scope, but not one it was copied from.
+            self._list = scope["headers"] = list(scope["headers"])
         elif raw is not None:
             assert headers is None, 'Cannot set both "headers" and "raw".'
             self._list = raw
@@ -79,7 +46,7 @@ class Headers(Mapping[str, str]):
         super().__init_subclass__(**kwargs)
         # `get` skips `__getitem__` for speed; a subclass that replaces the latter gets the mapping's `get` back.
         if "__getitem__" in cls.__dict__ and "get" not in cls.__dict__:
-            cls.get = Mapping.get  # type: ignore[method-assign]
+            cls.get = Mapping.get  # type: ignore[method-assign, assignment]
 
     @staticmethod
     def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -100,7 +67,7 @@ class Headers(Mapping[str, str]):
 
     def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
         """Each field as text, in order."""
-        return list(zip(self.keys(), self.values(), strict=True))
+        return header_items(self._list)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The first value of `key`, else `default`."""
@@ -168,14 +135,14 @@ class MutableHeaders(Headers):
 
     def append(self, key: str, value: str) -> None:
         """Add a field after all others, beside any of the same name."""
-        append_header(self._list, key, value)
+        self._list.append(encode_header(key, value))
 
     def setdefault(self, key: str, value: str) -> str:
         """The first value of `key`, which is added as `value` if it was missing."""
         found = find_header(self._list, key)
         if found is not None:
             return found
-        append_header(self._list, key, value)
+        self._list.append(encode_header(key, value))
         return value
 
     def update(self, other: Mapping[str, str]) -> None:

@@ -7,19 +7,11 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlencode
+
+from pallasite._core import encode_query, parse_query_multi
 
 KeyT = TypeVar("KeyT")
 ValueT_co = TypeVar("ValueT_co", covariant=True)
-
-
-def encode_query(pairs: Any) -> str:
-    return urlencode(pairs)
-
-
-def parse_query_multi(value: str | bytes) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    pairs = parse_qsl(value if isinstance(value, str) else value.decode("latin-1"), keep_blank_values=True)
-    return pairs, dict(pairs)
 
 
 class ImmutableMultiDict(Mapping[KeyT, ValueT_co]):

@@ -8,36 +8,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from typing import Any, Literal, Self
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from pallasite._multidict import MultiDict, encode_query
+from pallasite._core import absolute_url, encode_query, parse_query, split_url, url_from_scope
+from pallasite._multidict import MultiDict
 from pallasite.types import Scope
 
 # The schemes a path of each protocol takes on a plain and on a secure base.
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 _SECURE = frozenset({"https", "wss"})
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
-
-def url_from_scope(scope: Scope) -> str:
-    scheme = scope.get("scheme", "http")
-    path = scope["path"].replace("?", "%3F").replace("#", "%23").replace("\\", "%5C")
-    query = scope.get("query_string", b"").decode()
-    netloc = None
-    for name, value in scope["headers"]:
-        if name == b"host":
-            netloc = value.decode("latin-1")
-            break
-    if netloc is None and scope.get("server"):
-        host, port = scope["server"]
-        netloc = f"[{host}]" if ":" in host else host
-        if port != _DEFAULT_PORTS.get(scheme):
-            netloc = f"{netloc}:{port}"
-    if netloc is not None:
-        return SplitResult(scheme, netloc, path, query, "").geturl()
-    if path.startswith("//"):
-        path = "/%2F" + path[2:]
-    return f"{path}?{query}" if query else path
 
 
 class URL:
@@ -58,7 +37,8 @@ class URL:
             self._url = url_from_scope(scope)
         elif components:
             assert not url, 'Cannot set both "url" and "**components".'
-            self._url = URL("").replace(**components)._url
+            # Split once more, so that the text is one that splits into the same components again.
+            self._url = URL("").replace(**components).components.geturl()
         else:
             self._url = url
 
@@ -68,7 +48,8 @@ class URL:
         try:
             return self._components
         except AttributeError:
-            self._components = urlsplit(self._url)
+            plain = split_url(self._url)
+            self._components = urlsplit(self._url) if plain is None else SplitResult(*plain)
             return self._components
 
     @property
@@ -164,7 +145,7 @@ class URL:
         return self._with_query(params.multi_items())
 
     def _params(self) -> MultiDict:
-        return MultiDict(parse_qsl(self.query, keep_blank_values=True))
+        return MultiDict(parse_query(self.query))
 
     def _with_query(self, pairs: list[tuple[Any, Any]]) -> URL:
         return self.replace(query=encode_query(pairs))
@@ -202,10 +183,13 @@ class URLPath(str):  # noqa: SLOT000 - people may set attributes on it
 
     def make_absolute_url(self, base_url: str | URL) -> URL:
         """This path below `base_url`'s, on its host unless the path has one, secure if the base is."""
-        base = (URL(base_url) if isinstance(base_url, str) else base_url).components
+        url = absolute_url(str(base_url), self, self.protocol, self.host)
+        return URL(self._join(URL(str(base_url)).components) if url is None else url)
+
+    def _join(self, base: SplitResult) -> str:
+        """The same for what is not plain ASCII: Unicode hosts, IPv6 literals, relative bases, a query in the path."""
         scheme = _SCHEMES[self.protocol][base.scheme in _SECURE] if self.protocol else base.scheme
-        path = base.path.rstrip("/") + str(self)
-        return URL(SplitResult(scheme, self.host or base.netloc, path, "", "").geturl())
+        return str(URL(scheme=scheme, netloc=self.host or base.netloc, path=base.path.rstrip("/") + self))
 
 
 def _origin_path(path: str) -> str:

@@ -1,10 +1,17 @@
 //! `pallasite._core`: the export list. Logic lives in one file per noun beside this one, and below it in `pallasite-core`.
 
+mod accept;
+mod cookie;
+mod header;
+mod host;
 mod json;
 mod observer;
+mod query;
 mod response;
 mod route;
 mod set_cookie;
+mod text;
+mod url;
 
 use pyo3::prelude::pymodule;
 
@@ -16,13 +23,27 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
+    use super::accept::{coding_weight, parse_accept, parse_content_type};
+    #[pymodule_export]
+    use super::cookie::{cookies_from_headers, parse_cookies};
+    #[pymodule_export]
+    use super::header::{
+        encode_header, find_header, header_items, header_values, remove_header, set_header,
+    };
+    #[pymodule_export]
+    use super::host::{is_valid_port, parse_host};
+    #[pymodule_export]
     use super::json::dumps;
     #[pymodule_export]
     use super::observer::Observer;
+    #[pymodule_export]
+    use super::query::{encode_query, parse_query, parse_query_multi};
     #[pymodule_export]
     use super::response::response_head;
     #[pymodule_export]
     use super::route::{PathPattern, RouteTable};
     #[pymodule_export]
     use super::set_cookie::{http_date, set_cookie};
+    #[pymodule_export]
+    use super::url::{absolute_url, split_url, url_from_scope};
 }

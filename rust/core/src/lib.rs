@@ -2,9 +2,16 @@
 //! recurses on input or panics on any input.
 #![forbid(unsafe_code)]
 
+pub mod accept;
+pub mod cookie;
 pub mod date;
+pub mod header;
+pub mod host;
 pub mod json;
 pub mod limits;
+pub mod query;
 pub mod response;
 pub mod route;
 pub mod set_cookie;
+pub mod text;
+pub mod url;

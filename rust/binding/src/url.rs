@@ -1,0 +1,138 @@
+//! URLs out of ASGI scopes, split in five, and made absolute.
+
+use pallasite_core::{host, url};
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+
+use crate::header::{each_value, unpack};
+use crate::text::{new_text, text_of};
+
+/// The URL that a request was sent to.
+#[pyfunction]
+#[pyo3(signature = (scope, /))]
+pub(crate) fn url_from_scope<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    let py = scope.py();
+    let path = required(scope, intern!(py, "path"))?.cast_into::<PyString>()?;
+    let headers = required(scope, intern!(py, "headers"))?;
+    let scheme = optional(scope, intern!(py, "scheme"))?
+        .map(Bound::cast_into::<PyString>)
+        .transpose()?;
+    let scheme = match &scheme {
+        Some(scheme) => text_of(scheme)?,
+        None => b"http"[..].into(),
+    };
+    let query = optional(scope, intern!(py, "query_string"))?
+        .map(Bound::cast_into::<PyBytes>)
+        .transpose()?;
+    let authority = match host_header(&headers)? {
+        Some(authority) => Some(authority),
+        None => server_authority(scope, &scheme)?,
+    };
+    let built = url::build_url(&url::RequestUrl {
+        scheme: &scheme,
+        authority: authority.as_deref(),
+        path: &text_of(&path)?,
+        query: query.as_ref().map_or(b"", |query| query.as_bytes()),
+    });
+    new_text(py, &built)
+}
+
+/// Scheme, netloc, path, query and fragment of a plain URL.
+#[pyfunction]
+#[pyo3(signature = (url, /))]
+pub(crate) fn split_url<'py>(url: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let py = url.py();
+    let Some(parts) = url.to_str().ok().and_then(url::split_url) else {
+        return Ok(None);
+    };
+    let parts = [
+        parts.scheme,
+        parts.netloc,
+        parts.path,
+        parts.query,
+        parts.fragment,
+    ];
+    PyTuple::new(py, parts).map(Some)
+}
+
+/// A path below a plain base URL.
+#[pyfunction]
+#[pyo3(signature = (base, path, protocol, host, /))]
+pub(crate) fn absolute_url(
+    base: &Bound<'_, PyString>,
+    path: &Bound<'_, PyString>,
+    protocol: &str,
+    host: &Bound<'_, PyString>,
+) -> Option<String> {
+    let schemes = match protocol {
+        "http" => Some(("http", "https")),
+        "websocket" => Some(("ws", "wss")),
+        _ => None,
+    };
+    url::absolute_url(
+        base.to_str().ok()?,
+        schemes,
+        host.to_str().ok()?,
+        path.to_str().ok()?,
+    )
+}
+
+/// The first Host header, if it is one that can stand in a URL.
+fn host_header(headers: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+    let mut authority = None;
+    each_value(headers, b"host", |value| {
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            let parsed = host::parse_host(bytes)
+                .filter(|parsed| parsed.port.is_none_or(host::is_valid_port));
+            authority = parsed.map(|_| bytes.to_vec());
+        }
+        Ok(false)
+    })?;
+    Ok(authority)
+}
+
+/// Where the server listens; None on a Unix socket, whose path is no host.
+fn server_authority(scope: &Bound<'_, PyAny>, scheme: &[u8]) -> PyResult<Option<Vec<u8>>> {
+    let Some(server) = optional(scope, intern!(scope.py(), "server"))? else {
+        return Ok(None);
+    };
+    let (host, port) = match server.cast::<PyTuple>() {
+        Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
+        _ => unpack(&server)?,
+    };
+    if port.is_none() {
+        return Ok(None);
+    }
+    let port = port
+        .extract::<i64>()
+        .map_err(|_| PyTypeError::new_err("a server's port is an integer"))?;
+    let host = host.cast::<PyString>()?;
+    let host = text_of(host)?;
+    Ok((!host.is_empty()).then(|| url::server_authority(scheme, &host, port)))
+}
+
+fn required<'py>(
+    scope: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    scope.get_item(key)
+}
+
+/// None stands for an absent key, as it does in ASGI.
+fn optional<'py>(
+    scope: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let found = match scope.cast::<PyDict>() {
+        Ok(dict) => dict.get_item(key)?,
+        Err(_) => match scope.get_item(key) {
+            Ok(value) => Some(value),
+            Err(error) if error.is_instance_of::<PyKeyError>(scope.py()) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(found.filter(|value| !value.is_none()))
+}

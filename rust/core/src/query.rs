@@ -1,0 +1,168 @@
+//! Query strings and form fields: `application/x-www-form-urlencoded` (WHATWG URL section 5), with Python's results.
+
+use std::borrow::Cow;
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Calls `emit` with each field's name and value, in order. Empty fields (`&&`) are left out, blank values kept.
+///
+/// `+` is a space and an escape that is none stays as written. Escaped bytes are UTF-8, with U+FFFD for what is not,
+/// each run of ASCII for itself, so an escape never joins an unescaped character.
+pub fn parse_query<'a>(query: &'a [u8], mut emit: impl FnMut(Cow<'a, [u8]>, Cow<'a, [u8]>)) {
+    for field in query.split(|&byte| byte == b'&') {
+        if field.is_empty() {
+            continue;
+        }
+        let (name, value) = match memchr::memchr(b'=', field) {
+            Some(equals) => (
+                field.get(..equals).unwrap_or(b""),
+                field.get(equals + 1..).unwrap_or(b""),
+            ),
+            None => (field, &b""[..]),
+        };
+        emit(decode_component(name), decode_component(value));
+    }
+}
+
+/// A name or value with `+` and percent escapes decoded.
+#[must_use]
+pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'+', b'%', component).is_none() {
+        return Cow::Borrowed(component);
+    }
+    let mut text = Vec::with_capacity(component.len());
+    let mut run = Vec::new();
+    let mut rest = component;
+    while !rest.is_empty() {
+        let ascii = rest
+            .iter()
+            .position(|byte| !byte.is_ascii())
+            .unwrap_or(rest.len());
+        let (escaped, behind) = rest.split_at(ascii);
+        run.clear();
+        decode_escapes(escaped, &mut run);
+        text.extend_from_slice(String::from_utf8_lossy(&run).as_bytes());
+        let wide = behind.iter().position(u8::is_ascii).unwrap_or(behind.len());
+        let (literal, behind) = behind.split_at(wide);
+        text.extend_from_slice(literal);
+        rest = behind;
+    }
+    Cow::Owned(text)
+}
+
+/// Appends a name or value to a query string: everything but letters, digits and `_.-~` escaped, a space as `+`.
+pub fn encode_component(component: &[u8], query: &mut String) {
+    for &byte in component {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
+                query.push(char::from(byte))
+            }
+            b' ' => query.push('+'),
+            _ => push_escape(byte, query),
+        }
+    }
+}
+
+/// Appends `%XX`.
+pub fn push_escape(byte: u8, text: &mut String) {
+    text.push('%');
+    for half in [byte >> 4, byte & 0x0F] {
+        text.push(
+            HEX_DIGITS
+                .get(usize::from(half))
+                .map_or('0', |&digit| char::from(digit)),
+        );
+    }
+}
+
+fn decode_escapes(mut escaped: &[u8], bytes: &mut Vec<u8>) {
+    loop {
+        escaped = match escaped {
+            [] => return,
+            [b'+', rest @ ..] => {
+                bytes.push(b' ');
+                rest
+            }
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                bytes.push(hex_value(*high) << 4 | hex_value(*low));
+                rest
+            }
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+        };
+    }
+}
+
+/// Of a byte that is known to be a hexadecimal digit.
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10) & 0x0F,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parsed(query: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        parse_query(query.as_bytes(), |name, value| {
+            found.push((text(&name), text(&value)))
+        });
+        found
+    }
+
+    #[test]
+    fn query_table() {
+        let table: [(&str, &[(&str, &str)]); 9] = [
+            ("", &[]),
+            ("&&", &[]),
+            ("=", &[("", "")]),
+            ("a=1&b=2&a=3", &[("a", "1"), ("b", "2"), ("a", "3")]),
+            ("a&b=", &[("a", ""), ("b", "")]),
+            ("a=b=c", &[("a", "b=c")]),
+            ("a+b=c%20d%2B", &[("a b", "c d+")]),
+            ("a=%C3%A9&b=%e2%82%ac", &[("a", "é"), ("b", "€")]),
+            ("a=%zz%&b=%%41", &[("a", "%zz%"), ("b", "%A")]),
+        ];
+        for (query, expected) in table {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect();
+            assert_eq!(parsed(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn decode_escapes_that_are_not_utf8_become_replacement_characters() {
+        assert_eq!(&*decode_component(b"%FF%C3"), "\u{FFFD}\u{FFFD}".as_bytes());
+        // The run ends at the unescaped character, so that is not the second half of the escape's.
+        assert_eq!(
+            &*decode_component("%C3é".as_bytes()),
+            "\u{FFFD}é".as_bytes()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn decode_what_was_encoded_gives_it_back(text in any::<String>()) {
+            let mut encoded = String::new();
+            encode_component(text.as_bytes(), &mut encoded);
+            prop_assert!(encoded.is_ascii());
+            prop_assert_eq!(&*decode_component(encoded.as_bytes()), text.as_bytes());
+        }
+
+        #[test]
+        fn decode_any_bytes_grows_at_most_threefold(bytes in proptest::collection::vec(prop_oneof![
+            any::<u8>(), Just(b'%'), Just(b'F'), Just(b'+')
+        ], 0..128)) {
+            prop_assert!(decode_component(&bytes).len() <= bytes.len() * 3);
+        }
+    }
+}
