@@ -1,0 +1,86 @@
+"""How an exception becomes a response: the one place that finds and calls a handler.
+
+`ExceptionMiddleware` puts its two tables into the scope; whoever runs an endpoint looks them up there, so that the
+handler sees the very request object that the endpoint had (with the body it read).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pallasite._core import Observer
+from pallasite._utils import is_async_callable
+from pallasite.concurrency import run_in_threadpool
+from pallasite.exceptions import HTTPException
+from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from pallasite.requests import Request
+    from pallasite.websockets import WebSocket
+
+ExceptionHandlers = dict[Any, ExceptionHandler]
+StatusHandlers = dict[int, ExceptionHandler]
+
+HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
+
+
+def find_handler(scope: Scope, exc: Exception) -> ExceptionHandler | None:
+    """The handler for `exc`: by status for an `HTTPException`, else by the nearest class; None where there is none."""
+    tables: tuple[ExceptionHandlers, StatusHandlers] | None = scope.get(HANDLERS_SCOPE_KEY)
+    if tables is None:
+        return None
+    by_class, by_status = tables
+    if by_status and isinstance(exc, HTTPException):
+        handler = by_status.get(exc.status_code)
+        if handler is not None:
+            return handler
+    for cls in type(exc).__mro__:
+        handler = by_class.get(cls)
+        if handler is not None:
+            return handler
+    return None
+
+
+async def call_handler(handler: ExceptionHandler, conn: Request | WebSocket, exc: Exception) -> Any:
+    """What the handler returns; an ordinary function runs in a worker thread."""
+    if is_async_callable(handler):
+        return await handler(conn, exc)  # type: ignore[arg-type]
+    return await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
+
+
+async def respond_to_exception(
+    handler: ExceptionHandler,
+    exc: Exception,
+    conn: Request | WebSocket,
+    scope: Scope,
+    receive: Receive,
+    send: Observer,
+) -> None:
+    """Sends the handler's response.
+
+    Raises:
+        RuntimeError: a response has been started, so this one cannot be sent.
+    """
+    if send.started:
+        raise RuntimeError("Caught handled exception, but response already started.") from exc
+    response = await call_handler(handler, conn, exc)
+    if response is not None:
+        await response(scope, receive, send)
+    # An exception object that is raised again and again would collect the frames of every request.
+    exc.__traceback__ = None
+
+
+def wrap_app_handling_exceptions(app: ASGIApp, conn: Request | WebSocket) -> ASGIApp:
+    """An application that runs `app` and answers its exceptions with the handlers in the connection's scope."""
+
+    async def wrapped_app(scope: Scope, receive: Receive, send: Send) -> None:
+        observed = send if type(send) is Observer else Observer(send)
+        try:
+            await app(scope, receive, observed)
+        except Exception as exc:
+            handler = find_handler(conn.scope, exc)
+            if handler is None:
+                raise
+            await respond_to_exception(handler, exc, conn, scope, receive, observed)
+
+    return wrapped_app

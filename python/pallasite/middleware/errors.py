@@ -1,0 +1,177 @@
+"""The last resort around everything: an exception that nobody handled becomes a 500, and is raised on."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import linecache
+import sys
+import traceback
+from string import Template
+from types import FrameType
+from typing import cast
+
+from pallasite._core import Observer
+from pallasite._utils import is_async_callable
+from pallasite.concurrency import run_in_threadpool
+from pallasite.requests import Request
+from pallasite.responses import HTMLResponse, PlainTextResponse, Response
+from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+
+# The debug page's bounds: it is built per failing request.
+MAX_FRAMES = 50
+MAX_VALUE_CHARS = 400
+MAX_LOCALS = 40
+
+STYLES = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --mark: #d9480f; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 70rem; padding: 2rem 1rem; }
+h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
+h1 small { color: var(--mark); display: block; font-size: 1rem; }
+details { border: 1px solid var(--line); border-radius: 6px; margin: .6rem 0; overflow: hidden; }
+summary { background: var(--soft); cursor: pointer; padding: .4rem .8rem; overflow-wrap: anywhere; }
+pre { margin: 0; overflow-x: auto; padding: .4rem 0; font: 13px/1.6 ui-monospace, monospace; }
+pre span { display: block; padding: 0 .8rem; }
+pre span.here { background: color-mix(in srgb, var(--mark) 18%, transparent); font-weight: 600; }
+pre i { color: #888; display: inline-block; font-style: normal; min-width: 3.5em; user-select: none; }
+table { border-collapse: collapse; font: 13px/1.5 ui-monospace, monospace; width: 100%; }
+td { border-top: 1px solid var(--line); padding: .2rem .8rem; vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { white-space: nowrap; width: 1%; }
+"""
+
+# Pressing "a" opens all frames, or closes them.
+JS = """
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "a" || event.ctrlKey || event.metaKey) return;
+  const frames = [...document.querySelectorAll("details")];
+  const open = frames.some((frame) => !frame.open);
+  for (const frame of frames) frame.open = open;
+});
+"""
+
+TEMPLATE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$kind at $place</title>
+<style>
+$styles</style>
+</head>
+<body>
+<h1><small>500 Server Error</small>$kind: $message</h1>
+<p>$request</p>
+<h2>Traceback <small>(most recent call first)</small></h2>
+$frames
+<details><summary>Plain text</summary><pre><span>$plain</span></pre></details>
+<script>$js</script>
+</body>
+</html>
+""")
+
+LINE = Template("<span><i>$number</i> $text</span>")
+CENTER_LINE = Template('<span class="here"><i>$number</i> $text</span>')
+
+FRAME_TEMPLATE = Template("""<details$open>
+<summary><b>$function</b> in $file, line $number</summary>
+<pre>$lines</pre>
+<table>$locals</table>
+</details>
+""")
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:
+        return f"<repr() failed: {type(error).__name__}>"
+    return text if len(text) <= MAX_VALUE_CHARS else text[:MAX_VALUE_CHARS] + "…"
+
+
+class ServerErrorMiddleware:
+    """Answers an exception that nothing else handled, then raises it again for the server to log.
+
+    With `debug` the answer shows the traceback; else `handler(request, exc)` gives it, or a plain 500 goes out.
+    """
+
+    def __init__(self, app: ASGIApp, handler: ExceptionHandler | None = None, debug: bool = False) -> None:
+        self.app, self.handler, self.debug = app, handler, debug
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        observed = Observer(send)
+        try:
+            await self.app(scope, receive, observed)
+        except Exception as exc:
+            response = await self._response_to(Request(scope), exc)
+            if not observed.started:
+                await response(scope, receive, send)
+            raise
+
+    async def _response_to(self, request: Request, exc: Exception) -> Response:
+        handler = self.handler
+        if self.debug:
+            return await run_in_threadpool(self.debug_response, request, exc)
+        if handler is None:
+            return self.error_response(request, exc)
+        if is_async_callable(handler):
+            return cast("Response", await handler(request, exc))  # type: ignore[arg-type]
+        return cast("Response", await run_in_threadpool(handler, request, exc))
+
+    def format_line(self, index: int, line: str, frame_lineno: int, frame_index: int) -> str:
+        """One line of source as HTML; `index` counts within the excerpt, `frame_index` is the one that failed."""
+        template = CENTER_LINE if index == frame_index else LINE
+        return template.substitute(number=frame_lineno - frame_index + index, text=html.escape(line.rstrip()))
+
+    def generate_frame_html(self, frame: inspect.FrameInfo, is_collapsed: bool) -> str:
+        """One frame as HTML: where it is, the lines around, its local variables."""
+        excerpt = frame.code_context or []
+        lines = [self.format_line(index, line, frame.lineno, frame.index or 0) for index, line in enumerate(excerpt)]
+        return FRAME_TEMPLATE.substitute(
+            open="" if is_collapsed else " open",
+            function=html.escape(frame.function),
+            file=html.escape(frame.filename),
+            number=frame.lineno,
+            lines="".join(lines),
+            locals=self._locals_html(frame.frame),
+        )
+
+    def _locals_html(self, frame: FrameType) -> str:
+        shown = list(frame.f_locals.items())[:MAX_LOCALS]
+        return "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(_short(value))}</td></tr>" for name, value in shown
+        )
+
+    def generate_html(self, exc: Exception, limit: int = 7) -> str:
+        """The debug page: the exception, its innermost frames with `limit` lines of source each."""
+        linecache.checkcache()
+        frames = inspect.getinnerframes(exc.__traceback__, limit) if exc.__traceback__ is not None else []
+        shown = frames[::-1][:MAX_FRAMES]
+        sections = [self.generate_frame_html(frame, is_collapsed=place > 0) for place, frame in enumerate(shown)]
+        where = shown[0].function if shown else "an unknown place"
+        return TEMPLATE.substitute(
+            styles=STYLES,
+            js=JS,
+            kind=html.escape(type(exc).__name__),
+            place=html.escape(where),
+            message=html.escape(str(exc)[: 10 * MAX_VALUE_CHARS]),
+            request=html.escape(f"Python {sys.version.split()[0]}"),
+            frames="".join(sections),
+            plain=html.escape(self.generate_plain_text(exc)),
+        )
+
+    def generate_plain_text(self, exc: Exception) -> str:
+        """The traceback as Python prints it."""
+        return "".join(traceback.format_exception(exc))
+
+    def debug_response(self, request: Request, exc: Exception) -> Response:
+        """The traceback: as a page for a browser, as plain text for anything else."""
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(self.generate_html(exc), status_code=500)
+        return PlainTextResponse(self.generate_plain_text(exc), status_code=500)
+
+    def error_response(self, request: Request, exc: Exception) -> Response:
+        """What goes out when there is neither `debug` nor a handler."""
+        return PlainTextResponse("Internal Server Error", status_code=500)

@@ -1,0 +1,77 @@
+"""Answers exceptions that have a handler: HTTPException, WebSocketException and what the application names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pallasite._core import Observer
+from pallasite._exception_handler import (
+    HANDLERS_SCOPE_KEY,
+    ExceptionHandlers,
+    StatusHandlers,
+    find_handler,
+    respond_to_exception,
+)
+from pallasite.exceptions import HTTPException, WebSocketException
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+from pallasite.websockets import WebSocket
+
+
+class ExceptionMiddleware:
+    """Turns exceptions into responses. The innermost layer of an application, right around its router.
+
+    `handlers` maps status codes and exception classes to ``handler(request, exc)``, a function or a coroutine
+    function. `HTTPException` and `WebSocketException` have handlers from the start.
+    """
+
+    def __init__(
+        self, app: ASGIApp, handlers: Mapping[Any, ExceptionHandler] | None = None, debug: bool = False
+    ) -> None:
+        self.app = app
+        self.debug = debug
+        self._status_handlers: StatusHandlers = {}
+        self._exception_handlers: ExceptionHandlers = {
+            HTTPException: self.http_exception,
+            WebSocketException: self.websocket_exception,
+        }
+        for key, handler in (handlers or {}).items():
+            self.add_exception_handler(key, handler)
+
+    def add_exception_handler(self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler) -> None:
+        """Has `handler` answer a status code's `HTTPException`s, or a class of exceptions and its subclasses."""
+        if isinstance(exc_class_or_status_code, int):
+            self._status_handlers[exc_class_or_status_code] = handler
+        else:
+            assert issubclass(exc_class_or_status_code, Exception)
+            self._exception_handlers[exc_class_or_status_code] = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind != "http" and kind != "websocket":
+            await self.app(scope, receive, send)
+            return
+        scope[HANDLERS_SCOPE_KEY] = (self._exception_handlers, self._status_handlers)
+        observed = send if type(send) is Observer else Observer(send)
+        try:
+            await self.app(scope, receive, observed)
+        except Exception as exc:
+            handler = find_handler(scope, exc)
+            if handler is None:
+                raise
+            conn = Request(scope, receive, send) if kind == "http" else WebSocket(scope, receive, send)
+            await respond_to_exception(handler, exc, conn, scope, receive, observed)
+
+    async def http_exception(self, request: Request, exc: Exception) -> Response:
+        """The plain-text response for an `HTTPException`; without content where its status allows none."""
+        assert isinstance(exc, HTTPException)
+        if exc.status_code in (204, 304):
+            return Response(status_code=exc.status_code, headers=exc.headers)
+        return PlainTextResponse(exc.detail, status_code=exc.status_code, headers=exc.headers)
+
+    async def websocket_exception(self, websocket: WebSocket, exc: Exception) -> None:
+        """Closes the websocket with the exception's code and reason."""
+        assert isinstance(exc, WebSocketException)
+        await websocket.close(code=exc.code, reason=exc.reason)

@@ -1,0 +1,138 @@
+"""The last resort: what a client sees of an exception that nobody handled, and what the server hears of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pallasite.applications import Pallasite
+from pallasite.background import BackgroundTask
+from pallasite.middleware.errors import MAX_LOCALS, MAX_VALUE_CHARS, ServerErrorMiddleware
+from pallasite.requests import Request
+from pallasite.responses import JSONResponse, PlainTextResponse, Response
+from pallasite.routing import Route
+
+
+class Broken(Exception):
+    pass
+
+
+async def fail(request: Request) -> Response:
+    marker = "a <value> & more"
+    raise Broken(f"it <b>broke</b>: {len(marker)}")
+
+
+def test_unhandled_exception_is_a_plain_500_and_is_raised_on(test_client_factory: Any) -> None:
+    app = Pallasite(routes=[Route("/", fail)])
+    with pytest.raises(Broken):
+        test_client_factory(app).get("/")
+    response = test_client_factory(app, raise_server_exceptions=False).get("/")
+    assert (response.status_code, response.text) == (500, "Internal Server Error")
+
+
+@pytest.mark.parametrize("key", [500, Exception], ids=["status", "class"])
+@pytest.mark.parametrize("is_async", [True, False], ids=["coroutine", "function"])
+def test_handler_gives_the_500(key: Any, is_async: bool, test_client_factory: Any) -> None:
+    def handler(request: Request, exc: Exception) -> Response:
+        return JSONResponse({"error": type(exc).__name__, "path": request.url.path}, status_code=500)
+
+    async def async_handler(request: Request, exc: Exception) -> Response:
+        return handler(request, exc)
+
+    app = Pallasite(routes=[Route("/", fail)], exception_handlers={key: async_handler if is_async else handler})
+    response = test_client_factory(app, raise_server_exceptions=False).get("/")
+    assert (response.status_code, response.json()) == (500, {"error": "Broken", "path": "/"})
+
+
+def test_debug_page_is_plain_text_unless_the_client_wants_html(test_client_factory: Any) -> None:
+    client = test_client_factory(Pallasite(debug=True, routes=[Route("/", fail)]), raise_server_exceptions=False)
+    response = client.get("/")
+    assert response.status_code == 500
+    assert response.headers["content-type"].startswith("text/plain")
+    assert "Traceback (most recent call last)" in response.text
+    assert "Broken: it <b>broke</b>: 16" in response.text
+
+
+def test_debug_page_for_a_browser_escapes_everything(test_client_factory: Any) -> None:
+    client = test_client_factory(Pallasite(debug=True, routes=[Route("/", fail)]), raise_server_exceptions=False)
+    response = client.get("/", headers={"accept": "text/html"})
+    assert response.headers["content-type"].startswith("text/html")
+    assert "it &lt;b&gt;broke&lt;/b&gt;" in response.text
+    assert "<b>broke" not in response.text
+    assert "a &lt;value&gt; &amp; more" in response.text  # a local variable
+    assert "raise Broken" in response.text  # the source line
+
+
+def test_debug_page_shows_bounded_values_and_survives_a_broken_repr() -> None:
+    class Unprintable:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    def deep(level: int) -> None:
+        huge, odd = "x" * 100_000, Unprintable()
+        if not level:
+            raise Broken(huge, odd)
+        deep(level - 1)
+
+    middleware = ServerErrorMiddleware(PlainTextResponse("unused"), debug=True)
+    try:
+        deep(200)
+    except Broken as exc:
+        exc.args = ("y" * 100_000,)
+        page = middleware.generate_html(exc)
+        assert "repr() failed: RuntimeError" in page
+        assert "x" * (MAX_VALUE_CHARS + 1) not in page
+        assert page.count("<details") <= 51
+        assert len(page) < 1_000_000
+    assert MAX_LOCALS > 0
+
+
+def test_debug_page_of_an_exception_never_raised_has_no_frames() -> None:
+    page = ServerErrorMiddleware(PlainTextResponse("unused")).generate_html(Broken("quiet"))
+    assert "Broken: quiet" in page
+
+
+def test_exception_after_the_response_started_is_raised_only(test_client_factory: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+        raise Broken("late")
+
+    wrapped = ServerErrorMiddleware(app)
+    with pytest.raises(Broken):
+        test_client_factory(wrapped).get("/")
+    response = test_client_factory(wrapped, raise_server_exceptions=False).get("/")
+    assert (response.status_code, response.text) == (200, "done")
+
+
+def test_failing_background_task_leaves_the_response_alone(test_client_factory: Any) -> None:
+    def task() -> None:
+        raise Broken("in the background")
+
+    async def endpoint(request: Request) -> Response:
+        return PlainTextResponse("sent", background=BackgroundTask(task))
+
+    client = test_client_factory(Pallasite(routes=[Route("/", endpoint)]), raise_server_exceptions=False)
+    assert client.get("/").text == "sent"
+
+
+def test_other_protocols_pass_untouched(test_client_factory: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close"})
+        raise Broken(scope["type"])
+
+    with (
+        pytest.raises(Broken, match="websocket"),
+        test_client_factory(ServerErrorMiddleware(app)).websocket_connect("/"),
+    ):
+        pass
+
+
+def test_debug_response_can_be_replaced_on_the_class(test_client_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mine(self: ServerErrorMiddleware, request: Request, exc: Exception) -> Response:
+        return PlainTextResponse("my page", status_code=500)
+
+    monkeypatch.setattr(ServerErrorMiddleware, "debug_response", mine)
+    client = test_client_factory(Pallasite(debug=True, routes=[Route("/", fail)]), raise_server_exceptions=False)
+    assert client.get("/").text == "my page"

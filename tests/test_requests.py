@@ -1,0 +1,340 @@
+"""Requests: what they read from the scope, and how the body arrives."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pallasite.applications import Pallasite
+from pallasite.datastructures import URL, Address, State
+from pallasite.exceptions import HTTPException
+from pallasite.requests import ClientDisconnect, HTTPConnection, MalformedJSON, Request, cookie_parser
+from pallasite.responses import JSONResponse, PlainTextResponse
+from pallasite.routing import Mount, Route, Router
+
+pytestmark = pytest.mark.anyio
+
+
+def scope_of(**changes: Any) -> dict[str, Any]:
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/notes",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"example.org")],
+        "server": ("127.0.0.1", 8000),
+    }
+    return {**scope, **changes}
+
+
+class Channel:
+    """A receive channel over a list of messages; counts how often it was asked."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        self.messages = list(messages)
+        self.calls = 0
+
+    async def __call__(self) -> dict[str, Any]:
+        self.calls += 1
+        return self.messages.pop(0)
+
+
+def chunk(body: bytes, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_connection_is_a_mapping_over_its_scope() -> None:
+    scope = scope_of()
+    connection: HTTPConnection = HTTPConnection(scope)
+    assert dict(connection) == scope
+    assert connection["path"] == "/notes"
+    assert len(connection) == len(scope)
+
+
+def test_connections_are_equal_only_to_themselves() -> None:
+    scope = scope_of()
+    first, second = Request(scope), Request(scope)
+    assert first == first
+    assert first != second
+    assert len({first, second}) == 2
+
+
+def test_websocket_scope_makes_no_request() -> None:
+    with pytest.raises(AssertionError):
+        Request(scope_of(type="websocket"))
+
+
+def test_url_comes_from_host_path_and_query() -> None:
+    request = Request(scope_of(query_string=b"page=2"))
+    assert request.url == "http://example.org/notes?page=2"
+    assert request.url is request.url
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "http://example.org/"),
+        ({"root_path": "/api"}, "http://example.org/api/"),
+        ({"root_path": "/api/v1", "app_root_path": "/api"}, "http://example.org/api/"),
+        ({"scheme": "https", "headers": []}, "https://127.0.0.1:8000/"),
+        ({"query_string": b"a=1"}, "http://example.org/"),
+    ],
+    ids=["plain", "root-path", "inside-mount", "no-host", "query-dropped"],
+)
+def test_base_url_is_the_applications_root(changes: dict[str, Any], expected: str) -> None:
+    assert Request(scope_of(**changes)).base_url == URL(expected)
+
+
+def test_headers_query_and_cookies_are_parsed_once_and_kept() -> None:
+    headers = [(b"host", b"x"), (b"cookie", b"a=1; b=2"), (b"cookie", b"b=3")]
+    request = Request(scope_of(headers=headers, query_string=b"q=a+b&q=c"))
+    assert request.headers["host"] == "x"
+    assert request.headers is request.headers
+    assert request.query_params.getlist("q") == ["a b", "c"]
+    assert request.query_params is request.query_params
+    assert request.cookies == {"a": "1", "b": "3"}
+    assert request.cookies is request.cookies
+
+
+def test_deleted_headers_are_read_again() -> None:
+    request = Request(scope_of())
+    assert "x-new" not in request.headers
+    request.scope["headers"] = ((b"x-new", b"1"),)
+    del request._headers
+    assert request.headers["x-new"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a=1; b=2", {"a": "1", "b": "2"}),
+        ("chunk", {"": "chunk"}),
+        ('q="x\\054y"', {"q": "x,y"}),
+        (" ; ;", {}),
+        ("a=1; a=2", {"a": "2"}),
+        ("a=b=c", {"a": "b=c"}),
+    ],
+)
+def test_cookie_parser_is_as_lenient_as_browsers(text: str, expected: dict[str, str]) -> None:
+    assert cookie_parser(text) == expected
+
+
+def test_client_address_is_none_when_unknown() -> None:
+    assert Request(scope_of()).client is None
+    assert Request(scope_of(client=("1.2.3.4", 5))).client == Address("1.2.3.4", 5)
+
+
+@pytest.mark.parametrize("name", ["session", "auth", "user"])
+def test_missing_middleware_is_named(name: str) -> None:
+    with pytest.raises(AssertionError, match="Middleware must be installed"):
+        getattr(Request(scope_of()), name)
+
+
+def test_session_is_marked_as_accessed_where_it_can_be() -> None:
+    class Session(dict[str, Any]):
+        accessed = False
+
+        def mark_accessed(self) -> None:
+            self.accessed = True
+
+    session = Session(a=1)
+    assert Request(scope_of(session=session)).session is session
+    assert session.accessed
+    assert Request(scope_of(session={"b": 2})).session == {"b": 2}
+
+
+def test_state_is_shared_through_the_scope() -> None:
+    scope = scope_of(state={"db": 1})
+    Request(scope).state.user = "me"
+    other = Request(scope)
+    assert isinstance(other.state, State)
+    assert (other.state.db, other.state.user) == (1, "me")
+
+
+def test_path_params_default_to_none_given() -> None:
+    assert Request(scope_of()).path_params == {}
+    assert Request(scope_of(path_params={"id": 3})).path_params == {"id": 3}
+
+
+def test_private_attributes_appear_only_when_filled() -> None:
+    request = Request(scope_of())
+    assert not hasattr(request, "_body")
+    assert not hasattr(request, "_json")
+
+
+async def test_body_in_one_message_is_read_with_one_receive() -> None:
+    channel = Channel(chunk(b"hello"))
+    request = Request(scope_of(), channel)
+    assert await request.body() == b"hello"
+    assert await request.body() == b"hello"
+    assert channel.calls == 1
+
+
+async def test_body_joins_chunks_and_stream_repeats_it() -> None:
+    request = Request(scope_of(), Channel(chunk(b"a", True), chunk(b"", True), chunk(b"b", True), chunk(b"c")))
+    assert await request.body() == b"abc"
+    assert [part async for part in request.stream()] == [b"abc", b""]
+
+
+async def test_stream_gives_chunks_then_an_empty_one() -> None:
+    request = Request(scope_of(), Channel(chunk(b"a", True), chunk(b"b")))
+    assert [part async for part in request.stream()] == [b"a", b"b", b""]
+
+
+async def test_stream_cannot_be_read_twice() -> None:
+    request = Request(scope_of(), Channel(chunk(b"a")))
+    assert [part async for part in request.stream()] == [b"a", b""]
+    with pytest.raises(RuntimeError, match="Stream consumed"):
+        await request.body()
+    with pytest.raises(RuntimeError, match="Stream consumed"):
+        [part async for part in request.stream()]
+
+
+async def test_disconnect_in_mid_body_raises_client_disconnect() -> None:
+    request = Request(scope_of(), Channel(chunk(b"a", True), {"type": "http.disconnect"}))
+    with pytest.raises(ClientDisconnect):
+        await request.body()
+    assert not hasattr(request, "_body")
+    assert await request.is_disconnected()
+
+
+async def test_overridden_stream_is_what_body_reads() -> None:
+    class Shouting(Request):
+        async def stream(self) -> Any:
+            async for part in super().stream():
+                yield part.upper()
+
+    assert await Shouting(scope_of(), Channel(chunk(b"a", True), chunk(b"b"))).body() == b"AB"
+
+
+async def test_overridden_body_is_what_json_reads() -> None:
+    class Wrapped(Request):
+        async def body(self) -> bytes:
+            return b"[" + await super().body() + b"]"
+
+    assert await Wrapped(scope_of(), Channel(chunk(b"1"))).json() == [1]
+
+
+async def test_json_is_parsed_once() -> None:
+    request = Request(scope_of(), Channel(chunk(b'{"a": [1, 2.5, null]}')))
+    assert await request.json() == {"a": [1, 2.5, None]}
+    assert await request.json() is request._json
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"a": 1} x',
+        b"\xff\xfe\xfd",
+        b'"\xff"',
+        b"NaN",
+        b'{"a": Infinity}',
+        b"[" * 100_000,
+        b"9" * 5_000,
+        b"\x00",
+    ],
+    ids=["empty", "cut", "tail", "bad-utf8", "bad-utf8-text", "nan", "infinity", "deep", "5000-digits", "nul"],
+)
+async def test_malformed_json_is_a_documented_error(body: bytes) -> None:
+    request = Request(scope_of(), Channel(chunk(body)))
+    with pytest.raises(MalformedJSON) as caught:
+        await request.json()
+    assert isinstance(caught.value, json.JSONDecodeError)
+    assert isinstance(caught.value, HTTPException)
+    assert caught.value.status_code == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"NaN", b"[" * 100_000], ids=["cut", "bad-utf8", "nan", "deep"])
+def test_malformed_json_unhandled_is_400(body: bytes, test_client_factory: Any) -> None:
+    async def echo(request: Request) -> JSONResponse:
+        return JSONResponse(await request.json())
+
+    client = test_client_factory(Pallasite(routes=[Route("/", echo, methods=["POST"])]))
+    response = client.post("/", content=body)
+    assert (response.status_code, response.text) == (400, "Malformed JSON body")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+async def test_json_of_every_unicode_encoding_is_understood(encoding: str) -> None:
+    request = Request(scope_of(), Channel(chunk('{"é": 1}'.encode(encoding))))
+    assert await request.json() == {"é": 1}
+
+
+async def test_is_disconnected_never_waits() -> None:
+    import anyio
+
+    async def never() -> Any:
+        await anyio.sleep_forever()
+
+    assert not await Request(scope_of(), never).is_disconnected()
+    assert await Request(scope_of(), Channel({"type": "http.disconnect"})).is_disconnected()
+
+
+async def test_missing_channels_are_reported() -> None:
+    with pytest.raises(RuntimeError, match="Receive channel"):
+        await Request(scope_of()).body()
+    with pytest.raises(RuntimeError, match="Send channel"):
+        await Request(scope_of(extensions={"http.response.push": {}})).send_push_promise("/x")
+
+
+async def test_push_promise_repeats_what_the_request_said() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"accept", b"text/css"), (b"cookie", b"a=1"), (b"user-agent", b"x")]
+    scope = scope_of(headers=headers, extensions={"http.response.push": {}})
+    await Request(scope, send=send).send_push_promise("/style.css")
+    assert sent == [
+        {
+            "type": "http.response.push",
+            "path": "/style.css",
+            "headers": [(b"accept", b"text/css"), (b"user-agent", b"x")],
+        }
+    ]
+    sent.clear()
+    await Request(scope_of(), send=send).send_push_promise("/style.css")
+    assert sent == []
+
+
+async def test_early_hints_are_sent_where_the_server_can() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    request = Request(scope_of(extensions={"http.response.early_hint": {}}), send=send)
+    await request.send_early_hints("</a.css>; rel=preload", "</b.js>; rel=preload")
+    assert sent == [{"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]}]
+    with pytest.raises(ValueError, match="CR, LF or NUL"):
+        await request.send_early_hints("</a>\r\nset-cookie: a=1")
+    await Request(scope_of(), send=send).send_early_hints("</a>")
+    assert len(sent) == 1
+
+
+def test_url_for_needs_a_router() -> None:
+    with pytest.raises(RuntimeError, match="url_for"):
+        Request(scope_of()).url_for("home")
+
+
+def test_url_for_inside_a_mount_starts_at_the_application(test_client_factory: Any) -> None:
+    async def where(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{request.url_for('api:item', id=7)} {request.base_url}")
+
+    inner = [Route("/items/{id:int}", where, name="item")]
+    client = test_client_factory(Pallasite(routes=[Mount("/api", routes=inner, name="api")]))
+    assert client.get("/api/items/1").text == "http://testserver/api/items/7 http://testserver/"
+
+
+def test_url_for_works_with_a_bare_router(test_client_factory: Any) -> None:
+    async def where(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(request.url_for("where")))
+
+    assert test_client_factory(Router([Route("/x", where)])).get("/x").text == "http://testserver/x"
