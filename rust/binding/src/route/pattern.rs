@@ -8,7 +8,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use super::convert::{Conversion, Text, conversion_of, convert, text_from_wtf8};
 
@@ -24,6 +24,8 @@ pub(crate) struct PathPattern {
     core: Pattern,
     parameters: Box<[Parameter]>,
     convertors: Py<PyDict>,
+    /// What it was made from, for copies and pickles: the path, and the convertors by the names that it uses.
+    made_from: (Py<PyString>, Py<PyDict>),
     format: Py<PyString>,
     regex: Py<PyString>,
     /// `re.Pattern.match`, where only Python's `re` can tell.
@@ -44,6 +46,7 @@ impl PathPattern {
         let text = Text::of(path)?;
         let pieces = parse(text.bytes());
         let by_name = PyDict::new(py);
+        let by_kind = PyDict::new(py);
         let mut parameters = Vec::new();
         let mut regexes = Vec::new();
         let mut duplicates = BTreeSet::new();
@@ -53,6 +56,7 @@ impl PathPattern {
                 return Err(PyAssertionError::new_err(format!("Unknown path convertor '{kind}'")));
             }
             let convertor = convertors.get_item(kind)?;
+            by_kind.set_item(kind, &convertor)?;
             let name_object = PyString::intern(py, name);
             if by_name.contains(&name_object)? {
                 duplicates.insert(*name);
@@ -88,6 +92,7 @@ impl PathPattern {
             core,
             parameters: parameters.into(),
             convertors: by_name.unbind(),
+            made_from: (path.clone().unbind(), by_kind.unbind()),
             format: text_from_wtf8(py, &format_text(&pieces))?.unbind(),
             regex: regex.unbind(),
         })
@@ -118,6 +123,10 @@ impl PathPattern {
         self.find(text.py(), &subject, &mut Spans::new(), || Ok(PyDict::new(text.py())))
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (Py<PyString>, Py<PyDict>)) {
+        (py.get_type::<Self>(), (self.made_from.0.clone_ref(py), self.made_from.1.clone_ref(py)))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
         format!("<PathPattern {:?}>", self.format.bind(py).to_string_lossy())
     }
@@ -127,6 +136,7 @@ impl PathPattern {
             visit.call(&parameter.convertor)?;
         }
         visit.call(&self.convertors)?;
+        visit.call(&self.made_from.1)?;
         visit.call(&self.matcher)
     }
 }

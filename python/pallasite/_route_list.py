@@ -1,0 +1,150 @@
+"""A router's list of routes: an ordinary list that knows when its lookup structures are out of date.
+
+Two structures are built from it when first needed: the native `RouteTable` that finds the route of a request, and
+the index of names behind `url_path_for`. Whatever changes the list, or what a route in it is matched by, drops both.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pallasite._core import RouteTable
+
+if TYPE_CHECKING:
+    from pallasite.routing import BaseRoute
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# Every list that has something built; a route that is changed does not know in which of them it stands.
+_built: weakref.WeakSet[RouteList] = weakref.WeakSet()
+
+
+def _changes(method: _F) -> _F:
+    """The list's method, dropping what was built before it runs."""
+    name = method.__name__
+
+    def changed(self: RouteList, *args: Any, **kwargs: Any) -> Any:
+        self.forget()
+        return getattr(list, name)(self, *args, **kwargs)
+
+    changed.__name__, changed.__qualname__, changed.__doc__ = name, f"RouteList.{name}", method.__doc__
+    return changed  # type: ignore[return-value]
+
+
+class RouteList(list["BaseRoute"]):
+    """The list behind ``router.routes``. Change it like any list, at any time: the next request sees the change."""
+
+    __slots__ = ("__weakref__", "names", "table")
+
+    def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
+        super().__init__(routes)
+        self.table: RouteTable | None = None
+        self.names: RouteNames | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return (RouteList, (list(self),))  # what was built is built again
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # by identity, for the set of built lists
+
+    def forget(self) -> None:
+        """Drops what was built."""
+        self.table = self.names = None
+
+    def built_table(self) -> RouteTable:
+        """The native table over these routes, built on the first call after a change."""
+        table = self.table
+        if table is None:
+            for route in self:
+                _mark(route)
+            table = self.table = RouteTable([_entry(route) for route in self])
+            _built.add(self)
+        return table
+
+    def built_names(self) -> RouteNames:
+        """The index of names over these routes, built on the first call after a change."""
+        names = self.names
+        if names is None:
+            for route in self:
+                _mark(route)
+            names = self.names = RouteNames(self)
+            _built.add(self)
+        return names
+
+    append = _changes(list.append)
+    clear = _changes(list.clear)
+    extend = _changes(list.extend)
+    insert = _changes(list.insert)
+    pop = _changes(list.pop)
+    remove = _changes(list.remove)
+    reverse = _changes(list.reverse)
+    sort = _changes(list.sort)
+    __delitem__ = _changes(list.__delitem__)
+    __iadd__ = _changes(list.__iadd__)
+    __imul__ = _changes(list.__imul__)
+    __setitem__ = _changes(list.__setitem__)
+
+
+class RouteNames:
+    """Which routes may answer to a name, in the order of declaration.
+
+    Routes whose names say everything are found by name; those that hold others (mounts, hosts, unknown classes) are
+    asked each time.
+    """
+
+    __slots__ = ("_by_name", "_others")
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._by_name: dict[str, list[tuple[int, BaseRoute]]] = {}
+        self._others: list[tuple[int, BaseRoute]] = []
+        for index, route in enumerate(routes):
+            if getattr(route, "_named_alone", False) and _is_stock(route, "url_path_for"):
+                self._by_name.setdefault(route.name, []).append((index, route))  # type: ignore[attr-defined]
+            else:
+                self._others.append((index, route))
+
+    def candidates(self, name: str) -> list[BaseRoute]:
+        """The routes to ask for `name`, first declared first."""
+        found = self._by_name.get(name, [])
+        if self._others:
+            found = sorted(found + self._others, key=lambda pair: pair[0])
+        return [route for _, route in found]
+
+
+def route_changed(route: BaseRoute) -> None:
+    """Drops what was built from lists that may hold `route`, because what it is matched by has changed."""
+    if route.__dict__.get("_indexed") == id(route):  # copies of an indexed route are not indexed themselves
+        for routes in list(_built):
+            routes.forget()
+
+
+def _mark(route: Any) -> None:
+    attributes = getattr(route, "__dict__", None)
+    if attributes is not None:
+        attributes["_indexed"] = id(route)
+
+
+def _is_stock(route: Any, method: str) -> bool:
+    """Whether the class that brought the route's kind also brings its `method`, unpatched on class and instance."""
+    stock: dict[str, Any] = getattr(route, "_stock_methods", {})
+    return bool(stock) and getattr(type(route), method) is stock[method] and method not in vars(route)
+
+
+OPAQUE = 4
+
+
+def _entry(route: Any) -> tuple[int, Any, Any, Any, bool]:
+    """(kind, route, pattern, methods, direct) for the native table."""
+    kind = getattr(route, "_kind", OPAQUE)
+    if kind != OPAQUE and _is_stock(route, "matches"):
+        pattern = route._pattern
+        if pattern is not None:
+            return (
+                kind,
+                route,
+                pattern,
+                getattr(route, "methods", None) if kind == 0 else None,
+                _is_stock(route, "handle"),
+            )
+    return OPAQUE, route, None, None, False

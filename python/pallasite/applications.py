@@ -1,0 +1,130 @@
+"""The application: a router inside its middleware, with its exception handlers and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ParamSpec, Self, TypeVar
+
+from pallasite.datastructures import State, URLPath
+from pallasite.middleware import Middleware, _MiddlewareFactory
+from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
+from pallasite.middleware.errors import ServerErrorMiddleware
+from pallasite.middleware.exceptions import ExceptionMiddleware
+from pallasite.requests import Request
+from pallasite.responses import Response
+from pallasite.routing import BaseRoute, Router
+from pallasite.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
+
+AppType = TypeVar("AppType", bound="Pallasite")
+P = ParamSpec("P")
+
+
+class Pallasite:
+    """An ASGI application.
+
+    A request passes `ServerErrorMiddleware` (the last resort: a 500), then the `middleware` in its order, then
+    `ExceptionMiddleware` (the handlers for exceptions), then the router.
+
+    Args:
+        debug: answer unhandled exceptions with their traceback. Not for production.
+        routes: tried in this order.
+        middleware: the first one is outermost.
+        exception_handlers: ``handler(request, exc) -> response`` by status code or exception class; the one for 500
+            or `Exception` answers what nobody else handles.
+        lifespan: ``lifespan(app)``, an asynchronous context manager around the serving of requests; a mapping that
+            it yields becomes ``request.state``.
+        max_body_size: the largest request body in bytes; None sets no limit.
+    """
+
+    def __init__(
+        self,
+        debug: bool = False,
+        routes: Sequence[BaseRoute] | None = None,
+        middleware: Sequence[Middleware] | None = None,
+        exception_handlers: Mapping[Any, ExceptionHandler] | None = None,
+        lifespan: Lifespan[Self] | None = None,
+        *,
+        max_body_size: int | None = None,
+    ) -> None:
+        self.debug = debug
+        self.state = State()
+        self.router = Router(routes, lifespan=lifespan)
+        self.max_body_size = max_body_size
+        self.exception_handlers = dict(exception_handlers or {})
+        self.user_middleware = list(middleware or [])
+        self.middleware_stack: ASGIApp | None = None
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers around the router. Called once, when the first request or the lifespan arrives."""
+        last_resort: ExceptionHandler | None = None
+        handlers: dict[Any, ExceptionHandler] = {}
+        for key, handler in self.exception_handlers.items():
+            if key == 500 or key is Exception:
+                last_resort = handler
+            else:
+                handlers[key] = handler
+
+        # Each layer is made through `Middleware`, ours too: tracers watch its __init__.
+        layers = [Middleware(ServerErrorMiddleware, handler=last_resort, debug=self.debug)]
+        if self.max_body_size is not None:
+            layers.append(Middleware(RequestBodyLimitMiddleware, max_body_size=self.max_body_size))
+        layers.extend(self.user_middleware)
+        layers.append(Middleware(ExceptionMiddleware, handlers=handlers, debug=self.debug))
+
+        stack: ASGIApp = self.router
+        for cls, args, kwargs in reversed(layers):
+            stack = cls(stack, *args, **kwargs)
+        return stack
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The router's routes, in the order in which they are tried."""
+        return self.router.routes
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """The path of the route called `name`; see `Router.url_path_for`."""
+        return self.router.url_path_for(name, **path_params)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        stack = self.middleware_stack
+        if stack is None:
+            stack = self.middleware_stack = self.build_middleware_stack()
+        await stack(scope, receive, send)
+
+    def add_middleware(self, middleware_class: _MiddlewareFactory[P], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Adds a layer around those added before.
+
+        Raises:
+            RuntimeError: the application has begun to serve.
+        """
+        if self.middleware_stack is not None:
+            raise RuntimeError("Cannot add middleware after an application has started")
+        self.user_middleware.insert(0, Middleware(middleware_class, *args, **kwargs))
+
+    def add_exception_handler(self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler) -> None:
+        """Has `handler` answer a status code or a class of exceptions. Call it before the first request."""
+        self.exception_handlers[exc_class_or_status_code] = handler
+
+    def add_route(
+        self,
+        path: str,
+        route: Callable[[Request], Awaitable[Response] | Response],
+        methods: list[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+    ) -> None:
+        """Adds a `Route` at the end."""
+        self.router.add_route(path, route, methods=methods, name=name, include_in_schema=include_in_schema)
+
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Puts another ASGI application under `path`."""
+        self.router.mount(path, app=app, name=name)
+
+    def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
+        """Has another ASGI application answer requests for `host`."""
+        self.router.host(host, app=app, name=name)
+
+
+#: The name that Starlette's users know.
+Starlette = Pallasite

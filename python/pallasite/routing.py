@@ -1,0 +1,699 @@
+"""Routes and the router: which endpoint answers a request.
+
+The first route that matches, in the order of declaration, wins. `Router` finds it with one native call whose cost
+does not depend on the number of routes; `matches` on each route gives the same answer, one route at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import re
+import traceback
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from enum import Enum
+from functools import lru_cache
+from re import Pattern
+from typing import Any, ClassVar, cast
+
+from pallasite._core import Observer, PathPattern, RouteTable
+from pallasite._exception_handler import find_handler, respond_to_exception
+from pallasite._lifespan import NoLifespan, as_lifespan
+from pallasite._route_list import RouteList, route_changed
+from pallasite._utils import get_route_path, is_async_callable, parse_host_header
+from pallasite.concurrency import run_in_threadpool
+from pallasite.convertors import CONVERTOR_TYPES, Convertor
+from pallasite.datastructures import URL, Headers, URLPath
+from pallasite.exceptions import HTTPException
+from pallasite.middleware import Middleware
+from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, RedirectResponse, Response
+from pallasite.types import ASGIApp, Lifespan, Receive, Scope, Send
+from pallasite.websockets import WebSocket, WebSocketClose
+
+
+class NoMatchFound(Exception):
+    """No route has the name and exactly the parameters that `url_for` or `url_path_for` was asked for."""
+
+    def __init__(self, name: str, path_params: dict[str, Any]) -> None:
+        super().__init__(f'No route exists for name "{name}" and params "{", ".join(path_params)}".')
+
+
+class Match(Enum):
+    """How well a route fits: not at all, by its path but not its method, or fully."""
+
+    NONE = 0
+    PARTIAL = 1
+    FULL = 2
+
+
+class _FunctionApp:
+    """The ASGI application around an endpoint function ``func(request) -> response``.
+
+    Exceptions are answered here, inside the route's own middleware, so that those see a response.
+    """
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: Callable[[Request], Awaitable[Response]]) -> None:
+        self.func = func
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request: Request = Request(scope, receive, send)
+        observed = send if type(send) is Observer else Observer(send)
+        try:
+            response = await self.func(request)
+            await response(scope, receive, observed)
+        except Exception as exc:
+            handler = find_handler(scope, exc)
+            if handler is None:
+                raise
+            await respond_to_exception(handler, exc, request, scope, receive, observed)
+
+
+class _SessionApp:
+    """The ASGI application around a websocket endpoint function ``func(websocket)``."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: Callable[[WebSocket], Awaitable[None]]) -> None:
+        self.func = func
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session: WebSocket = WebSocket(scope, receive, send)
+        try:
+            await self.func(session)
+        except Exception as exc:
+            handler = find_handler(scope, exc)
+            if handler is None:
+                raise
+            observed = send if type(send) is Observer else Observer(send)
+            await respond_to_exception(handler, exc, session, scope, receive, observed)
+
+
+def request_response(func: Callable[[Request], Awaitable[Response] | Response]) -> ASGIApp:
+    """An ASGI application that answers with what `func` returns; an ordinary function runs in a worker thread."""
+    if is_async_callable(func):
+        return _FunctionApp(func)
+    return _FunctionApp(functools.partial(run_in_threadpool, func))  # type: ignore[arg-type, call-arg]
+
+
+def websocket_session(func: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
+    """An ASGI application that hands each websocket to the coroutine function `func`."""
+    return _SessionApp(func)
+
+
+def get_name(endpoint: Callable[..., Any]) -> str:
+    """A route's name when none is given: the endpoint's own, or that of its class."""
+    return getattr(endpoint, "__name__", endpoint.__class__.__name__)
+
+
+# ``{name}`` or ``{name:convertor}`` in a path, and ``{name}`` in a path format.
+PARAM_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
+PARAM_FORMAT_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)}")
+
+
+@lru_cache(maxsize=4096)
+def _format_parts(path_format: str) -> tuple[str, ...]:
+    """The literal texts of a path format at even places, the parameters' names at odd ones."""
+    return tuple(PARAM_FORMAT_REGEX.split(path_format))
+
+
+def replace_params(
+    path: str, param_convertors: dict[str, Convertor[Any]], path_params: dict[str, str]
+) -> tuple[str, dict[str, str]]:
+    """`path` with the given parameters filled in, and those that it has no place for.
+
+    What was used is taken out of `path_params`; a parameter that is not given stays as ``{name}``.
+    """
+    if not path_params:
+        return path, path_params
+    filled: list[str] = []
+    for place, text in enumerate(_format_parts(path)):
+        if not place % 2:
+            filled.append(text)
+        elif text in path_params:
+            filled.append(param_convertors[text].to_string(path_params.pop(text)))
+        else:
+            filled.append(f"{{{text}}}")
+    return "".join(filled), path_params
+
+
+def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]]]:
+    """(regular expression, format, convertors by parameter name) of a path such as ``/users/{id:int}``,
+    or of a host such as ``{tenant}.example.org``.
+
+    Raises:
+        ValueError: a parameter name occurs twice.
+        AssertionError: a convertor is not registered.
+    """
+    pattern = PathPattern(path, CONVERTOR_TYPES)
+    return _compile(pattern), pattern.format, pattern.convertors
+
+
+def _compile(pattern: PathPattern) -> Pattern[str]:
+    # Host names have no case (RFC 9110 section 4.2.3).
+    return re.compile(pattern.regex, re.IGNORECASE if pattern.is_host else 0)
+
+
+def _wrap(app: ASGIApp, middleware: Iterable[Middleware] | None, max_body_size: int | None = None) -> ASGIApp:
+    """`app` inside its middleware, the first of them outermost but for the limit on the request body."""
+    for cls, args, kwargs in reversed(list(middleware or ())):
+        app = cls(app, *args, **kwargs)
+    return app if max_body_size is None else RequestBodyLimitMiddleware(app, max_body_size=max_body_size)
+
+
+def _is_function(endpoint: Any) -> bool:
+    """Whether an endpoint is a function or method (to be called with a request), and not an ASGI application."""
+    while isinstance(endpoint, functools.partial):
+        endpoint = endpoint.func
+    return inspect.isfunction(endpoint) or inspect.ismethod(endpoint)
+
+
+class BaseRoute:
+    """What a router needs of a route. Subclasses give `matches`, `handle` and `url_path_for`.
+
+    A route is an ASGI application by itself, too.
+    """
+
+    # The methods as its kind of route brings them, by name; empty for a class that is not known here.
+    _stock_methods: ClassVar[dict[str, Callable[..., Any]]] = {}
+
+    # What a route is matched or named by; setting one of them anew makes the routers that hold it look again.
+    _matched_by: ClassVar[frozenset[str]] = frozenset(
+        ("path_regex", "host_regex", "param_convertors", "path_format", "methods", "name", "matches", "handle")
+    )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = name in self._matched_by and name in self.__dict__
+        object.__setattr__(self, name, value)
+        if known:
+            route_changed(self)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """How well the route fits the scope, and what to put into the scope before `handle`."""
+        raise NotImplementedError
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """The path of the route called `name`; raises `NoMatchFound` where this is not it."""
+        raise NotImplementedError
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request that this route matches."""
+        raise NotImplementedError
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match, child_scope = self.matches(scope)
+        if match is not Match.NONE:
+            scope.update(child_scope)
+            await self.handle(scope, receive, send)
+        elif scope["type"] == "http":
+            await PlainTextResponse("Not Found", status_code=404)(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+
+
+class _PathRoute(BaseRoute):
+    """A route with a path pattern. The regular expression is compiled when somebody asks for it: the native table
+    matches without, and compiling is nine tenths of what creating a route would cost.
+    """
+
+    _pattern: PathPattern | None = None
+    path_format: str
+    param_convertors: dict[str, Convertor[Any]]
+
+    def _set_pattern(self, path: str) -> None:
+        pattern = PathPattern(path, CONVERTOR_TYPES)
+        self._pattern = pattern
+        self.path_format = pattern.format
+        self.param_convertors = pattern.convertors
+
+    @property
+    def path_regex(self) -> Pattern[str]:
+        """The regular expression that a path has to match from its beginning to its end."""
+        regex = self.__dict__.get("_path_regex")
+        if regex is None:
+            assert self._pattern is not None
+            regex = self.__dict__["_path_regex"] = _compile(self._pattern)
+        return cast("Pattern[str]", regex)
+
+    @path_regex.setter
+    def path_regex(self, regex: Pattern[str]) -> None:
+        self.__dict__["_path_regex"] = regex
+        if self._pattern is not None:
+            self._pattern = None
+            route_changed(self)
+
+    def _match_path(self, path: str) -> dict[str, Any] | None:
+        """The converted parameters of a path that matches, else None.
+
+        A ValueError from a convertor means that the path does not match: the client wrote it.
+        """
+        pattern = self._pattern
+        if pattern is not None and self.param_convertors is pattern.convertors:
+            return pattern.match(path)
+        match = self.path_regex.match(path)
+        if match is None:
+            return None
+        try:
+            return {name: self.param_convertors[name].convert(text) for name, text in match.groupdict().items()}
+        except ValueError:
+            return None
+
+
+def _joined_params(scope: Scope, matched: dict[str, Any]) -> dict[str, Any]:
+    return {**scope.get("path_params", {}), **matched}
+
+
+class _Endpoint(_PathRoute):
+    """What `Route` and `WebSocketRoute` share: one path, one endpoint, one name."""
+
+    _named_alone = True
+    _protocol: ClassVar[Any]
+
+    path: str
+    name: str
+    endpoint: Callable[..., Any]
+    app: ASGIApp
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        if name != self.name or path_params.keys() != self.param_convertors.keys():
+            raise NoMatchFound(name, path_params)
+        path, _ = replace_params(self.path_format, self.param_convertors, path_params)
+        return URLPath(path=path, protocol=self._protocol)
+
+
+class Route(_Endpoint):
+    """An HTTP endpoint at a path.
+
+    `endpoint` is a function or coroutine function ``(request) -> response``, or an ASGI application (an instance
+    or a class such as `HTTPEndpoint`). `methods` defaults to GET for functions and to all for applications; GET
+    brings HEAD. `max_body_size` is in bytes; None sets no limit.
+    """
+
+    _kind = 0
+    _protocol = "http"
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Collection[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+        middleware: Sequence[Middleware] | None = None,
+        max_body_size: int | None = None,
+    ) -> None:
+        assert path.startswith("/"), "Routed paths must start with '/'"
+        self.path = path
+        self.endpoint = endpoint
+        self.name = get_name(endpoint) if name is None else name
+        self.include_in_schema = include_in_schema
+        if _is_function(endpoint):
+            app = request_response(endpoint)
+            methods = ["GET"] if methods is None else methods
+        else:
+            app = endpoint
+        self.app = _wrap(app, middleware, max_body_size)
+        self.methods = None if methods is None else {method.upper() for method in methods}
+        if self.methods and "GET" in self.methods:
+            self.methods.add("HEAD")
+        self._set_pattern(path)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        matched = self._match_path(get_route_path(scope))
+        if matched is None:
+            return Match.NONE, {}
+        allowed = not self.methods or scope["method"] in self.methods
+        child_scope = {"endpoint": self.endpoint, "path_params": _joined_params(scope, matched)}
+        return Match.FULL if allowed else Match.PARTIAL, child_scope
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.methods or scope["method"] in self.methods:
+            await self.app(scope, receive, send)
+            return
+        headers = {"Allow": ", ".join(sorted(self.methods))}
+        if "app" in scope:  # inside an application its exception handlers decide what this looks like
+            raise HTTPException(status_code=405, headers=headers)
+        await PlainTextResponse("Method Not Allowed", status_code=405, headers=headers)(scope, receive, send)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Route):
+            return False
+        return (self.path, self.endpoint, self.methods) == (other.path, other.endpoint, other.methods)
+
+    def __repr__(self) -> str:
+        methods = sorted(self.methods or [])
+        return f"{self.__class__.__name__}(path={self.path!r}, name={self.name!r}, methods={methods!r})"
+
+
+class WebSocketRoute(_Endpoint):
+    """A websocket endpoint at a path: a coroutine function ``(websocket) -> None``, or an ASGI application."""
+
+    _kind = 1
+    _protocol = "websocket"
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        name: str | None = None,
+        middleware: Sequence[Middleware] | None = None,
+    ) -> None:
+        assert path.startswith("/"), "Routed paths must start with '/'"
+        self.path = path
+        self.endpoint = endpoint
+        self.name = get_name(endpoint) if name is None else name
+        self.app = _wrap(websocket_session(endpoint) if _is_function(endpoint) else endpoint, middleware)
+        self._set_pattern(path)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        matched = self._match_path(get_route_path(scope)) if scope["type"] == "websocket" else None
+        if matched is None:
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": _joined_params(scope, matched)}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WebSocketRoute) and (self.path, self.endpoint) == (other.path, other.endpoint)
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}(path={self.path!r}, name={self.name!r})"
+
+
+def _holds(route: Mount | Host, name: str, path_params: dict[str, Any], own: Collection[str] = ()) -> bool:
+    """Whether a route below may have that name, and the parameters of the way to it are all given."""
+    named = route.name is None or name.startswith(route.name + ":")
+    return named and all(key in path_params or key in own for key in route.param_convertors)
+
+
+def _children_path_for(
+    routes: Iterable[BaseRoute], own_name: str | None, name: str, path_params: dict[str, Any]
+) -> URLPath | None:
+    """The path that a mount's or host's own routes give for ``own_name:child_name``; None where none does."""
+    child_name = name if own_name is None else name[len(own_name) + 1 :]
+    if isinstance(routes, RouteList):
+        routes = routes.built_names().candidates(child_name)
+    for route in routes:
+        with contextlib.suppress(NoMatchFound):
+            return route.url_path_for(child_name, **path_params)
+    return None
+
+
+class Mount(_PathRoute):
+    """Another ASGI application, or a list of routes, under a path prefix.
+
+    The mounted application sees the prefix in ``root_path``.
+    """
+
+    _kind = 2
+
+    def __init__(
+        self,
+        path: str,
+        app: ASGIApp | None = None,
+        routes: Sequence[BaseRoute] | None = None,
+        name: str | None = None,
+        *,
+        middleware: Sequence[Middleware] | None = None,
+        max_body_size: int | None = None,
+    ) -> None:
+        assert path == "" or path.startswith("/"), "Routed paths must start with '/'"
+        assert app is not None or routes is not None, "Either 'app=...', or 'routes=' must be specified"
+        self.path = path.rstrip("/")
+        self._base_app: ASGIApp = Router(routes=routes) if app is None else app
+        self.app = _wrap(self._base_app, middleware, max_body_size)
+        self.name = name
+        self._set_pattern(self.path + "/{path:path}")
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The mounted application's routes; empty where it has none."""
+        return getattr(self._base_app, "routes", [])
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] not in ("http", "websocket"):
+            return Match.NONE, {}
+        route_path = get_route_path(scope)
+        matched = self._match_path(route_path)
+        if matched is None:
+            return Match.NONE, {}
+        root_path = scope.get("root_path", "")
+        rest = "/" + matched.pop("path")
+        return Match.FULL, {
+            "path_params": _joined_params(scope, matched),
+            # The outermost mount keeps the application's own root here, for url_for.
+            "app_root_path": scope.get("app_root_path", root_path),
+            "root_path": root_path + route_path[: -len(rest)],
+            "endpoint": self.app,
+        }
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        asked = dict(path_params)
+        if self.name is not None and name == self.name and "path" in path_params:
+            path_params["path"] = path_params["path"].lstrip("/")
+            path, rest = replace_params(self.path_format, self.param_convertors, path_params)
+            if not rest:
+                return URLPath(path=path)
+        elif _holds(self, name, path_params, own={"path"}):
+            child_path = path_params.pop("path", None)
+            prefix, rest = replace_params(self.path_format, self.param_convertors, {**path_params, "path": ""})
+            if child_path is not None:
+                rest["path"] = child_path
+            url = _children_path_for(self.routes, self.name, name, rest)
+            if url is not None:
+                return URLPath(path=prefix.rstrip("/") + str(url), protocol=url.protocol)
+        raise NoMatchFound(name, asked)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mount) and (self.path, self.app) == (other.path, other.app)
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}(path={self.path!r}, name={self.name or ''!r}, app={self.app!r})"
+
+
+class Host(BaseRoute):
+    """Another ASGI application for requests whose ``Host`` field fits, such as ``{tenant}.example.org``.
+
+    The port is not looked at, nor is case.
+    """
+
+    _kind = 3
+    _pattern: PathPattern | None
+    host_regex: Pattern[str]
+
+    def __init__(self, host: str, app: ASGIApp, name: str | None = None) -> None:
+        assert not host.startswith("/"), "Host must not start with '/'"
+        self.host = host
+        self.app = app
+        self.name = name
+        self._pattern = pattern = PathPattern(host, CONVERTOR_TYPES)
+        self.host_format, self.param_convertors = pattern.format, pattern.convertors
+        self.host_regex = _compile(pattern)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("host_regex", "param_convertors") and name in self.__dict__:
+            self._pattern = None  # what matches is no longer what the pattern says
+        super().__setattr__(name, value)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The application's routes; empty where it has none."""
+        return getattr(self.app, "routes", [])
+
+    def _match_host(self, host: str) -> dict[str, Any] | None:
+        if self._pattern is not None:
+            return self._pattern.match(host)
+        match = self.host_regex.match(host)
+        if match is None:
+            return None
+        try:
+            return {name: self.param_convertors[name].convert(text) for name, text in match.groupdict().items()}
+        except ValueError:
+            return None
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] not in ("http", "websocket"):
+            return Match.NONE, {}
+        parsed = parse_host_header(Headers(scope=scope).get("host"))
+        matched = None if parsed is None else self._match_host(parsed.host.lower())
+        if matched is None:
+            return Match.NONE, {}
+        return Match.FULL, {"path_params": _joined_params(scope, matched), "endpoint": self.app}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        asked = dict(path_params)
+        if self.name is not None and name == self.name and "path" in path_params:
+            path = path_params.pop("path")
+            host, rest = replace_params(self.host_format, self.param_convertors, path_params)
+            if not rest:
+                return URLPath(path=path, host=host)
+        elif _holds(self, name, path_params):
+            host, rest = replace_params(self.host_format, self.param_convertors, path_params)
+            url = _children_path_for(self.routes, self.name, name, rest)
+            if url is not None:
+                return URLPath(path=str(url), protocol=url.protocol, host=host)
+        raise NoMatchFound(name, asked)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Host) and (self.host, self.app) == (other.host, other.app)
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}(host={self.host!r}, name={self.name or ''!r}, app={self.app!r})"
+
+
+# Where a subclass or a patch replaces one of these, the native table and the index of names step back and call it.
+for _kind in (Route, WebSocketRoute, Mount, Host):
+    _kind._stock_methods = {name: getattr(_kind, name) for name in ("matches", "handle", "url_path_for")}
+
+
+class Router:
+    """Sends each request to the first of its routes that matches.
+
+    `default` answers what no route does (a 404 unless given). `redirect_slashes` redirects to the path with or
+    without its last slash where only that one has a route. `lifespan` runs around the serving of requests.
+    `max_body_size` is in bytes; None sets no limit.
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[BaseRoute] | None = None,
+        redirect_slashes: bool = True,
+        default: ASGIApp | None = None,
+        lifespan: Lifespan[Any] | None = None,
+        *,
+        middleware: Sequence[Middleware] | None = None,
+        max_body_size: int | None = None,
+    ) -> None:
+        self.routes = [] if routes is None else list(routes)
+        self.redirect_slashes = redirect_slashes
+        self.default = self.not_found if default is None else default
+        self.lifespan_context: Lifespan[Any] = NoLifespan() if lifespan is None else as_lifespan(lifespan)
+        self.middleware_stack = _wrap(self.app, middleware, max_body_size)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The routes, in the order in which they are tried. Change the list, or set another, at any time."""
+        return self._routes
+
+    @routes.setter
+    def routes(self, routes: Iterable[BaseRoute]) -> None:
+        self._routes = routes if type(routes) is RouteList else RouteList(routes)
+
+    def _route_list(self) -> RouteList:
+        routes = self.routes
+        # A subclass may compute its routes: then what finds them is built for each request.
+        return routes if isinstance(routes, RouteList) else RouteList(routes)
+
+    async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers what no route matches: 404, or a closed websocket."""
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+        elif "app" in scope:  # inside an application its exception handlers decide what this looks like
+            raise HTTPException(status_code=404)
+        else:
+            await PlainTextResponse("Not Found", status_code=404)(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """The path of the route called `name` with these parameters; ``mount:route`` names one inside a mount.
+
+        Raises:
+            NoMatchFound: no route has that name and exactly these parameters.
+        """
+        for route in self._route_list().built_names().candidates(name):
+            with contextlib.suppress(NoMatchFound):
+                return route.url_path_for(name, **path_params)
+        raise NoMatchFound(name, path_params)
+
+    async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the lifespan context around the serving of requests, and tells the server how it went."""
+        phase = "startup"
+        await receive()
+        try:
+            async with self.lifespan_context(scope.get("app")) as state:
+                if state is not None:
+                    if "state" not in scope:
+                        raise RuntimeError('The server does not support "state" in the lifespan scope.')
+                    scope["state"].update(state)
+                await send({"type": "lifespan.startup.complete"})
+                phase = "shutdown"
+                await receive()
+        except BaseException:
+            await send({"type": f"lifespan.{phase}.failed", "message": traceback.format_exc()})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.middleware_stack(scope, receive, send)
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Finds the route and has it answer. Inside the router's own middleware."""
+        kind = scope["type"]
+        assert kind in ("http", "websocket", "lifespan")
+        if "router" not in scope:
+            scope["router"] = self
+        if kind == "lifespan":
+            await self.lifespan(scope, receive, send)
+            return
+        routes = self.routes
+        if type(routes) is not RouteList:
+            routes = self._route_list()
+        table = routes.table or routes.built_table()
+        # One native call: it fills the scope and gives what is to be awaited, the route's `handle` or, where that
+        # would only pass the call on, its `app`.
+        endpoint: ASGIApp | None = table.match(scope)  # type: ignore[arg-type]  # a scope is a dict
+        if endpoint is None:
+            location = self._redirected_path(table, scope) if kind == "http" and self.redirect_slashes else None
+            endpoint = self.default if location is None else RedirectResponse(url=location)
+        await endpoint(scope, receive, send)
+
+    def _redirected_path(self, table: RouteTable, scope: Scope) -> str | None:
+        """The URL that differs in the last slash, if a route matches that one; else None."""
+        route_path = get_route_path(scope)
+        if route_path == "/":
+            return None
+        other = dict(scope)
+        other["path"] = other["path"].rstrip("/") if route_path.endswith("/") else other["path"] + "/"
+        return str(URL(scope={**scope, "path": other["path"]})) if table.match(other) is not None else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Router) and self.routes == other.routes
+
+    def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
+        """Adds a `Mount`."""
+        self.routes.append(Mount(path, app=app, name=name))
+
+    def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
+        """Adds a `Host`."""
+        self.routes.append(Host(host, app=app, name=name))
+
+    def add_route(
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response] | Response],
+        methods: Collection[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool = True,
+    ) -> None:
+        """Adds a `Route`."""
+        self.routes.append(Route(path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema))
+
+    def add_websocket_route(
+        self, path: str, endpoint: Callable[[WebSocket], Awaitable[None]], name: str | None = None
+    ) -> None:
+        """Adds a `WebSocketRoute`."""
+        self.routes.append(WebSocketRoute(path, endpoint, name=name))
