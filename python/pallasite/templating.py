@@ -1,0 +1,146 @@
+"""HTML from Jinja2 templates, with the request and `url_for` at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, overload
+
+from pallasite.datastructures import URL
+from pallasite.requests import Request
+from pallasite.responses import HTMLResponse
+from pallasite.types import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from pallasite.background import BackgroundTask
+
+try:
+    import jinja2
+    from jinja2 import pass_context
+except ImportError as error:
+    raise ImportError("jinja2 must be installed to use Jinja2Templates") from error
+
+ContextProcessor = Callable[[Request], dict[str, Any]]
+Directory = str | PathLike[str]
+
+# Templates with these endings are escaped; so is one that is made from a string.
+ESCAPED_SUFFIXES = (
+    "html",
+    "htm",
+    "xhtml",
+    "xml",
+    "svg",
+    "html.jinja",
+    "html.jinja2",
+    "html.j2",
+    "jinja",
+    "jinja2",
+    "j2",
+)
+
+
+class _TemplateResponse(HTMLResponse):
+    """A rendered template; keeps `template` and `context` for tests to look at."""
+
+    def __init__(
+        self,
+        template: Any,
+        context: dict[str, Any],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self.template = template
+        self.context = context
+        super().__init__(template.render(context), status_code, headers, media_type, background)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "http.response.debug" in scope.get("extensions", {}):
+            await send({"type": "http.response.debug", "info": {"template": self.template, "context": self.context}})
+        await super().__call__(scope, receive, send)
+
+
+@pass_context
+def _url_for(context: dict[str, Any], name: str, /, **path_params: Any) -> URL:
+    request: Request = context["request"]
+    return request.url_for(name, **path_params)
+
+
+class Jinja2Templates:
+    """Renders the templates of a directory (or several, searched in order), or those of a Jinja2 environment.
+
+    `context_processors` are called with the request for each response; what they return joins the context. In
+    templates ``url_for(name, **params)`` gives a route's URL. An environment made from `directory` escapes every
+    HTML-like template.
+    """
+
+    @overload
+    def __init__(
+        self,
+        directory: Directory | Sequence[Directory],
+        *,
+        context_processors: list[ContextProcessor] | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, *, env: jinja2.Environment, context_processors: list[ContextProcessor] | None = None
+    ) -> None: ...
+
+    def __init__(
+        self,
+        directory: Directory | Sequence[Directory] | None = None,
+        *,
+        context_processors: list[ContextProcessor] | None = None,
+        env: jinja2.Environment | None = None,
+    ) -> None:
+        assert bool(directory) ^ bool(env), "either 'directory' or 'env' arguments must be passed"
+        self.context_processors = context_processors or []
+        if env is None:
+            assert directory is not None
+            env = jinja2.Environment(
+                loader=jinja2.FileSystemLoader(directory),
+                autoescape=jinja2.select_autoescape(enabled_extensions=ESCAPED_SUFFIXES),
+            )
+        self.env = env
+        env.globals.setdefault("url_for", _url_for)
+
+    def get_template(self, name: str) -> jinja2.Template:
+        """The template called `name`.
+
+        Raises:
+            jinja2.TemplateNotFound: there is none.
+        """
+        return self.env.get_template(name)
+
+    def TemplateResponse(
+        self,
+        request: Request,
+        name: str,
+        context: dict[str, Any] | None = None,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> _TemplateResponse:
+        """An HTML response with the template `name` rendered in `context`, to which ``request`` is added.
+
+        The older form ``TemplateResponse(name, {"request": request, ...})`` is understood as well.
+        """
+        if isinstance(request, str):  # type: ignore[unreachable]  # the older form
+            request, name, context = _from_older_form(request, name, context)  # type: ignore[unreachable]
+        context = {} if context is None else context
+        context.setdefault("request", request)
+        for processor in self.context_processors:
+            context.update(processor(request))
+        return _TemplateResponse(self.get_template(name), context, status_code, headers, media_type, background)
+
+
+def _from_older_form(name: str, context: Any, rest: Any) -> tuple[Request, str, dict[str, Any]]:
+    """(request, name, context) of a call whose first argument is the template's name."""
+    if not isinstance(context, dict) or "request" not in context:
+        raise ValueError('context must include a "request" key')
+    if rest is not None:
+        raise TypeError("TemplateResponse(name, context): give the status code and what follows it by name")
+    return context["request"], name, context
