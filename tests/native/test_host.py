@@ -1,0 +1,84 @@
+"""Host headers: two parts, or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pallasite import _core
+
+
+@pytest.mark.parametrize(
+    ("header", "parts"),
+    [
+        ("a.org", ("a.org", None)),
+        ("A.org:8000", ("A.org", "8000")),
+        ("[::1]", ("[::1]", None)),
+        ("[::1]:80", ("[::1]", "80")),
+        ("[v7.x:y]", ("[v7.x:y]", None)),
+        ("a:0000000099999999", ("a", "0000000099999999")),
+    ],
+)
+def test_parse_host_valid_is_split(header: str, parts: tuple[str, str | None]) -> None:
+    assert _core.parse_host(header) == parts
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        ":80",
+        "a:",
+        "a:b",
+        "u@a",
+        "a/b",
+        "a?b",
+        "a#b",
+        "a\\b",
+        "a b",
+        "a\n",
+        "a\r\nb",
+        "[",
+        "[]",
+        "[::1",
+        "[::1%1]",
+        "[1.2.3.4]",
+        "é.org",
+        "\u212a.org",
+        "\ud800",
+        "a\0",
+    ],
+)
+def test_parse_host_invalid_is_none(header: str) -> None:
+    assert _core.parse_host(header) is None
+
+
+def test_parse_host_very_long_is_read_once() -> None:
+    assert _core.parse_host("a" * 1_000_000) == ("a" * 1_000_000, None)
+    assert _core.parse_host("[" * 1_000_000) is None
+
+
+@pytest.mark.parametrize(
+    ("port", "valid"),
+    [
+        ("", True),
+        ("0", True),
+        ("65535", True),
+        ("065535", True),
+        ("65536", False),
+        ("9" * 5000, False),
+        ("0" * 5000, True),
+        ("+1", False),
+        ("٣", False),
+        ("\ud800", False),
+    ],
+)
+def test_is_valid_port_table(port: str, valid: bool) -> None:
+    assert _core.is_valid_port(port) is valid
+
+
+@pytest.mark.parametrize("header", [None, b"a", 1])
+def test_parse_host_what_is_no_text_is_type_error(header: Any) -> None:
+    with pytest.raises(TypeError):
+        _core.parse_host(header)
