@@ -1,6 +1,7 @@
 """The description of a middleware before it is made."""
 
 import pytest
+
 from pallasite.middleware import Middleware
 
 
