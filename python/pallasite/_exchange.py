@@ -60,7 +60,8 @@ class Exchange:
             if loop.stopping:
                 raise
         finally:
-            self.left_behind = loop.has_leftovers()
+            # What is no Exception may have ended the loop as well.
+            self.left_behind = not isinstance(self.failure, Exception | None) or loop.has_leftovers()
             loop.on_death.discard(self.lost)
             self.news.put(None)
 

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
-from urllib.parse import unquote, urljoin
+from urllib.parse import urljoin
 
 import anyio
 import anyio.abc
@@ -299,7 +299,7 @@ class _Transport(httpx.BaseTransport):
             "type": "http",
             "http_version": "1.1",
             "method": request.method,
-            "path": unquote(url.path),
+            "path": url.path,
             "raw_path": raw_path,
             "root_path": self.root_path,
             "scheme": scheme,

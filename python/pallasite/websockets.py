@@ -21,6 +21,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, NoReturn
 
+from pallasite._core import dumps
 from pallasite.exceptions import WebSocketException
 from pallasite.requests import HTTPConnection, StateT
 from pallasite.responses import Response
@@ -70,6 +71,9 @@ _CODE_UNSUPPORTED_DATA = 1003
 _CODE_NO_STATUS = 1005
 _CODE_ABNORMAL = 1006
 _CODE_INVALID_PAYLOAD = 1007
+
+# The encoder that `_core.dumps` stands for; it leaves NaN, infinities and lone surrogates to the original.
+_STOCK_JSON_DUMPS = json.dumps
 
 _BREAKS_A_HEADER = re.compile(rb"[\r\n\0]")
 
@@ -302,13 +306,9 @@ class WebSocket(HTTPConnection[StateT]):
             RuntimeError: `mode` is neither.
         """
         _check_mode(mode)
-        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-        message: Message = {"type": "websocket.send"}
-        if mode == "text":
-            message["text"] = text
-        else:
-            message["bytes"] = text.encode("utf-8")
-        await self.send(message)
+        text = _to_json(data)
+        payload = {"text": text} if mode == "text" else {"bytes": text.encode("utf-8")}
+        await self.send({"type": "websocket.send", **payload})
 
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Close the connection; before it was accepted this refuses it (the client sees HTTP 403)."""
@@ -334,6 +334,7 @@ class WebSocket(HTTPConnection[StateT]):
         raise WebSocketDisconnect(code=_CODE_ABNORMAL)
 
 
+# Overridden, patched or mocked ones are called instead of their inlined copies.
 _STOCK_RECEIVE = WebSocket.receive
 _STOCK_SEND = WebSocket.send
 
@@ -356,6 +357,11 @@ def _next_state(allowed: dict[str, WebSocketState], message: Message) -> WebSock
         expected = f"{', '.join(some)} or {last}" if some else last
         raise RuntimeError(f"Expected ASGI message {expected}, but got {message['type']!r}")
     return state
+
+
+def _to_json(data: Any) -> str:
+    encoded = dumps(data) if json.dumps is _STOCK_JSON_DUMPS else None
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False) if encoded is None else encoded.decode("utf-8")
 
 
 def _not_connected() -> WebSocketDisconnected:
