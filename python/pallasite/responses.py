@@ -125,7 +125,7 @@ class Response:
     ) -> None:
         """Adds a `set-cookie` header. Source: RFC 6265 section 4.1.
 
-        `max_age` and a number for `expires` are seconds from now; a datetime has to be in UTC, a text is sent as it
+        `max_age` and a number for `expires` are seconds from now; a datetime needs a time zone, a text is sent as it
         is. Characters that a value cannot hold are quoted as `http.cookies` quotes them.
 
         Raises:

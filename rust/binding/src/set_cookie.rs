@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyString};
 pub(crate) fn set_cookie<'py>(
     py: Python<'py>,
     key: &str,
-    value: &str,
+    value: &Bound<'py, PyAny>,
     max_age: Option<&Bound<'py, PyAny>>,
     expires: Option<&Bound<'py, PyAny>>,
     path: Option<&str>,
@@ -44,7 +44,7 @@ pub(crate) fn set_cookie<'py>(
         secure,
     };
     let mut out = Vec::with_capacity(128);
-    write(&mut out, key, value, &attributes).map_err(cookie_error)?;
+    write(&mut out, key, value.str()?.to_str()?, &attributes).map_err(cookie_error)?;
     Ok(PyBytes::new(py, &out))
 }
 

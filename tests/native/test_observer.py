@@ -1,0 +1,84 @@
+"""`_core.Observer`: a send that knows whether the response has started."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from pallasite._core import Observer
+
+
+class _Send:
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def __call__(self, message: Any) -> Any:
+        self.messages.append(message)
+        return len(self.messages)
+
+
+def test_observer_passes_messages_on_and_gives_back_what_send_gives() -> None:
+    send = _Send()
+    observer = Observer(send)  # type: ignore[arg-type]
+    message = {"type": "http.response.body"}
+    assert observer(message) == 1
+    assert send.messages[0] is message
+    assert observer.send is send
+
+
+def test_observer_has_started_after_the_start_only() -> None:
+    observer = Observer(_Send())  # type: ignore[arg-type]
+    assert observer.started is False
+    observer({"type": "http.response.debug"})
+    assert observer.started is False
+    observer({"type": "http.response.start"})
+    assert observer.started is True
+    observer({"type": "http.response.body"})
+    assert observer.started is True
+
+
+def test_observer_knows_the_type_by_its_text() -> None:
+    class Text(str):
+        pass
+
+    for kind in ("".join(["http.", "response.start"]), Text("http.response.start")):
+        observer = Observer(_Send())  # type: ignore[arg-type]
+        observer({"type": kind})
+        assert observer.started is True
+
+
+def test_observer_accepts_any_mapping() -> None:
+    observer = Observer(_Send())  # type: ignore[arg-type]
+    observer(MappingProxyType({"type": "http.response.start"}))  # type: ignore[arg-type]
+    assert observer.started is True
+
+
+@pytest.mark.parametrize("message", [{}, MappingProxyType({})])
+def test_observer_message_without_type_is_a_key_error(message: Any) -> None:
+    send = _Send()
+    with pytest.raises(KeyError, match="type"):
+        Observer(send)(message)  # type: ignore[arg-type]
+    assert send.messages == []
+
+
+def test_observer_start_counts_even_if_send_fails() -> None:
+    def send(message: Any) -> Any:
+        raise OSError("gone")
+
+    observer = Observer(send)
+    with pytest.raises(OSError, match="gone"):
+        observer({"type": "http.response.start"})
+    assert observer.started is True
+
+
+def test_observer_takes_part_in_garbage_collection() -> None:
+    send = _Send()
+    send.observer = Observer(send)  # type: ignore[attr-defined, arg-type]
+    gone = weakref.ref(send)
+    del send
+    gc.collect()
+    assert gone() is None

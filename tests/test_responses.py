@@ -1,0 +1,522 @@
+"""Responses held in memory, redirects, cookies and streams."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
+
+import anyio
+import pytest
+
+from pallasite import responses
+from pallasite.background import BackgroundTask
+from pallasite.datastructures import URL
+from pallasite.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+
+_HTTP = {"type": "http", "method": "GET", "headers": []}
+_HTTP_2_4 = {**_HTTP, "asgi": {"spec_version": "2.4"}}
+_WEBSOCKET = {"type": "websocket", "headers": [], "extensions": {"websocket.http.response": {}}}
+
+
+async def _never() -> Any:
+    await anyio.sleep_forever()
+
+
+async def _call(response: Any, scope: Mapping[str, Any] = _HTTP, receive: Any = _never) -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await response(dict(scope), receive, send)
+    return sent
+
+
+def test_exports_are_complete_and_sorted() -> None:
+    assert responses.__all__ == sorted(responses.__all__)
+    assert all(hasattr(responses, name) for name in responses.__all__)
+
+
+@pytest.mark.anyio
+async def test_response_sends_head_and_body() -> None:
+    response = Response("hé", 201, {"X-A": "b"}, "text/x")
+    assert await _call(response) == [
+        {
+            "type": "http.response.start",
+            "status": 201,
+            "headers": [(b"x-a", b"b"), (b"content-length", b"3"), (b"content-type", b"text/x; charset=utf-8")],
+        },
+        {"type": "http.response.body", "body": "hé".encode()},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        (None, b""),
+        ("", b""),
+        ("é", b"\xc3\xa9"),
+        (b"\xff", b"\xff"),
+        (memoryview(b"abc"), b"abc"),
+        (memoryview(b"abcdef")[::2], b"ace"),
+        (memoryview(b"abcdefgh").cast("I"), b"abcdefgh"),
+    ],
+)
+def test_response_renders_text_and_bytes(content: Any, body: bytes) -> None:
+    response = Response(content)
+    assert bytes(response.body) == body
+    assert response.raw_headers == [(b"content-length", str(len(body)).encode())]
+
+
+def test_response_charset_of_a_subclass_is_used() -> None:
+    class Latin(HTMLResponse):
+        charset = "latin-1"
+
+    response = Latin("é")
+    assert response.body == b"\xe9"
+    assert response.headers["content-type"] == "text/html; charset=latin-1"
+
+
+def test_response_of_other_content_is_refused() -> None:
+    with pytest.raises(AttributeError):
+        Response(3)
+
+
+@pytest.mark.parametrize(
+    ("cls", "content_type"),
+    [
+        (HTMLResponse, "text/html; charset=utf-8"),
+        (PlainTextResponse, "text/plain; charset=utf-8"),
+        (JSONResponse, "application/json"),
+        (Response, None),
+    ],
+)
+def test_response_class_names_its_type(cls: type[Response], content_type: str | None) -> None:
+    assert cls("x").headers.get("content-type") == content_type
+
+
+def test_response_media_type_given_stays_on_the_instance() -> None:
+    assert JSONResponse({}, media_type="application/problem+json").headers["content-type"] == "application/problem+json"
+    assert JSONResponse.media_type == "application/json"
+
+
+@pytest.mark.parametrize("status_code", [100, 204, 304])
+def test_response_without_content_has_no_length(status_code: int) -> None:
+    assert "content-length" not in Response(status_code=status_code).headers
+
+
+def test_response_headers_write_through() -> None:
+    response = Response()
+    response.headers["X-Later"] = "1"
+    assert response.headers is response.headers
+    assert response.raw_headers == [(b"content-length", b"0"), (b"x-later", b"1")]
+    del response.headers["content-length"]
+    assert response.raw_headers == [(b"x-later", b"1")]
+
+
+@pytest.mark.parametrize("headers", [{"x": "a\r\nb: c"}, {"x": "\x00"}, {"x\n": "a"}, {"": "a"}, {"x y": "a"}])
+def test_response_header_that_would_split_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError):
+        Response(headers=headers)
+    with pytest.raises(ValueError):
+        StreamingResponse([], headers=headers)
+
+
+@pytest.mark.anyio
+async def test_response_subclass_may_override_render_and_init_headers() -> None:
+    class Shouting(Response):
+        media_type = "text/loud"
+
+        def render(self, content: Any) -> bytes:
+            return bytes(content.upper(), "ascii")
+
+        def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+            super().init_headers({"x-volume": "11", **(headers or {})})
+
+    head, body = await _call(Shouting("hi", headers={"x-a": "b"}))
+    assert body["body"] == b"HI"
+    assert head["headers"][:2] == [(b"x-volume", b"11"), (b"x-a", b"b")]
+
+
+@pytest.mark.anyio
+async def test_response_subclass_may_leave_init_out() -> None:
+    class Bare(Response):
+        def __init__(self) -> None:
+            self.status_code = 299
+            self.body = b"bare"
+            self.background = None
+            self.init_headers({"x-a": "b"})
+
+    head, body = await _call(Bare())
+    assert (head["status"], body["body"]) == (299, b"bare")
+    assert head["headers"] == [(b"x-a", b"b"), (b"content-length", b"4")]
+
+
+@pytest.mark.anyio
+async def test_response_refuses_a_websocket_with_its_own_messages() -> None:
+    sent = await _call(PlainTextResponse("no", 403), _WEBSOCKET)
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+    assert sent[0]["status"] == 403
+    sent = await _call(StreamingResponse(["n", "o"], 403), _WEBSOCKET)
+    assert {message["type"] for message in sent[1:]} == {"websocket.http.response.body"}
+    assert len(sent) == 4
+
+
+# --- JSON
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"é": [1, 2.5, None, True, "\n"]}, [], "text", None, 10**30, (1, 2), {1: {None: 2}}, 1e16],
+)
+def test_json_body_is_compact_json(content: Any) -> None:
+    expected = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    assert JSONResponse(content).body == expected
+
+
+class _Text(str):
+    __slots__ = ()
+
+
+def test_json_subclasses_of_builtins_are_encoded() -> None:
+    assert JSONResponse({_Text("a"): _Text("b")}).body == b'{"a":"b"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (float("nan"), ValueError, "Out of range float values"),
+        ({"a": object()}, TypeError, "not JSON serializable"),
+        ({b"a": 1}, TypeError, "keys must be"),
+        ("\ud800", UnicodeEncodeError, "surrogates"),
+    ],
+)
+def test_json_errors_are_pythons(content: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        JSONResponse(content)
+
+
+def test_json_circular_is_a_value_error() -> None:
+    items: list[Any] = []
+    items.append(items)
+    with pytest.raises(ValueError, match="Circular"):
+        JSONResponse(items)
+
+
+def test_json_encoder_put_in_its_place_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def dumps(content: Any, **options: Any) -> str:
+        calls.append(options)
+        return "patched"
+
+    monkeypatch.setattr(responses.json, "dumps", dumps)
+    assert JSONResponse({"a": 1}).body == b"patched"
+    assert calls == [{"ensure_ascii": False, "allow_nan": False, "indent": None, "separators": (",", ":")}]
+
+
+def test_json_render_of_a_subclass_is_called() -> None:
+    class Indented(JSONResponse):
+        def render(self, content: Any) -> bytes:
+            return json.dumps(content, indent=1).encode()
+
+    assert Indented({"a": 1}).body == b'{\n "a": 1\n}'
+
+
+# --- redirects
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("/next", b"/next"),
+        (URL("https://example.org/a?b=c#d"), b"https://example.org/a?b=c#d"),
+        ("/é ü?q=ä", b"/%C3%A9%20%C3%BC?q=%C3%A4"),
+        ("/%20", b"/%20"),
+        ("/a\r\nset-cookie: b=c", b"/a%0D%0Aset-cookie:%20b=c"),
+    ],
+)
+def test_redirect_location_is_encoded(url: str | URL, location: bytes) -> None:
+    response = RedirectResponse(url)
+    assert response.status_code == 307
+    assert response.raw_headers == [(b"content-length", b"0"), (b"location", location)]
+
+
+def test_redirect_keeps_given_headers_but_not_the_location() -> None:
+    response = RedirectResponse("/b", 303, headers={"Location": "/a", "x-a": "b"})
+    assert response.headers.getlist("location") == ["/b"]
+    assert response.headers["x-a"] == "b"
+    assert response.status_code == 303
+
+
+# --- cookies
+
+
+def test_cookie_all_attributes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 784_111_767.0)
+    response = Response()
+    response.set_cookie("k", "a b", 10, 10, "/p", "example.org", True, True, "none", True)
+    assert response.raw_headers[-1] == (
+        b"set-cookie",
+        (
+            b'k="a b"; Domain=example.org; expires=Sun, 06 Nov 1994 08:49:37 GMT; HttpOnly; Max-Age=10; Partitioned; '
+            b"Path=/p; SameSite=none; Secure"
+        ),
+    )
+
+
+def test_cookie_defaults_are_path_and_lax() -> None:
+    response = Response()
+    response.set_cookie("k", "v")
+    response.set_cookie("k", 1)  # type: ignore[arg-type] # Starlette takes whatever has a str()
+    response.set_cookie("k", "v", path=None, samesite=None)
+    assert response.headers.getlist("set-cookie") == ["k=v; Path=/; SameSite=lax", "k=1; Path=/; SameSite=lax", "k=v"]
+
+
+@pytest.mark.parametrize(
+    "expires",
+    [
+        dt.datetime(1994, 11, 6, 8, 49, 37, 999_999, tzinfo=dt.UTC),
+        dt.datetime(1994, 11, 6, 10, 49, 37, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+    ],
+)
+def test_cookie_expires_takes_a_moment_or_a_text(expires: Any) -> None:
+    response = Response()
+    response.set_cookie("k", "v", expires=expires, path=None, samesite=None)
+    assert response.headers["set-cookie"] == "k=v; expires=Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def test_cookie_naive_moment_is_refused() -> None:
+    with pytest.raises(ValueError):
+        Response().set_cookie("k", "v", expires=dt.datetime(2030, 1, 1))
+
+
+def test_cookie_unknown_samesite_is_an_assertion_error() -> None:
+    with pytest.raises(AssertionError, match="samesite must be either 'strict', 'lax' or 'none'"):
+        Response().set_cookie("k", "v", samesite="laxest")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("arguments", [{"key": "a b"}, {"path": "/\r\n"}, {"domain": "a;b"}, {"expires": "x\0"}])
+def test_cookie_that_would_split_is_refused(arguments: dict[str, Any]) -> None:
+    response = Response()
+    with pytest.raises(ValueError):
+        response.set_cookie(**{"key": "k", "value": "v", **arguments})
+    assert len(response.raw_headers) == 1
+
+
+def test_cookie_deleted_expires_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 784_111_777.0)
+    response = Response()
+    response.delete_cookie("k", domain="example.org", secure=True)
+    assert response.headers["set-cookie"] == (
+        'k=""; Domain=example.org; expires=Sun, 06 Nov 1994 08:49:37 GMT; Max-Age=0; Path=/; SameSite=lax; Secure'
+    )
+
+
+# --- streams
+
+
+async def _async_chunks() -> AsyncIterator[Any]:
+    yield "é"
+    yield b"b"
+    yield memoryview(b"c")
+
+
+def _sync_chunks() -> Iterator[Any]:
+    yield from ["é", b"b", memoryview(b"c")]
+
+
+_SOURCES: list[Callable[[], Any]] = [
+    _async_chunks,
+    _sync_chunks,
+    lambda: list(_sync_chunks()),
+    lambda: tuple(_sync_chunks()),
+    lambda: {"é": 0, b"b": 1, memoryview(b"c"): 2},
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("source", _SOURCES, ids=["async", "sync", "list", "tuple", "dict"])
+@pytest.mark.parametrize("scope", [_HTTP, _HTTP_2_4], ids=["2.0", "2.4"])
+async def test_stream_sends_each_chunk(source: Callable[[], Any], scope: Mapping[str, Any]) -> None:
+    events: list[str] = []
+    response = StreamingResponse(source(), 202, media_type="text/x", background=BackgroundTask(events.append, "done"))
+    sent = await _call(response, scope)
+    head = {"type": "http.response.start", "status": 202, "headers": [(b"content-type", b"text/x; charset=utf-8")]}
+    assert sent[0] == head
+    assert [(message["body"], message["more_body"]) for message in sent[1:]] == [
+        ("é".encode(), True),
+        (b"b", True),
+        (b"c", True),
+        (b"", False),
+    ]
+    assert events == ["done"]
+
+
+@pytest.mark.anyio
+async def test_stream_body_iterator_may_be_replaced() -> None:
+    response = StreamingResponse(["x"])
+    response.body_iterator = _async_chunks()
+    assert len(await _call(response)) == 5
+
+
+@pytest.mark.anyio
+async def test_stream_disconnect_cancels_the_iteration() -> None:
+    gone = anyio.Event()
+    log: list[str] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                await anyio.lowlevel.checkpoint()
+        finally:
+            log.append("closed")
+
+    async def receive() -> Any:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    sent = 0
+
+    async def send(message: Any) -> None:
+        nonlocal sent
+        sent += 1
+        if sent == 10:
+            gone.set()
+
+    source = chunks()
+    with anyio.fail_after(5):
+        response = StreamingResponse(source, background=BackgroundTask(log.append, "task"))
+        await response(dict(_HTTP), receive, send)
+    await source.aclose()
+    assert 10 <= sent < 100
+    assert log == ["closed", "task"] or log == ["task", "closed"]
+
+
+@pytest.mark.anyio
+async def test_stream_disconnect_is_heard_behind_other_messages() -> None:
+    messages = iter([{"type": "http.request", "more_body": False}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    with anyio.fail_after(5):
+        sent = await _call(StreamingResponse(chunks()), receive=receive)
+    assert [message["type"] for message in sent] == ["http.response.start"]
+
+
+@pytest.mark.anyio
+async def test_stream_that_never_waits_asks_nobody_for_disconnects() -> None:
+    async def receive() -> Any:
+        raise AssertionError("nobody should listen")
+
+    assert len(await _call(StreamingResponse(["x"] * 3), receive=receive)) == 5
+
+
+@pytest.mark.anyio
+async def test_stream_values_and_errors_of_waits_reach_the_iteration() -> None:
+    seen: list[Any] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        seen.append(await anyio.to_thread.run_sync(lambda: "from a thread"))
+        try:
+            await anyio.to_thread.run_sync(divmod, 1, 0)
+        except ZeroDivisionError as error:
+            seen.append(type(error))
+        with anyio.move_on_after(0.001) as scope:
+            await anyio.sleep_forever()
+        seen.append(scope.cancelled_caught)
+        yield b"x"
+
+    assert len(await _call(StreamingResponse(chunks()))) == 3
+    assert seen == ["from a thread", ZeroDivisionError, True]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("waits", [False, True])
+async def test_stream_error_is_raised_itself_and_nothing_ends_the_body(waits: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x"
+        if waits:
+            await anyio.lowlevel.checkpoint()
+        raise LookupError("broken")
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with pytest.raises(LookupError, match="broken"):
+        await StreamingResponse(chunks())(dict(_HTTP), _never, send)
+    assert [message.get("more_body") for message in sent] == [None, True]
+
+
+@pytest.mark.anyio
+async def test_stream_failing_receive_is_raised() -> None:
+    async def receive() -> Any:
+        raise LookupError("server bug")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    with pytest.raises(LookupError, match="server bug"):
+        await _call(StreamingResponse(chunks()), receive=receive)
+
+
+@pytest.mark.anyio
+async def test_stream_failing_send_is_a_client_disconnect_from_2_4_on() -> None:
+    from pallasite.requests import ClientDisconnect
+
+    async def send(message: Any) -> None:
+        raise OSError("gone")
+
+    with pytest.raises(ClientDisconnect) as caught:
+        await StreamingResponse(["x"])(dict(_HTTP_2_4), _never, send)
+    assert isinstance(caught.value.__cause__, OSError)
+    with pytest.raises(OSError, match="gone"):
+        await StreamingResponse(["x"])(dict(_HTTP), _never, send)
+
+
+@pytest.mark.anyio
+async def test_stream_subclass_may_override_both_halves() -> None:
+    calls: list[str] = []
+
+    class Watched(StreamingResponse):
+        async def listen_for_disconnect(self, receive: Any) -> None:
+            calls.append("listen")
+            await anyio.sleep_forever()
+
+        async def stream_response(self, send: Any) -> None:
+            calls.append("stream")
+            await anyio.lowlevel.checkpoint()
+            await super().stream_response(send)
+
+    assert len(await _call(Watched(["x"]))) == 3
+    assert calls == ["stream", "listen"]
+
+
+@pytest.mark.anyio
+async def test_stream_cancelled_from_outside_stops() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x"
+        await anyio.sleep_forever()
+
+    with anyio.move_on_after(0.01) as scope:
+        await _call(StreamingResponse(chunks()))
+    assert scope.cancelled_caught
