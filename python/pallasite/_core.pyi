@@ -253,7 +253,8 @@ def set_cookie(
 ) -> bytes:
     """The value of a `set-cookie` header, quoted and ordered as `http.cookies` does it. Source: RFC 6265 section 4.1.
 
-    A value that is no text is turned into one. `max_age` and a number for `expires` are seconds from now (`time.time`). Empty attributes are left out.
+    A value that is no text is turned into one. `max_age` and a number for `expires` are seconds from now (by
+    `time.time`). Empty attributes are left out.
 
     Raises:
         ValueError: the key is empty, an attribute's name, or has characters beyond letters, digits and

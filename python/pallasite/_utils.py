@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
-import re
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 import anyio
 import anyio.abc
 
+from pallasite._core import is_valid_port, parse_host
 from pallasite.types import Scope
 
 if TYPE_CHECKING:
@@ -104,15 +103,7 @@ class ParsedHost:
     @property
     def is_valid_port(self) -> bool:
         """True without a port or with one up to 65535; leading zeros do not count."""
-        significant = "" if self.port is None else self.port.lstrip("0")
-        # Compared as text first: int() of thousands of digits raises.
-        return len(significant) < 5 or (len(significant) == 5 and significant <= "65535")
-
-
-_NAME_OR_IPV4 = r"[A-Za-z0-9._~%!$&'()*+,;=-]+"
-_HOST_HEADER = re.compile(
-    rf"({_NAME_OR_IPV4}|\[([A-Fa-f0-9]*:[A-Fa-f0-9.:]+)\]|\[v[A-Fa-f0-9]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+\])(?::([0-9]+))?"
-)
+        return self.port is None or is_valid_port(self.port)
 
 
 def parse_host_header(host_header: str | None) -> ParsedHost | None:
@@ -120,16 +111,8 @@ def parse_host_header(host_header: str | None) -> ParsedHost | None:
 
     Refuses whatever could move the boundary between authority and path of a URL built from it.
     """
-    found = _HOST_HEADER.fullmatch(host_header) if host_header is not None else None
-    if found is None:
-        return None
-    host, ipv6, port = found.groups()
-    if ipv6 is not None:
-        try:
-            ipaddress.IPv6Address(ipv6)
-        except ValueError:
-            return None
-    return ParsedHost(host, port)
+    parts = None if host_header is None else parse_host(host_header)
+    return None if parts is None else ParsedHost(*parts)
 
 
 class SupportsAsyncClose(Protocol):
