@@ -14,12 +14,11 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 
-from pallasite._core import http_date
 from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
 from pallasite._ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import Headers, MutableHeaders
-from pallasite.responses import PlainTextResponse, Response, _denial_send
+from pallasite.responses import PlainTextResponse, Response, _denial_send, _http_date
 from pallasite.types import Receive, Scope, Send
 
 __all__ = ["FileResponse", "MalformedRangeHeader", "RangeNotSatisfiable"]
@@ -74,7 +73,7 @@ class FileResponse(Response):
         identity = f"{stat_result.st_mtime}-{stat_result.st_size}".encode()
         etag = hashlib.md5(identity, usedforsecurity=False).hexdigest()
         self.headers.setdefault("content-length", str(stat_result.st_size))
-        self.headers.setdefault("last-modified", http_date(stat_result.st_mtime))
+        self.headers.setdefault("last-modified", _http_date(stat_result.st_mtime))
         self.headers.setdefault("etag", f'"{etag}"')
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pallasite._core import dumps, response_head
+from pallasite._core import dumps, http_date, response_head
 from pallasite._core import set_cookie as write_cookie
 from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
 from pallasite.background import BackgroundTask
@@ -303,11 +303,13 @@ _SAMESITE = frozenset({"strict", "lax", "none"})
 
 
 def _cookie_date(moment: datetime) -> str:
-    from pallasite._core import http_date
-
     if moment.tzinfo is None:
         raise ValueError("expires must be a datetime with a time zone")
-    return http_date(moment.timestamp())
+    return _http_date(moment.timestamp())
+
+
+def _http_date(timestamp: float) -> str:
+    return http_date(timestamp)
 
 
 def _denial_send(send: Send) -> Send:

@@ -80,17 +80,17 @@ def test_head_reads_any_mapping_by_its_items() -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a:", "a\r\nb", "a\n", "a\x00", "\xe9", "a(b)", "\u20ac"])
 def test_head_name_that_is_no_token_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="token"):
+    with pytest.raises(ValueError, match="Invalid header name"):
         _core.response_head(200, b"", None, "utf-8", {name: "x"})
 
 
 @pytest.mark.parametrize("value", ["a\r\nset-cookie: x=1", "\n", "\r", "a\x00b"])
 def test_head_value_that_would_split_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="must not contain"):
+    with pytest.raises(ValueError, match="Invalid header value"):
         _core.response_head(200, b"", None, "utf-8", {"a": value})
-    with pytest.raises(ValueError, match="must not contain"):
+    with pytest.raises(ValueError, match="Invalid header value"):
         _core.response_head(200, b"", value, "utf-8")
-    with pytest.raises(ValueError, match="must not contain"):
+    with pytest.raises(ValueError, match="Invalid header value"):
         _core.response_head(200, b"", "text/css", value)
 
 

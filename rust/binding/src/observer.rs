@@ -20,7 +20,10 @@ impl Observer {
     #[new]
     #[pyo3(signature = (send, /))]
     fn new(send: Py<PyAny>) -> Self {
-        Self { send, started: AtomicBool::new(false) }
+        Self {
+            send,
+            started: AtomicBool::new(false),
+        }
     }
 
     /// Whether the response has started.
@@ -49,10 +52,14 @@ fn starts_response(message: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(dict) => dict.get_item(key)?,
         Err(_) => Some(message.get_item(key)?),
     };
-    let Some(kind) = kind else { return Err(pyo3::exceptions::PyKeyError::new_err("type")) };
+    let Some(kind) = kind else {
+        return Err(pyo3::exceptions::PyKeyError::new_err("type"));
+    };
     // Literals are interned, so that the same text is almost always the same object.
     if kind.is(start) {
         return Ok(true);
     }
-    Ok(kind.cast::<PyString>().is_ok_and(|kind| kind.as_any().eq(start).unwrap_or(false)))
+    Ok(kind
+        .cast::<PyString>()
+        .is_ok_and(|kind| kind.as_any().eq(start).unwrap_or(false)))
 }

@@ -53,14 +53,17 @@ pub(crate) fn set_cookie<'py>(
 #[pyo3(signature = (timestamp, /))]
 pub(crate) fn http_date(py: Python<'_>, timestamp: f64) -> PyResult<Bound<'_, PyString>> {
     let date = imf_fixdate(timestamp.floor() as i64).filter(|_| timestamp.is_finite());
-    let date = date.ok_or_else(|| PyValueError::new_err("an HTTP date must be in the years 1 to 9999"))?;
+    let date =
+        date.ok_or_else(|| PyValueError::new_err("an HTTP date must be in the years 1 to 9999"))?;
     PyString::from_bytes(py, &date)
 }
 
 /// Seconds since 1970 by `time.time`, looked up at each call: tests stop that clock.
 fn now(py: Python<'_>) -> PyResult<f64> {
     static TIME: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let time = TIME.get_or_try_init(py, || py.import("time").map(Bound::unbind))?.bind(py);
+    let time = TIME
+        .get_or_try_init(py, || py.import("time").map(Bound::unbind))?
+        .bind(py);
     time.call_method0(intern!(py, "time"))?.extract()
 }
 

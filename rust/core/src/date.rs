@@ -1,8 +1,9 @@
 //! HTTP dates in their one modern form, IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
 
 const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
 const SECONDS_A_DAY: i64 = 86_400;
 
@@ -44,11 +45,16 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
     let shifted = days + FROM_YEAR_0_MARCH_TO_1970;
     let era = shifted.div_euclid(DAYS_IN_400_YEARS);
     let day_of_era = shifted.rem_euclid(DAYS_IN_400_YEARS);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -91,9 +97,14 @@ mod tests {
             let (year, month, day) = civil_date(days);
             let next_day = (year, month) == (last.0, last.1) && day == last.2 + 1;
             let next_month = day == 1 && (28..=31).contains(&last.2) && {
-                (year, month) == (last.0, last.1 + 1) || (year, month, last.1) == (last.0 + 1, 1, 12)
+                (year, month) == (last.0, last.1 + 1)
+                    || (year, month, last.1) == (last.0 + 1, 1, 12)
             };
-            assert!(next_day || next_month, "{last:?} then {:?}", (year, month, day));
+            assert!(
+                next_day || next_month,
+                "{last:?} then {:?}",
+                (year, month, day)
+            );
             last = (year, month, day);
         }
         assert_eq!(last, (9999, 12, 31));

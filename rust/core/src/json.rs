@@ -33,7 +33,9 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     loop {
         let (clean, tail) = rest.split_at(clean_prefix(rest));
         out.extend_from_slice(clean);
-        let Some((&byte, after)) = tail.split_first() else { break };
+        let Some((&byte, after)) = tail.split_first() else {
+            break;
+        };
         write_escape(out, byte);
         rest = after;
     }
@@ -93,14 +95,20 @@ fn clean_prefix(bytes: &[u8]) -> usize {
     let blocks = bytes.chunks_exact(BLOCK);
     let mut length = 0;
     for block in blocks {
-        let dirty = block.iter().fold(false, |dirty, &byte| dirty | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
+        let dirty = block.iter().fold(false, |dirty, &byte| {
+            dirty | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+        });
         if dirty {
             break;
         }
         length += BLOCK;
     }
     let rest = bytes.get(length..).unwrap_or_default();
-    length + rest.iter().position(|&byte| ESCAPES[usize::from(byte)] != 0).unwrap_or(rest.len())
+    length
+        + rest
+            .iter()
+            .position(|&byte| ESCAPES[usize::from(byte)] != 0)
+            .unwrap_or(rest.len())
 }
 
 #[cold]
@@ -108,7 +116,12 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
     let letter = ESCAPES[usize::from(byte)];
     out.extend_from_slice(&[b'\\', letter]);
     if letter == b'u' {
-        out.extend_from_slice(&[b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        out.extend_from_slice(&[
+            b'0',
+            b'0',
+            HEX[usize::from(byte >> 4)],
+            HEX[usize::from(byte & 15)],
+        ]);
     }
 }
 
@@ -148,8 +161,16 @@ mod tests {
     fn string_escape_at_any_offset_is_found() {
         for length in 0..100 {
             for position in 0..=length {
-                let text = format!("{}\n{}", "x".repeat(position), "y".repeat(length - position));
-                let expected = format!("\"{}\\n{}\"", "x".repeat(position), "y".repeat(length - position));
+                let text = format!(
+                    "{}\n{}",
+                    "x".repeat(position),
+                    "y".repeat(length - position)
+                );
+                let expected = format!(
+                    "\"{}\\n{}\"",
+                    "x".repeat(position),
+                    "y".repeat(length - position)
+                );
                 assert_eq!(string(&text), expected);
             }
         }

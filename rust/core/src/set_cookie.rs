@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::date::imf_fixdate;
-use crate::response::push_latin1;
 
 /// Why a cookie cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +24,9 @@ impl fmt::Display for CookieError {
         formatter.write_str(match self {
             Self::Name => "a cookie name must be letters, digits and !#$%&'*+-.^_`|~: only",
             Self::ReservedName => "a cookie must not have the name of a cookie attribute",
-            Self::Attribute => "a cookie attribute must not contain control characters or semicolons",
+            Self::Attribute => {
+                "a cookie attribute must not contain control characters or semicolons"
+            }
             Self::Latin1 => "a cookie must be encodable as Latin-1",
             Self::Expires => "a cookie must expire in the years 1 to 9999",
         })
@@ -64,8 +65,18 @@ pub struct Attributes<'a> {
     pub secure: bool,
 }
 
-const RESERVED: [&str; 10] =
-    ["comment", "domain", "expires", "httponly", "max-age", "partitioned", "path", "samesite", "secure", "version"];
+const RESERVED: [&str; 10] = [
+    "comment",
+    "domain",
+    "expires",
+    "httponly",
+    "max-age",
+    "partitioned",
+    "path",
+    "samesite",
+    "secure",
+    "version",
+];
 
 /// Characters that a name consists of, and that a value may hold without quotes.
 const PLAIN: [bool; 256] = table(b"!#$%&'*+-.^_`|~:");
@@ -89,11 +100,19 @@ const fn table(punctuation: &[u8]) -> [bool; 256] {
 }
 
 /// Appends the header's value. Attributes follow in alphabetical order, as `http.cookies` has them.
-pub fn write(out: &mut Vec<u8>, name: &str, value: &str, attributes: &Attributes<'_>) -> Result<(), CookieError> {
+pub fn write(
+    out: &mut Vec<u8>,
+    name: &str,
+    value: &str,
+    attributes: &Attributes<'_>,
+) -> Result<(), CookieError> {
     if !is_plain(name) || name.is_empty() {
         return Err(CookieError::Name);
     }
-    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+    if RESERVED
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(name))
+    {
         return Err(CookieError::ReservedName);
     }
     out.extend_from_slice(name.as_bytes());
@@ -130,7 +149,11 @@ fn is_plain(text: &str) -> bool {
 fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
     if is_plain(value) {
         // `http.cookies` quotes the empty value
-        out.extend_from_slice(if value.is_empty() { b"\"\"" } else { value.as_bytes() });
+        out.extend_from_slice(if value.is_empty() {
+            b"\"\""
+        } else {
+            value.as_bytes()
+        });
         return Ok(());
     }
     out.push(b'"');
@@ -141,7 +164,12 @@ fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
         } else if matches!(byte, b'"' | b'\\') {
             out.extend_from_slice(&[b'\\', byte]);
         } else {
-            out.extend_from_slice(&[b'\\', b'0' + (byte >> 6), b'0' + (byte >> 3 & 7), b'0' + (byte & 7)]);
+            out.extend_from_slice(&[
+                b'\\',
+                b'0' + (byte >> 6),
+                b'0' + (byte >> 3 & 7),
+                b'0' + (byte & 7),
+            ]);
         }
     }
     out.push(b'"');
@@ -149,13 +177,25 @@ fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
 }
 
 fn write_attribute(out: &mut Vec<u8>, name: &str, value: Option<&str>) -> Result<(), CookieError> {
-    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(()) };
-    if value.bytes().any(|byte| byte == b';' || byte.is_ascii_control()) {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(());
+    };
+    if value
+        .bytes()
+        .any(|byte| byte == b';' || byte.is_ascii_control())
+    {
         return Err(CookieError::Attribute);
     }
     write_flag(out, name, true);
     out.push(b'=');
-    push_latin1(out, value).map_err(|_| CookieError::Latin1)
+    push_latin1(out, value)
+}
+
+fn push_latin1(out: &mut Vec<u8>, text: &str) -> Result<(), CookieError> {
+    for character in text.chars() {
+        out.push(u8::try_from(u32::from(character)).map_err(|_| CookieError::Latin1)?);
+    }
+    Ok(())
 }
 
 fn write_flag(out: &mut Vec<u8>, name: &str, set: bool) {
@@ -188,9 +228,15 @@ mod tests {
             ("caf\u{e9}\u{ff}", r#"k="caf\351\377""#),
         ];
         for (value, expected) in cases {
-            assert_eq!(cookie("k", value, Attributes::default()).as_deref(), Ok(expected));
+            assert_eq!(
+                cookie("k", value, Attributes::default()).as_deref(),
+                Ok(expected)
+            );
         }
-        assert_eq!(cookie("k", "€", Attributes::default()), Err(CookieError::Latin1));
+        assert_eq!(
+            cookie("k", "€", Attributes::default()),
+            Err(CookieError::Latin1)
+        );
     }
 
     #[test]
@@ -213,25 +259,53 @@ mod tests {
     #[test]
     fn cookie_bad_names_and_attributes_are_refused() {
         for name in ["", "a b", "a=b", "a;b", "a\n", "é", "(a)"] {
-            assert_eq!(cookie(name, "v", Attributes::default()), Err(CookieError::Name), "{name:?}");
+            assert_eq!(
+                cookie(name, "v", Attributes::default()),
+                Err(CookieError::Name),
+                "{name:?}"
+            );
         }
         for name in ["path", "Max-Age", "SECURE", "version"] {
-            assert_eq!(cookie(name, "v", Attributes::default()), Err(CookieError::ReservedName));
+            assert_eq!(
+                cookie(name, "v", Attributes::default()),
+                Err(CookieError::ReservedName)
+            );
         }
         for text in ["/;x", "/\r\nx: y", "/\0", "/\u{7f}"] {
             for attributes in [
-                Attributes { path: Some(text), ..Attributes::default() },
-                Attributes { domain: Some(text), ..Attributes::default() },
-                Attributes { samesite: Some(text), ..Attributes::default() },
-                Attributes { max_age: Some(text), ..Attributes::default() },
-                Attributes { expires: Some(Expires::Text(text)), ..Attributes::default() },
+                Attributes {
+                    path: Some(text),
+                    ..Attributes::default()
+                },
+                Attributes {
+                    domain: Some(text),
+                    ..Attributes::default()
+                },
+                Attributes {
+                    samesite: Some(text),
+                    ..Attributes::default()
+                },
+                Attributes {
+                    max_age: Some(text),
+                    ..Attributes::default()
+                },
+                Attributes {
+                    expires: Some(Expires::Text(text)),
+                    ..Attributes::default()
+                },
             ] {
                 assert_eq!(cookie("k", "v", attributes), Err(CookieError::Attribute));
             }
         }
-        let late = Attributes { expires: Some(Expires::At(i64::MAX)), ..Attributes::default() };
+        let late = Attributes {
+            expires: Some(Expires::At(i64::MAX)),
+            ..Attributes::default()
+        };
         assert_eq!(cookie("k", "v", late), Err(CookieError::Expires));
-        let wide = Attributes { path: Some("/€"), ..Attributes::default() };
+        let wide = Attributes {
+            path: Some("/€"),
+            ..Attributes::default()
+        };
         assert_eq!(cookie("k", "v", wide), Err(CookieError::Latin1));
     }
 
