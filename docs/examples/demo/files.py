@@ -5,17 +5,18 @@ from __future__ import annotations
 import secrets
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import anyio
 
 from pallasite.exceptions import HTTPException
-from pallasite.requests import ClientDisconnect, Request
+from pallasite.requests import Request
 from pallasite.responses import FileResponse, JSONResponse, Response
 from pallasite.routing import Route
 
 from .pages import page
 from .settings import Settings
-from .store import Store, StoredFile
+from .store import StoredFile
 from .words import clean_file_name
 
 settings = Settings.from_environment()
@@ -23,7 +24,8 @@ settings = Settings.from_environment()
 
 async def show_files(request: Request) -> Response:
     files = await request.app.state.store.files()
-    return page(request, "files.html", files=files, most=settings.max_upload_bytes)
+    listed = [(file, file_url(request, file)) for file in files]
+    return page(request, "files.html", files=listed, most=settings.max_upload_bytes)
 
 
 async def upload(request: Request) -> Response:
@@ -35,14 +37,12 @@ async def upload(request: Request) -> Response:
     try:
         size = await receive_into(partial, request)
         await anyio.Path(partial).rename(final)
-    except ClientDisconnect:
-        return Response(status_code=400)  # nobody is left to read it
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.Path(partial).unlink(missing_ok=True)
-    store: Store = request.app.state.store
-    await store.add_file(StoredFile(token, name, size, time.time()))
-    location = str(request.url_for("file", token=token, name=name))
+    file = StoredFile(token, name, size, time.time())
+    await request.app.state.store.add_file(file)
+    location = file_url(request, file)
     return JSONResponse({"name": name, "size": size, "url": location}, 201, headers={"location": location})
 
 
@@ -67,6 +67,11 @@ async def delete_file(request: Request) -> Response:
     await request.app.state.store.delete_file(file.token)
     await anyio.Path(settings.uploads / file.token).unlink(missing_ok=True)
     return Response(status_code=204)
+
+
+def file_url(request: Request, file: StoredFile) -> str:
+    """The address of a file; its name is quoted, because a name may well contain `#`, `?` or spaces."""
+    return str(request.url_for("file", token=file.token, name=quote(file.name, safe="")))
 
 
 async def find_file(request: Request) -> StoredFile:
