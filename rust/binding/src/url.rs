@@ -1,7 +1,7 @@
 //! URLs out of ASGI scopes, split in five, and made absolute.
 
 use pallasite_core::{host, url};
-use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
@@ -103,15 +103,20 @@ fn server_authority(scope: &Bound<'_, PyAny>, scheme: &[u8]) -> PyResult<Option<
         Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
         _ => unpack(&server)?,
     };
-    if port.is_none() {
+    let Some(port) = port_number(&port) else {
         return Ok(None);
-    }
-    let port = port
-        .extract::<i64>()
-        .map_err(|_| PyTypeError::new_err("a server's port is an integer"))?;
+    };
     let host = host.cast::<PyString>()?;
     let host = text_of(host)?;
     Ok((!host.is_empty()).then(|| url::server_authority(scheme, &host, port)))
+}
+
+/// The port as a number, which Granian 2.8 writes as text; None where there is none (a Unix socket).
+fn port_number(port: &Bound<'_, PyAny>) -> Option<i64> {
+    if let Ok(number) = port.extract() {
+        return Some(number);
+    }
+    port.cast::<PyString>().ok()?.to_str().ok()?.parse().ok()
 }
 
 fn required<'py>(
