@@ -6,13 +6,14 @@ import sys
 from collections.abc import Awaitable
 
 from pallasite.exceptions import HTTPException
+from pallasite.requests import empty_receive, empty_send
 from pallasite.responses import PlainTextResponse
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_SIZE_SCOPE_KEY = "starlette.max_body_size"
 _RESPONDER_SCOPE_KEY = "starlette._body_limit_responder"
 _NO_LIMIT = object()
-# A Content-Length with more digits than this is more than any body; int() itself refuses 4,301 digits with a ValueError.
+# A Content-Length of more digits than this is larger than any body; int() refuses 4,301 digits with a ValueError.
 _LENGTH_DIGITS_MAX = 100
 
 
@@ -53,9 +54,10 @@ class RequestBodyLimitMiddleware:
 class RequestBodyLimitResponder:
     """One request's count. The outermost limit counts; a limit further in only moves that count's maximum."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
+    # Those of the request, once there is one.
+    scope: Scope = {}
+    receive: Receive = staticmethod(empty_receive)
+    send: Send = staticmethod(empty_send)
 
     def __init__(self, app: ASGIApp, max_body_size: int) -> None:
         self.app = app
@@ -94,13 +96,11 @@ class RequestBodyLimitResponder:
                 scope[MAX_BODY_SIZE_SCOPE_KEY] = outer_limit
 
     async def receive_with_limit(self) -> Message:
-        if self._declares_too_much():
-            raise _RequestBodyTooLarge
-        message = await self.receive()
-        if message["type"] == "http.request":
+        message = None if self._declares_too_much() else await self.receive()
+        if message is not None:
             self.total_size += len(message.get("body", b""))
-            if self.total_size > self.max_body_size:
-                raise _RequestBodyTooLarge
+        if message is None or self.total_size > self.max_body_size:
+            raise _RequestBodyTooLarge
         return message
 
     def send_with_limit(self, message: Message) -> Awaitable[None]:

@@ -1,0 +1,276 @@
+"""Middleware written as a function from a request to a response, `BaseHTTPMiddleware`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeVar
+
+import anyio
+import anyio.abc
+
+from pallasite._utils import create_collapsing_task_group
+from pallasite.background import BackgroundTask
+from pallasite.middleware._downstream import Downstream, EagerDownstream, TaskDownstream, running_loop
+from pallasite.requests import Request
+from pallasite.responses import Response
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+
+RequestResponseEndpoint = Callable[[Request], Awaitable[Response]]
+DispatchFunction = Callable[[Request, RequestResponseEndpoint], Awaitable[Response]]
+BodyStreamGenerator = AsyncGenerator[bytes | MutableMapping[str, Any], None]
+T = TypeVar("T")
+AsyncContentStream = AsyncIterable[str | bytes | memoryview | MutableMapping[str, Any]]
+
+
+class _CachedRequest(Request):
+    """The request that `dispatch` gets; what it has read of the body is read once more by the application below.
+
+    After `body()` that body, after a whole `stream()` an empty one, otherwise what is still to come.
+    """
+
+    _passed_on_body = False
+    _passed_on_disconnect = False
+
+    async def wrapped_receive(self) -> Message:
+        """The `receive` of the application below."""
+        if self._passed_on_disconnect:
+            return {"type": "http.disconnect"}
+        if self._passed_on_body:
+            # The application has it all: what is left to tell is that the client went away.
+            if not self._is_disconnected:
+                message = await self._receive()
+                if message["type"] != "http.disconnect":
+                    raise RuntimeError(f"Unexpected message received: {message['type']}")
+            return self._disconnect()
+        if hasattr(self, "_body") or self._stream_consumed:
+            self._passed_on_body = True
+            return _body_message(getattr(self, "_body", b""))
+        return await self._pass_on_chunk()
+
+    async def _pass_on_chunk(self) -> Message:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return self._disconnect()
+            if message["type"] != "http.request":
+                continue
+            body, more_body = message.get("body", b""), message.get("more_body", False)
+            if not more_body:
+                self._stream_consumed = self._passed_on_body = True
+            if body or not more_body:
+                return _body_message(body, more_body)
+
+    def _disconnect(self) -> Message:
+        self._is_disconnected = self._passed_on_disconnect = True
+        return {"type": "http.disconnect"}
+
+
+def _body_message(body: bytes, more_body: bool = False) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more_body}
+
+
+class BaseHTTPMiddleware:
+    """A middleware whose `dispatch(request, call_next)` sees each HTTP request and gives back its response.
+
+    Subclass it and override `dispatch`, or pass a function of that shape. `await call_next(request)` starts the
+    application below and gives back its response as soon as that has begun: headers can be changed, the body still
+    comes, as `body_iterator`. An exception of the application is raised by `call_next`. Context variables that the
+    application has set by then can be read afterwards.
+
+    The application runs in a task of its own and ends before this middleware does: its background tasks run after the
+    response has been sent, and where another response is sent instead of its own its messages are dropped. When
+    `dispatch` raises, the application is cancelled.
+
+    Deviation: a response whose application fails midway is not completed; its exception is raised where the body is
+    read, so that the client notices. Each `call_next` starts the application anew, so a failed call can be repeated.
+
+    Cost: 10 us on asyncio, a task and its wake-ups on trio.
+    """
+
+    def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
+        self.app = app
+        self.dispatch_func = self.dispatch if dispatch is None else dispatch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        loop, request = running_loop(), _CachedRequest(scope, receive, send)
+        if loop is None:
+            return await self._respond_on_trio(request)
+        # One frame for it all: each further one that awaits would cost 0.2 us at every message.
+        exchange = _Exchange(self.app, request, loop)
+        try:
+            response = await self.dispatch_func(request, exchange.call_next)
+            await response(scope, request.wrapped_receive, send)
+            for downstream in exchange.started:
+                downstream.finish()
+                if not downstream.ended:
+                    await downstream.join()
+                downstream.settle_context()
+                if downstream.error is not None:
+                    downstream.raise_error()
+        except GeneratorExit:
+            raise  # thrown away with the event loop: nothing can be awaited
+        except BaseException:
+            await exchange.abort()
+            raise
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """The response to `request`; `await call_next(request)` is the one of the application below."""
+        raise NotImplementedError
+
+    async def _respond_on_trio(self, request: _CachedRequest) -> None:
+        async with create_collapsing_task_group() as task_group:
+            exchange = _Exchange(self.app, request, task_group)
+            response = await self.dispatch_func(request, exchange.call_next)
+            await response(request.scope, request.wrapped_receive, request._send)
+            for downstream in exchange.started:
+                downstream.finish()
+        for downstream in exchange.started:
+            downstream.settle_context()
+            downstream.raise_error()
+
+
+class _Exchange:
+    """One request's way through one layer: the applications that `call_next` has started."""
+
+    __slots__ = ("_app", "_home", "_request", "started")
+
+    def __init__(
+        self, app: ASGIApp, request: _CachedRequest, home: asyncio.AbstractEventLoop | anyio.abc.TaskGroup
+    ) -> None:
+        self._app = app
+        self._request = request
+        self._home = home
+        self.started: list[EagerDownstream | TaskDownstream] = []
+
+    async def call_next(self, request: Request) -> Response:
+        """The response of the application below, begun but not read. It gets this layer's scope, not `request`'s.
+
+        Raises:
+            Exception: the application's own.
+            RuntimeError: it ended without a response.
+        """
+        own, home = self._request, self._home
+        downstream: EagerDownstream | TaskDownstream
+        if isinstance(home, anyio.abc.TaskGroup):
+            downstream = TaskDownstream(self._app, own.scope, own.wrapped_receive)
+            self.started.append(downstream)
+            downstream.start(home)
+        else:
+            downstream = EagerDownstream(self._app, own.scope, own.wrapped_receive)
+            self.started.append(downstream)
+            downstream.start(home)
+        info = None
+        try:
+            while (message := downstream.poll() or await downstream.next()) is not None:
+                kind = message["type"]
+                if kind == "http.response.debug":
+                    info = message["info"]
+                elif kind == "http.response.early_hint":
+                    await own._send(message)
+                else:
+                    assert kind == "http.response.start"
+                    return _StreamingResponse._of(downstream, message, info)
+            raise anyio.EndOfStream
+        except anyio.EndOfStream:
+            error, downstream.error = downstream.error, None
+            if error is None:
+                raise RuntimeError("No response returned.") from None
+            # What the error came from stays in sight, the end of the stream does not.
+            raise error from error.__cause__ or error.__context__
+        finally:
+            error = None  # its traceback holds this frame
+            downstream.adopt_context()
+
+    async def abort(self) -> None:
+        for downstream in self.started:
+            if isinstance(downstream, EagerDownstream) and not downstream.ended:
+                await downstream.abort()
+            downstream.settle_context()
+
+
+class _StreamingResponse(Response):
+    """What `call_next` gives back. `body_iterator` may be read or replaced, the headers changed, a task put behind."""
+
+    info: Mapping[str, Any] | None = None
+    background: BackgroundTask | None = None
+    _downstream: Downstream | None = None
+    _body_iterator: AsyncContentStream | None = None
+
+    def __init__(
+        self,
+        content: AsyncContentStream,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._body_iterator = content
+        self.status_code = status_code
+        self.media_type = media_type
+        self.info = info
+        self.init_headers(headers)
+
+    @classmethod
+    def _of(cls, downstream: Downstream, start: Message, info: Mapping[str, Any] | None) -> _StreamingResponse:
+        response = cls.__new__(cls)
+        response.status_code = start["status"]
+        headers = start.get("headers", [])
+        response.raw_headers = headers if isinstance(headers, list) else list(headers)
+        response._downstream = downstream
+        if info is not None:
+            response.info = info
+        return response
+
+    @property
+    def body_iterator(self) -> AsyncContentStream:
+        """The chunks of the body. Assign another iterator to send other ones."""
+        iterator = self._body_iterator
+        if iterator is None:
+            assert self._downstream is not None, "made from content or from an application"
+            iterator = self._body_iterator = self._downstream.body()
+        return iterator
+
+    @body_iterator.setter
+    def body_iterator(self, iterator: AsyncContentStream) -> None:
+        self._body_iterator = iterator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.info is not None:
+            await send({"type": "http.response.debug", "info": self.info})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        downstream = self._downstream
+        if downstream is None or self._body_iterator is not None:
+            await self._iterate(send)
+        else:
+            # Nobody has looked at the body: what `_iterate` would send, without a generator, 1 us less a chunk.
+            # Between two layers the last chunk need not be followed by an empty one: the outer layer adds it.
+            between_layers = isinstance(getattr(send, "__self__", None), Downstream)
+            while (message := downstream.poll() or await downstream.next()) is not None:
+                kind = message["type"]
+                if kind == "http.response.pathsend" or (downstream.complete and between_layers):
+                    await send(message)
+                    break
+                assert kind == "http.response.body", f"Unexpected message: {message}"
+                if body := message.get("body", b""):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                if downstream.complete:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    break
+            else:
+                downstream.raise_error()
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if self.background is not None:
+            await self.background()
+
+    async def _iterate(self, send: Send) -> None:
+        async for chunk in self.body_iterator:
+            if isinstance(chunk, dict):
+                # A message that stands for the body, as pathsend does.
+                await send(chunk)
+                break
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        else:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
