@@ -113,7 +113,7 @@ struct Key<'a> {
 impl Key<'_> {
     fn hash(&self) -> u64 {
         let seed = u64::from(self.node) << 8 | self.way as u64;
-        let hash = hash_bytes(mix(seed ^ 0x9e37_79b9_7f4a_7c15), self.start);
+        let hash = hash_bytes(mix(seed), self.start);
         if self.way == Way::Literal { hash } else { hash_bytes(hash, self.end) }
     }
 }
@@ -596,6 +596,6 @@ fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
 
 /// Multiplies to twice the width and folds the halves together.
 fn mix(value: u64) -> u64 {
-    let product = u128::from(value) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let product = u128::from(value ^ 0x2d35_8dcc_aa6c_78a5) * 0x9e37_79b9_7f4a_7c15;
     (product >> 64) as u64 ^ product as u64
 }
