@@ -35,8 +35,7 @@ impl Entry {
             0 => Kind::Http,
             1 => Kind::WebSocket,
             2 => Kind::Mount,
-            // Asked themselves until the parser of Host headers is in.
-            3 => Kind::Opaque,
+            3 => Kind::Host,
             4 => Kind::Opaque,
             _ => return Err(PyValueError::new_err(format!("unknown kind of route: {kind}"))),
         };

@@ -1,9 +1,10 @@
 //! What routing reads from an ASGI scope, and what it writes there.
 
+use pallasite_core::host::parse_host;
 use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 /// The scope types that routes answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,12 @@ pub(super) enum Protocol {
 }
 
 pub(super) fn protocol(scope: &Bound<'_, PyDict>) -> PyResult<Protocol> {
-    let value = required(scope, intern!(scope.py(), "type"))?;
+    let py = scope.py();
+    let value = required(scope, intern!(py, "type"))?;
+    // Servers write it as a constant, which Python interns.
+    if value.is(intern!(py, "http")) {
+        return Ok(Protocol::Http);
+    }
     Ok(match value.cast::<PyString>().ok().and_then(|value| value.to_str().ok()) {
         Some("http") => Protocol::Http,
         Some("websocket") => Protocol::WebSocket,
@@ -55,6 +61,22 @@ pub(super) fn path_params<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py
 
 /// The lowercase host that the first Host header names; `None` without one, or where it is invalid.
 pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
-    let _ = scope;
+    let py = scope.py();
+    let key = intern!(py, "headers");
+    let mut headers = required(scope, key)?;
+    if !headers.is_instance_of::<PyList>() && !headers.is_instance_of::<PyTuple>() {
+        // An iterator can be read only once: leave behind what others can read.
+        headers = PyList::new(py, headers.try_iter()?.collect::<PyResult<Vec<_>>>()?)?.into_any();
+        scope.set_item(key, &headers)?;
+    }
+    for header in headers.try_iter()? {
+        let header = header?;
+        let name = header.get_item(0)?;
+        if name.cast::<PyBytes>().is_ok_and(|name| name.as_bytes() == b"host") {
+            let value = header.get_item(1)?;
+            let host = parse_host(value.cast::<PyBytes>()?.as_bytes());
+            return Ok(host.map(|host| host.host.to_ascii_lowercase()));
+        }
+    }
     Ok(None)
 }

@@ -65,28 +65,21 @@ impl RouteTable {
         };
         let subject = Subject { text, start, string: &path };
         let mut request = Request { scope, protocol, subject: &subject, root: &root, method: None, host: None };
-        let named = if self.hosts.is_empty() {
-            &[][..]
+        let mut trial = Trial { spans: Spans::new(), partial: None };
+        let search = self.tree.search(subject.bytes());
+        let winner = if self.always.is_empty() && self.hosts.is_empty() {
+            trial.first_full(&self.entries, &mut request, search)?
         } else {
-            let host = request.host()?.and_then(|host| self.hosts.get(host.as_bytes()));
-            host.map_or(&[][..], Vec::as_slice)
+            let host = if self.hosts.is_empty() { None } else { request.host()? };
+            let named = host.and_then(|host| self.hosts.get(host.as_bytes())).map_or(&[][..], Vec::as_slice);
+            let candidates = Candidates {
+                tree: search.peekable(),
+                always: self.always.iter().copied().peekable(),
+                hosts: named.iter().copied().peekable(),
+            };
+            trial.first_full(&self.entries, &mut request, candidates)?
         };
-        let mut spans = Spans::new();
-        let mut partial = None;
-        let candidates = Candidates {
-            tree: self.tree.search(subject.bytes()).peekable(),
-            always: self.always.iter().copied().peekable(),
-            hosts: named.iter().copied().peekable(),
-        };
-        for index in candidates {
-            let Some(entry) = self.entries.get(index) else { continue };
-            match request.try_entry(entry, &mut spans, partial.is_some())? {
-                Some(found) if found.is_full => return found.win(scope, entry).map(Some),
-                Some(found) if partial.is_none() => partial = Some((found, entry)),
-                _ => {}
-            }
-        }
-        match partial {
+        match winner.or(trial.partial) {
             Some((found, entry)) => found.win(scope, entry).map(Some),
             None => Ok(None),
         }
@@ -148,6 +141,33 @@ impl RouteTable {
             Some((found, entry)) => found.win(scope, entry).map(Some),
             None => Ok(None),
         }
+    }
+}
+
+/// What trying routes in order has come to.
+struct Trial<'a, 'py> {
+    spans: Spans,
+    /// The first partial match.
+    partial: Option<(Found<'py>, &'a Entry)>,
+}
+
+impl<'a, 'py> Trial<'a, 'py> {
+    /// The first full match.
+    fn first_full(
+        &mut self,
+        entries: &'a [Entry],
+        request: &mut Request<'_, 'py>,
+        candidates: impl Iterator<Item = usize>,
+    ) -> PyResult<Option<(Found<'py>, &'a Entry)>> {
+        for index in candidates {
+            let Some(entry) = entries.get(index) else { continue };
+            match request.try_entry(entry, &mut self.spans, self.partial.is_some())? {
+                Some(found) if found.is_full => return Ok(Some((found, entry))),
+                Some(found) if self.partial.is_none() => self.partial = Some((found, entry)),
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -23,7 +23,7 @@ const NONE: u32 = u32::MAX;
 const PAST_END: usize = usize::MAX;
 
 /// Branches a search holds before it allocates.
-const INLINE_BRANCHES: usize = 8;
+const INLINE_BRANCHES: usize = 4;
 
 /// Whole-segment kinds in the order of [`Node::parameters`].
 const SEGMENT_KINDS: [Kind; 4] = [Kind::Str, Kind::Int, Kind::Float, Kind::Uuid];
@@ -276,6 +276,9 @@ impl Tree {
             return false;
         }
         let text = self.text.get(entry.at as usize..).and_then(|text| text.get(..length)).unwrap_or_default();
+        if key.end.is_empty() {
+            return entry.start as usize == length && text == key.start;
+        }
         entry.start as usize == key.start.len() && text.starts_with(key.start) && text.ends_with(key.end)
     }
 
@@ -587,11 +590,12 @@ fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
     for word in words {
         hash = mix(hash ^ u64::from_le_bytes(*word));
     }
-    let mut last = [0; 8];
-    for (slot, byte) in last.iter_mut().zip(rest) {
-        *slot = *byte;
-    }
-    mix(hash ^ u64::from_le_bytes(last))
+    // The last eight bytes once more, in place of a loop over those that are left.
+    let last = match text.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte)),
+    };
+    mix(hash ^ last)
 }
 
 /// Multiplies to twice the width and folds the halves together.
