@@ -33,7 +33,10 @@ impl<'a> Text<'a> {
             Ok(text) => Ok(Self::Utf8(text)),
             Err(_) => {
                 let py = string.py();
-                let bytes = string.call_method1(intern!(py, "encode"), (intern!(py, "utf-8"), intern!(py, "surrogatepass")))?;
+                let bytes = string.call_method1(
+                    intern!(py, "encode"),
+                    (intern!(py, "utf-8"), intern!(py, "surrogatepass")),
+                )?;
                 Ok(Self::Wtf8(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
             }
         }
@@ -47,7 +50,11 @@ impl<'a> Text<'a> {
     }
 
     /// The part of the text that lies at `span`, as Python sees it.
-    pub(super) fn slice<'py>(&self, py: Python<'py>, span: Range<usize>) -> PyResult<Bound<'py, PyString>> {
+    pub(super) fn slice<'py>(
+        &self,
+        py: Python<'py>,
+        span: Range<usize>,
+    ) -> PyResult<Bound<'py, PyString>> {
         match self {
             Self::Utf8(text) => Ok(PyString::new(py, text.get(span).unwrap_or_default())),
             Self::Wtf8(bytes) => text_from_wtf8(py, bytes.get(span).unwrap_or_default()),
@@ -61,7 +68,9 @@ pub(super) fn text_from_wtf8<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bou
         Ok(text) => Ok(PyString::new(py, text)),
         Err(_) => {
             let arguments = (intern!(py, "utf-8"), intern!(py, "surrogatepass"));
-            Ok(PyBytes::new(py, bytes).call_method1(intern!(py, "decode"), arguments)?.cast_into()?)
+            Ok(PyBytes::new(py, bytes)
+                .call_method1(intern!(py, "decode"), arguments)?
+                .cast_into()?)
         }
     }
 }
@@ -71,11 +80,15 @@ pub(super) fn conversion_of(convertor: &Bound<'_, PyAny>) -> PyResult<Conversion
     static STOCK: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
     let py = convertor.py();
     let stock = STOCK.import(py, "pallasite.convertors", "_STOCK")?;
-    let Some(stock) = stock.get_item(convertor.get_type())? else { return Ok(Conversion::Python) };
+    let Some(stock) = stock.get_item(convertor.get_type())? else {
+        return Ok(Conversion::Python);
+    };
     let (regex, convert, name) = stock.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, String)>()?;
     let method = convertor.getattr(intern!(py, "convert"))?;
     let is_unchanged = match method.getattr_opt(intern!(py, "__func__"))? {
-        Some(function) => function.is(&convert) && convertor.getattr(intern!(py, "regex"))?.eq(&regex)?,
+        Some(function) => {
+            function.is(&convert) && convertor.getattr(intern!(py, "regex"))?.eq(&regex)?
+        }
         None => false,
     };
     Ok(match name.as_str() {
@@ -100,28 +113,40 @@ pub(super) fn convert<'py>(
         Conversion::Text => return text.slice(py, span).map(|text| Some(text.into_any())),
         Conversion::Integer => {
             let digits = text.bytes().get(span.clone()).unwrap_or_default();
-            if let Some(number) = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok()) {
+            if let Some(number) = std::str::from_utf8(digits)
+                .ok()
+                .and_then(|digits| digits.parse::<u64>().ok())
+            {
                 return Ok(Some(number.into_pyobject(py)?.into_any()));
             }
             py.get_type::<PyInt>().call1((text.slice(py, span)?,))
         }
         Conversion::Float => {
             let digits = text.bytes().get(span.clone()).unwrap_or_default();
-            if let Some(number) = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<f64>().ok()) {
+            if let Some(number) = std::str::from_utf8(digits)
+                .ok()
+                .and_then(|digits| digits.parse::<f64>().ok())
+            {
                 return Ok(Some(number.into_pyobject(py)?.into_any()));
             }
             return Ok(None);
         }
         Conversion::Uuid => {
             static UUID: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-            UUID.import(py, "uuid", "UUID")?.call1((text.slice(py, span)?,))
+            UUID.import(py, "uuid", "UUID")?
+                .call1((text.slice(py, span)?,))
         }
-        Conversion::Python => convertor.call_method1(intern!(py, "convert"), (text.slice(py, span)?,)),
+        Conversion::Python => {
+            convertor.call_method1(intern!(py, "convert"), (text.slice(py, span)?,))
+        }
     };
     refused_is_none(py, value)
 }
 
-fn refused_is_none<'py>(py: Python<'py>, value: PyResult<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+fn refused_is_none<'py>(
+    py: Python<'py>,
+    value: PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     match value {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(None),

@@ -26,7 +26,13 @@ pub(super) struct Entry {
     pub(super) is_direct: bool,
 }
 
-type Parts<'py> = (u8, Bound<'py, PyAny>, Option<Bound<'py, PathPattern>>, Option<Bound<'py, PyAny>>, bool);
+type Parts<'py> = (
+    u8,
+    Bound<'py, PyAny>,
+    Option<Bound<'py, PathPattern>>,
+    Option<Bound<'py, PyAny>>,
+    bool,
+);
 
 impl Entry {
     pub(super) fn from_parts(parts: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -37,10 +43,18 @@ impl Entry {
             2 => Kind::Mount,
             3 => Kind::Host,
             4 => Kind::Opaque,
-            _ => return Err(PyValueError::new_err(format!("unknown kind of route: {kind}"))),
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "unknown kind of route: {kind}"
+                )));
+            }
         };
         Ok(Self {
-            kind: if fits(kind, pattern.as_ref()) { kind } else { Kind::Opaque },
+            kind: if fits(kind, pattern.as_ref()) {
+                kind
+            } else {
+                Kind::Opaque
+            },
             route: route.unbind(),
             pattern: pattern.map(Bound::unbind),
             methods: methods.map(Bound::unbind),
@@ -51,19 +65,33 @@ impl Entry {
     /// Whether the tree of paths can hold it; otherwise it has to be asked each time (or is a host).
     pub(super) fn is_in_tree(&self) -> bool {
         let is_path = matches!(self.kind, Kind::Http | Kind::WebSocket | Kind::Mount);
-        is_path && self.pattern.as_ref().is_some_and(|pattern| !pattern.get().is_unpredictable())
+        is_path
+            && self
+                .pattern
+                .as_ref()
+                .is_some_and(|pattern| !pattern.get().is_unpredictable())
     }
 
     /// The lowercase name of a host without parameters.
     pub(super) fn literal_host(&self) -> Option<&[u8]> {
-        let pattern = self.pattern.as_ref().filter(|_| self.kind == Kind::Host)?.get();
-        if pattern.core().is_foreign() { None } else { pattern.core().as_literal() }
+        let pattern = self
+            .pattern
+            .as_ref()
+            .filter(|_| self.kind == Kind::Host)?
+            .get();
+        if pattern.core().is_foreign() {
+            None
+        } else {
+            pattern.core().as_literal()
+        }
     }
 }
 
 /// Whether the pattern is what a route of this kind has.
 fn fits(kind: Kind, pattern: Option<&Bound<'_, PathPattern>>) -> bool {
-    let Some(pattern) = pattern.map(Bound::get) else { return false };
+    let Some(pattern) = pattern.map(Bound::get) else {
+        return false;
+    };
     let is_host = pattern.core().is_host();
     match kind {
         Kind::Http | Kind::WebSocket => !is_host,

@@ -3,6 +3,7 @@
 mod convert;
 mod entry;
 mod pattern;
+mod request;
 mod scope;
 mod table;
 

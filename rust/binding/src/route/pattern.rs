@@ -51,9 +51,17 @@ impl PathPattern {
         let mut regexes = Vec::new();
         let mut duplicates = BTreeSet::new();
         for piece in &pieces {
-            let Piece::Parameter { name, convertor: kind } = piece else { continue };
+            let Piece::Parameter {
+                name,
+                convertor: kind,
+            } = piece
+            else {
+                continue;
+            };
             if !convertors.contains(kind)? {
-                return Err(PyAssertionError::new_err(format!("Unknown path convertor '{kind}'")));
+                return Err(PyAssertionError::new_err(format!(
+                    "Unknown path convertor '{kind}'"
+                )));
             }
             let convertor = convertors.get_item(kind)?;
             by_kind.set_item(kind, &convertor)?;
@@ -72,7 +80,9 @@ impl PathPattern {
         if !duplicates.is_empty() {
             let ending = if duplicates.len() > 1 { "s" } else { "" };
             let names = duplicates.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(PyValueError::new_err(format!("Duplicated param name{ending} {names} at path {path}")));
+            return Err(PyValueError::new_err(format!(
+                "Duplicated param name{ending} {names} at path {path}"
+            )));
         }
         let regexes = regexes.iter().map(Text::of).collect::<PyResult<Vec<_>>>()?;
         let regex_of = |number: usize| regexes.get(number).map_or(&b""[..], |regex| regex.bytes());
@@ -85,9 +95,16 @@ impl PathPattern {
         let is_foreign = core.is_foreign();
         let is_unpredictable = is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
         Ok(Self {
-            matcher: if is_foreign { Some(compile(&regex, core.is_host())?) } else { None },
+            matcher: if is_foreign {
+                Some(compile(&regex, core.is_host())?)
+            } else {
+                None
+            },
             is_unpredictable,
-            is_stock: !is_foreign && parameters.iter().all(|parameter| parameter.conversion != Conversion::Python),
+            is_stock: !is_foreign
+                && parameters
+                    .iter()
+                    .all(|parameter| parameter.conversion != Conversion::Python),
             has_rest: last == Some("path"),
             core,
             parameters: parameters.into(),
@@ -119,12 +136,24 @@ impl PathPattern {
     }
 
     fn r#match<'py>(&self, text: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let subject = Subject { text: Text::of(text)?, start: 0, string: text };
-        self.find(text.py(), &subject, &mut Spans::new(), || Ok(PyDict::new(text.py())))
+        let subject = Subject {
+            text: Text::of(text)?,
+            start: 0,
+            string: text,
+        };
+        self.find(text.py(), &subject, &mut Spans::new(), || {
+            Ok(PyDict::new(text.py()))
+        })
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (Py<PyString>, Py<PyDict>)) {
-        (py.get_type::<Self>(), (self.made_from.0.clone_ref(py), self.made_from.1.clone_ref(py)))
+        (
+            py.get_type::<Self>(),
+            (
+                self.made_from.0.clone_ref(py),
+                self.made_from.1.clone_ref(py),
+            ),
+        )
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
@@ -192,7 +221,11 @@ impl PathPattern {
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         if let Some(matcher) = &self.matcher {
             let found = matcher.bind(py).call1((subject.string(py)?,))?;
-            return if found.is_none() { Ok(None) } else { self.convert_groups(&found, base()?) };
+            return if found.is_none() {
+                Ok(None)
+            } else {
+                self.convert_groups(&found, base()?)
+            };
         }
         if !self.core.find(subject.bytes(), spans) {
             return Ok(None);
@@ -200,7 +233,12 @@ impl PathPattern {
         let values = base()?;
         for (parameter, span) in self.parameters.iter().zip(spans.iter()) {
             let span = span.start + subject.start..span.end + subject.start;
-            let value = convert(parameter.conversion, parameter.convertor.bind(py), &subject.text, span)?;
+            let value = convert(
+                parameter.conversion,
+                parameter.convertor.bind(py),
+                &subject.text,
+                span,
+            )?;
             let Some(value) = value else { return Ok(None) };
             values.set_item(parameter.name.bind(py), value)?;
         }
@@ -250,6 +288,7 @@ fn compile(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
 
 /// Whether an expression is one by itself, so that it cannot reach out of the group it is put into.
 fn compiles_alone(py: Python<'_>, regex: &Text<'_>) -> bool {
-    text_from_wtf8(py, regex.bytes()).and_then(|regex| compile(&regex, false)).is_ok()
+    text_from_wtf8(py, regex.bytes())
+        .and_then(|regex| compile(&regex, false))
+        .is_ok()
 }
-

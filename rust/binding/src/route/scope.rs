@@ -22,22 +22,35 @@ pub(super) fn protocol(scope: &Bound<'_, PyDict>) -> PyResult<Protocol> {
     if value.is(intern!(py, "http")) {
         return Ok(Protocol::Http);
     }
-    Ok(match value.cast::<PyString>().ok().and_then(|value| value.to_str().ok()) {
-        Some("http") => Protocol::Http,
-        Some("websocket") => Protocol::WebSocket,
-        _ => Protocol::Other,
-    })
+    Ok(
+        match value
+            .cast::<PyString>()
+            .ok()
+            .and_then(|value| value.to_str().ok())
+        {
+            Some("http") => Protocol::Http,
+            Some("websocket") => Protocol::WebSocket,
+            _ => Protocol::Other,
+        },
+    )
 }
 
 /// `scope[key]`.
-pub(super) fn required<'py>(scope: &Bound<'py, PyDict>, key: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    scope.get_item(key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+pub(super) fn required<'py>(
+    scope: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    scope
+        .get_item(key)?
+        .ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
 }
 
 /// `scope.get("root_path", "")`.
 pub(super) fn root_path<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
     let py = scope.py();
-    Ok(scope.get_item(intern!(py, "root_path"))?.unwrap_or_else(|| intern!(py, "").clone().into_any()))
+    Ok(scope
+        .get_item(intern!(py, "root_path"))?
+        .unwrap_or_else(|| intern!(py, "").clone().into_any()))
 }
 
 /// How many bytes of `path` are the root path: it is a prefix that ends where a segment does, or 0.
@@ -51,7 +64,9 @@ pub(super) fn root_length(path: &[u8], root: &[u8]) -> usize {
 /// A new dictionary with the path parameters of the routers above.
 pub(super) fn path_params<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
     let py = scope.py();
-    let Some(above) = scope.get_item(intern!(py, "path_params"))? else { return Ok(PyDict::new(py)) };
+    let Some(above) = scope.get_item(intern!(py, "path_params"))? else {
+        return Ok(PyDict::new(py));
+    };
     match above.cast_exact::<PyDict>() {
         Ok(above) if above.is_empty() => Ok(PyDict::new(py)),
         Ok(above) => above.copy(),
@@ -72,7 +87,10 @@ pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
     for header in headers.try_iter()? {
         let header = header?;
         let name = header.get_item(0)?;
-        if name.cast::<PyBytes>().is_ok_and(|name| name.as_bytes() == b"host") {
+        if name
+            .cast::<PyBytes>()
+            .is_ok_and(|name| name.as_bytes() == b"host")
+        {
             let value = header.get_item(1)?;
             let host = parse_host(value.cast::<PyBytes>()?.as_bytes());
             return Ok(host.map(|host| host.host.to_ascii_lowercase()));

@@ -58,7 +58,9 @@ pub(super) fn find(elements: &[Element], any_case: bool, text: &[u8], spans: &mu
         match element {
             Element::Literal(literal) => at += literal.len(),
             Element::Parameter(kind) => {
-                let Some(end) = longest_end(&reach, row + 1, text, at, *kind) else { return false };
+                let Some(end) = longest_end(&reach, row + 1, text, at, *kind) else {
+                    return false;
+                };
                 spans.push(at, end);
                 at = end;
             }
@@ -70,7 +72,9 @@ pub(super) fn find(elements: &[Element], any_case: bool, text: &[u8], spans: &mu
 fn fill_literal(reach: &mut Reach<'_>, row: usize, text: &[u8], literal: &[u8], any_case: bool) {
     for end in literal.len()..=text.len() {
         let start = end - literal.len();
-        if reach.get(row + 1, end) && starts_with(text.get(start..).unwrap_or_default(), literal, any_case) {
+        if reach.get(row + 1, end)
+            && starts_with(text.get(start..).unwrap_or_default(), literal, any_case)
+        {
             reach.set(row, start);
         }
     }
@@ -124,7 +128,13 @@ fn fill_parameter(reach: &mut Reach<'_>, row: usize, text: &[u8], kind: Kind) {
 }
 
 /// The furthest end of a match of `kind` at `start` from which row `next` matches the rest.
-fn longest_end(reach: &Reach<'_>, next: usize, text: &[u8], start: usize, kind: Kind) -> Option<usize> {
+fn longest_end(
+    reach: &Reach<'_>,
+    next: usize,
+    text: &[u8],
+    start: usize,
+    kind: Kind,
+) -> Option<usize> {
     let longest = start + kind.longest(text.get(start..)?)?;
     let shortest = match kind {
         Kind::Path => start,
@@ -133,8 +143,16 @@ fn longest_end(reach: &Reach<'_>, next: usize, text: &[u8], start: usize, kind: 
     };
     // A float may not end at its point; its digits are ASCII, and text behind a point is no start of another row
     // unless `reach` says so, hence the one exclusion.
-    let is_end = |end: &usize| !(kind == Kind::Float && end.checked_sub(1).is_some_and(|last| text.get(last) == Some(&b'.')));
-    (shortest..=longest).rev().filter(is_end).find(|end| reach.get(next, *end))
+    let is_end = |end: &usize| {
+        !(kind == Kind::Float
+            && end
+                .checked_sub(1)
+                .is_some_and(|last| text.get(last) == Some(&b'.')))
+    };
+    (shortest..=longest)
+        .rev()
+        .filter(is_end)
+        .find(|end| reach.get(next, *end))
 }
 
 fn is_continuation(byte: u8) -> bool {

@@ -43,7 +43,8 @@ impl<'a> Cover<'a> {
         }
         if let Some(text) = self.inner.as_literal() {
             let mut spans = Spans::new();
-            return outer.find(text, &mut spans) && spans.iter().all(|span| span.len() <= SAFE_DIGITS);
+            return outer.find(text, &mut spans)
+                && spans.iter().all(|span| span.len() <= SAFE_DIGITS);
         }
         covers(outer.elements(), self.inner.elements())
     }
@@ -80,7 +81,11 @@ fn covers(outer: &[Element], inner: &[Element]) -> bool {
             }
             (Token::Parameter(one), Token::Parameter(other)) => {
                 let wider = one == other || (one == Kind::Float && other == Kind::Int);
-                if !wider || one == Kind::Custom || !outer_walk.is_segment() || !inner_walk.is_segment() {
+                if !wider
+                    || one == Kind::Custom
+                    || !outer_walk.is_segment()
+                    || !inner_walk.is_segment()
+                {
                     return false;
                 }
                 outer_walk.advance();
@@ -108,14 +113,21 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(elements: &'a [Element]) -> Self {
-        Self { elements, index: 0, offset: 0, after_slash: false }
+        Self {
+            elements,
+            index: 0,
+            offset: 0,
+            after_slash: false,
+        }
     }
 
     fn token(&self) -> Token {
         match self.elements.get(self.index) {
             None => Token::End,
             Some(Element::Parameter(kind)) => Token::Parameter(*kind),
-            Some(Element::Literal(text)) => text.get(self.offset).map_or(Token::End, |byte| Token::Byte(*byte)),
+            Some(Element::Literal(text)) => text
+                .get(self.offset)
+                .map_or(Token::End, |byte| Token::Byte(*byte)),
         }
     }
 
@@ -157,10 +169,18 @@ mod tests {
             .iter()
             .filter_map(|piece| match piece {
                 super::super::Piece::Literal(_) => None,
-                super::super::Piece::Parameter { convertor: "int", .. } => Some(&b"[0-9]+"[..]),
-                super::super::Piece::Parameter { convertor: "float", .. } => Some(br"[0-9]+(\.[0-9]+)?"),
-                super::super::Piece::Parameter { convertor: "path", .. } => Some(b".*"),
-                super::super::Piece::Parameter { convertor: "own", .. } => Some(b"x|y"),
+                super::super::Piece::Parameter {
+                    convertor: "int", ..
+                } => Some(&b"[0-9]+"[..]),
+                super::super::Piece::Parameter {
+                    convertor: "float", ..
+                } => Some(br"[0-9]+(\.[0-9]+)?"),
+                super::super::Piece::Parameter {
+                    convertor: "path", ..
+                } => Some(b".*"),
+                super::super::Piece::Parameter {
+                    convertor: "own", ..
+                } => Some(b"x|y"),
                 super::super::Piece::Parameter { .. } => Some(b"[^/]+"),
             })
             .collect();
@@ -195,7 +215,11 @@ mod tests {
         ];
         for (outer, inner, expected) in cases {
             let inner_pattern = pattern(inner);
-            assert_eq!(Cover::new(&inner_pattern).is_within(&pattern(outer)), expected, "{outer} over {inner}");
+            assert_eq!(
+                Cover::new(&inner_pattern).is_within(&pattern(outer)),
+                expected,
+                "{outer} over {inner}"
+            );
         }
     }
 }

@@ -11,11 +11,14 @@ mod ambiguous;
 mod cover;
 mod kind;
 mod pattern;
+mod search;
+mod segments;
 mod spans;
 mod tree;
 
 pub use cover::Cover;
 pub use kind::Kind;
 pub use pattern::{Element, Pattern, Piece, format_text, parse, regex_text};
+pub use search::Search;
 pub use spans::Spans;
-pub use tree::{Search, TooManyRoutes, Tree};
+pub use tree::{TooManyRoutes, Tree};

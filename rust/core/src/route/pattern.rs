@@ -75,16 +75,28 @@ fn is_host(source: &[u8]) -> bool {
 
 impl Pattern {
     /// Compiles the pieces of `source`; `regex_of` gives the regular expression of each parameter in turn.
-    pub fn new<'a>(source: &[u8], pieces: &[Piece<'_>], mut regex_of: impl FnMut(usize) -> &'a [u8]) -> Self {
+    pub fn new<'a>(
+        source: &[u8],
+        pieces: &[Piece<'_>],
+        mut regex_of: impl FnMut(usize) -> &'a [u8],
+    ) -> Self {
         let is_host = is_host(source);
         let mut elements = Vec::with_capacity(pieces.len());
         let mut parameters = 0;
         for (number, piece) in pieces.iter().enumerate() {
             match piece {
                 Piece::Literal(text) => {
-                    let text = if is_host && number + 1 == pieces.len() { without_port(text) } else { text };
+                    let text = if is_host && number + 1 == pieces.len() {
+                        without_port(text)
+                    } else {
+                        text
+                    };
                     if !text.is_empty() {
-                        let text = if is_host { text.to_ascii_lowercase() } else { text.to_vec() };
+                        let text = if is_host {
+                            text.to_ascii_lowercase()
+                        } else {
+                            text.to_vec()
+                        };
                         elements.push(Element::Literal(text.into()));
                     }
                 }
@@ -96,8 +108,16 @@ impl Pattern {
         }
         // Letters beyond ASCII have foldings of their own (K is also the Kelvin sign): left to Python.
         let foreign_case = is_host && !source.is_ascii();
-        let plan = if foreign_case { Plan::Foreign } else { plan(&elements) };
-        Self { elements: elements.into(), is_host, plan }
+        let plan = if foreign_case {
+            Plan::Foreign
+        } else {
+            plan(&elements)
+        };
+        Self {
+            elements: elements.into(),
+            is_host,
+            plan,
+        }
     }
 
     /// The parts, in order.
@@ -145,7 +165,9 @@ impl Pattern {
                     literal.len()
                 }
                 Element::Parameter(kind) => {
-                    let Some(length) = kind.longest(rest) else { return false };
+                    let Some(length) = kind.longest(rest) else {
+                        return false;
+                    };
                     let start = text.len() - rest.len();
                     spans.push(start, start + length);
                     length
@@ -174,7 +196,11 @@ pub fn format_text(pieces: &[Piece<'_>]) -> Vec<u8> {
 }
 
 /// The pattern as a Python regular expression, anchored at both ends; `regex_of` as for [`Pattern::new`].
-pub fn regex_text<'a>(source: &[u8], pieces: &[Piece<'_>], mut regex_of: impl FnMut(usize) -> &'a [u8]) -> Vec<u8> {
+pub fn regex_text<'a>(
+    source: &[u8],
+    pieces: &[Piece<'_>],
+    mut regex_of: impl FnMut(usize) -> &'a [u8],
+) -> Vec<u8> {
     let mut regex = vec![b'^'];
     let mut parameters = 0;
     for (number, piece) in pieces.iter().enumerate() {
@@ -209,11 +235,15 @@ pub(super) fn starts_with(text: &[u8], literal: &[u8], any_case: bool) -> bool {
 fn plan(elements: &[Element]) -> Plan {
     let mut plan = Plan::Direct;
     for (number, element) in elements.iter().enumerate() {
-        let Element::Parameter(kind) = element else { continue };
+        let Element::Parameter(kind) = element else {
+            continue;
+        };
         let longest_only = match elements.get(number + 1) {
             _ if *kind == Kind::Custom => return Plan::Foreign,
             None => true,
-            Some(Element::Literal(next)) => next.first().is_some_and(|byte| kind.ends_before(*byte)),
+            Some(Element::Literal(next)) => {
+                next.first().is_some_and(|byte| kind.ends_before(*byte))
+            }
             Some(Element::Parameter(_)) => *kind == Kind::Uuid,
         };
         if !longest_only {
@@ -233,10 +263,17 @@ fn push_literal<'a>(pieces: &mut Vec<Piece<'a>>, text: Option<&'a [u8]>) {
 fn parse_parameter(source: &[u8], open: usize) -> Option<(Piece<'_>, usize)> {
     let (name, after_name) = parse_name(source, open + 1)?;
     match source.get(after_name)? {
-        b'}' => Some((Piece::Parameter { name, convertor: "str" }, after_name + 1)),
+        b'}' => Some((
+            Piece::Parameter {
+                name,
+                convertor: "str",
+            },
+            after_name + 1,
+        )),
         b':' => {
             let (convertor, close) = parse_name(source, after_name + 1)?;
-            (source.get(close) == Some(&b'}')).then_some((Piece::Parameter { name, convertor }, close + 1))
+            (source.get(close) == Some(&b'}'))
+                .then_some((Piece::Parameter { name, convertor }, close + 1))
         }
         _ => None,
     }
@@ -245,7 +282,10 @@ fn parse_parameter(source: &[u8], open: usize) -> Option<(Piece<'_>, usize)> {
 /// The identifier (ASCII) at `start`, and the offset behind it.
 fn parse_name(source: &[u8], start: usize) -> Option<(&str, usize)> {
     let rest = source.get(start..)?;
-    let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    let length = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+        .count();
     let name = rest.get(..length)?;
     if name.first().is_none_or(u8::is_ascii_digit) {
         return None;
@@ -258,7 +298,9 @@ fn without_port(host: &[u8]) -> &[u8] {
     if host.last() == Some(&b']') {
         return host;
     }
-    memchr::memrchr(b':', host).and_then(|colon| host.get(..colon)).unwrap_or(host)
+    memchr::memrchr(b':', host)
+        .and_then(|colon| host.get(..colon))
+        .unwrap_or(host)
 }
 
 /// Appends `text` so that a Python regular expression takes it literally (the same bytes as `re.escape`).
@@ -282,10 +324,18 @@ mod tests {
             .iter()
             .filter_map(|piece| match piece {
                 Piece::Literal(_) => None,
-                Piece::Parameter { convertor: "int", .. } => Some(&b"[0-9]+"[..]),
-                Piece::Parameter { convertor: "float", .. } => Some(br"[0-9]+(\.[0-9]+)?"),
-                Piece::Parameter { convertor: "path", .. } => Some(b".*"),
-                Piece::Parameter { convertor: "own", .. } => Some(b"x|y"),
+                Piece::Parameter {
+                    convertor: "int", ..
+                } => Some(&b"[0-9]+"[..]),
+                Piece::Parameter {
+                    convertor: "float", ..
+                } => Some(br"[0-9]+(\.[0-9]+)?"),
+                Piece::Parameter {
+                    convertor: "path", ..
+                } => Some(b".*"),
+                Piece::Parameter {
+                    convertor: "own", ..
+                } => Some(b"x|y"),
                 Piece::Parameter { .. } => Some(b"[^/]+"),
             })
             .collect();
@@ -301,14 +351,23 @@ mod tests {
 
     #[test]
     fn parse_braces_that_hold_no_parameter_are_literal() {
-        assert_eq!(parse(b"/{}{1a}{a:}{a b}{a"), vec![Piece::Literal(b"/{}{1a}{a:}{a b}{a")]);
+        assert_eq!(
+            parse(b"/{}{1a}{a:}{a b}{a"),
+            vec![Piece::Literal(b"/{}{1a}{a:}{a b}{a")]
+        );
         assert_eq!(
             parse(b"/{{a}}{_b2:c_3}"),
             vec![
                 Piece::Literal(b"/{"),
-                Piece::Parameter { name: "a", convertor: "str" },
+                Piece::Parameter {
+                    name: "a",
+                    convertor: "str"
+                },
                 Piece::Literal(b"}"),
-                Piece::Parameter { name: "_b2", convertor: "c_3" },
+                Piece::Parameter {
+                    name: "_b2",
+                    convertor: "c_3"
+                },
             ]
         );
         assert!(parse(b"").is_empty());
@@ -317,8 +376,13 @@ mod tests {
     #[test]
     fn regex_text_escapes_literals_and_anchors() {
         let pieces = parse(b"/a.b/{x}-{y:int}");
-        let regex = regex_text(b"/a.b/{x}-{y:int}", &pieces, |number| [&b"[^/]+"[..], b"[0-9]+"][number]);
-        assert_eq!(String::from_utf8_lossy(&regex), r"^/a\.b/(?P<x>[^/]+)\-(?P<y>[0-9]+)\Z");
+        let regex = regex_text(b"/a.b/{x}-{y:int}", &pieces, |number| {
+            [&b"[^/]+"[..], b"[0-9]+"][number]
+        });
+        assert_eq!(
+            String::from_utf8_lossy(&regex),
+            r"^/a\.b/(?P<x>[^/]+)\-(?P<y>[0-9]+)\Z"
+        );
         assert_eq!(format_text(&pieces), b"/a.b/{x}-{y}");
     }
 
@@ -338,7 +402,11 @@ mod tests {
             ("/{a:path}/edit", "/x/y/edit", Some(&["x/y"])),
             ("/{a:path}/edit", "//edit", Some(&[""])),
             ("/{a:path}/edit", "/edit", None),
-            ("/{a:path}/edit/{b:path}", "/1/edit/2/edit/3", Some(&["1/edit/2", "3"])),
+            (
+                "/{a:path}/edit/{b:path}",
+                "/1/edit/2/edit/3",
+                Some(&["1/edit/2", "3"]),
+            ),
             ("/{a:path}", "/x\ny", None),
             ("/{a:float}.{b:int}", "/1.2.3", Some(&["1.2", "3"])),
             ("/{a:float}.{b:int}", "/1.2", Some(&["1", "2"])),
@@ -353,7 +421,12 @@ mod tests {
             ("/{a:own}", "/x", None),
         ];
         for (source, text, expected) in cases {
-            let expected = expected.map(|values| values.iter().map(|value| value.to_string()).collect::<Vec<_>>());
+            let expected = expected.map(|values| {
+                values
+                    .iter()
+                    .map(|value| value.to_string())
+                    .collect::<Vec<_>>()
+            });
             assert_eq!(find(source, text), expected, "{source} on {text:?}");
         }
     }

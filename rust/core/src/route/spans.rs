@@ -34,7 +34,10 @@ impl Spans {
         if index >= self.length {
             return None;
         }
-        let span = self.few.get(index).or_else(|| self.more.get(index.checked_sub(INLINE)?));
+        let span = self
+            .few
+            .get(index)
+            .or_else(|| self.more.get(index.checked_sub(INLINE)?));
         span.map(|&(start, end)| start..end)
     }
 
@@ -67,7 +70,10 @@ mod tests {
         for number in 0..20 {
             spans.push(number, number + 1);
         }
-        assert_eq!(spans.iter().collect::<Vec<_>>(), (0..20).map(|n| n..n + 1).collect::<Vec<_>>());
+        assert_eq!(
+            spans.iter().collect::<Vec<_>>(),
+            (0..20).map(|n| n..n + 1).collect::<Vec<_>>()
+        );
         assert_eq!((spans.len(), spans.get(20)), (20, None));
         spans.clear();
         assert!(spans.is_empty() && spans.get(0).is_none());

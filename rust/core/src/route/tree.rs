@@ -8,25 +8,17 @@
 //!
 //! A candidate is not yet a match: [`Pattern::find`](super::Pattern::find) has the last word.
 
-use std::collections::BinaryHeap;
 use std::error::Error;
 use std::fmt;
 
-use memchr::memchr;
-
-use super::{Element, Kind, Pattern};
+use super::segments::{Segment, Segments};
+use super::{Element, Kind, Pattern, Search};
 
 /// No route, no node, no entry.
-const NONE: u32 = u32::MAX;
-
-/// The offset of a search that has passed the last segment.
-const PAST_END: usize = usize::MAX;
-
-/// Branches a search holds before it allocates.
-const INLINE_BRANCHES: usize = 4;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// Whole-segment kinds in the order of [`Node::parameters`].
-const SEGMENT_KINDS: [Kind; 4] = [Kind::Str, Kind::Int, Kind::Float, Kind::Uuid];
+pub(super) const SEGMENT_KINDS: [Kind; 4] = [Kind::Str, Kind::Int, Kind::Float, Kind::Uuid];
 
 /// More routes (or more text in them) than 32-bit numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +34,7 @@ impl Error for TooManyRoutes {}
 
 /// What a key of the hash table leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// A literal segment: to a node.
     Literal,
     /// A segment with this start and end: to a node.
@@ -52,27 +44,27 @@ enum Way {
 }
 
 #[derive(Debug)]
-struct Node {
+pub(super) struct Node {
     /// The smallest route in this node and below it.
-    first: u32,
+    pub(super) first: u32,
     /// The routes that end here: the head of a list through `Tree::next_route`.
-    routes: u32,
+    pub(super) routes: u32,
     /// Children by whole-segment kind.
-    parameters: [u32; 4],
+    pub(super) parameters: [u32; 4],
     /// The lengths in use for `Way::Mixed` and `Way::Tail` from here: the head of a list through `Shape::next`.
-    shapes: u32,
+    pub(super) shapes: u32,
     /// The longest literal segment below, so that a longer one is not even hashed.
-    longest_literal: u32,
-    has_literals: bool,
+    pub(super) longest_literal: u32,
+    pub(super) has_literals: bool,
 }
 
 /// One pair of lengths of known text at the start and the end of what follows a node.
 #[derive(Debug)]
-struct Shape {
-    way: Way,
-    start: u32,
-    end: u32,
-    next: u32,
+pub(super) struct Shape {
+    pub(super) way: Way,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) next: u32,
 }
 
 /// A key of the hash table with what it leads to. Its text is `Tree::text[at..at + length]`.
@@ -90,31 +82,35 @@ struct Entry {
 /// Patterns, ready to be searched.
 #[derive(Debug)]
 pub struct Tree {
-    nodes: Vec<Node>,
-    shapes: Vec<Shape>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) shapes: Vec<Shape>,
     entries: Vec<Entry>,
     /// Open addressing with linear probing: indexes into `entries`; a power of two, at most half full.
     slots: Vec<u32>,
     text: Vec<u8>,
     /// By route: the next one in its list.
-    next_route: Vec<u32>,
+    pub(super) next_route: Vec<u32>,
     /// By the head of a list: its last route. Only while building.
     last_route: Vec<u32>,
 }
 
 /// A way from one node, as the pattern that is being added spells it.
-struct Key<'a> {
-    node: u32,
-    way: Way,
-    start: &'a [u8],
-    end: &'a [u8],
+pub(super) struct Key<'a> {
+    pub(super) node: u32,
+    pub(super) way: Way,
+    pub(super) start: &'a [u8],
+    pub(super) end: &'a [u8],
 }
 
 impl Key<'_> {
     fn hash(&self) -> u64 {
         let seed = u64::from(self.node) << 8 | self.way as u64;
         let hash = hash_bytes(mix(seed), self.start);
-        if self.way == Way::Literal { hash } else { hash_bytes(hash, self.end) }
+        if self.way == Way::Literal {
+            hash
+        } else {
+            hash_bytes(hash, self.end)
+        }
     }
 }
 
@@ -123,7 +119,9 @@ impl Tree {
     ///
     /// # Errors
     /// [`TooManyRoutes`] where a count or a route number does not fit in 32 bits.
-    pub fn build<'a>(patterns: impl IntoIterator<Item = (usize, &'a Pattern)>) -> Result<Self, TooManyRoutes> {
+    pub fn build<'a>(
+        patterns: impl IntoIterator<Item = (usize, &'a Pattern)>,
+    ) -> Result<Self, TooManyRoutes> {
         let mut tree = Self {
             nodes: Vec::new(),
             shapes: Vec::new(),
@@ -149,12 +147,7 @@ impl Tree {
 
     /// Starts a search for the routes that may match `text`.
     pub fn search<'a>(&'a self, text: &'a [u8]) -> Search<'a> {
-        let mut search = Search { tree: self, text, queue: Queue::default(), steps: 0 };
-        // A path starts with a slash, or nothing matches.
-        if text.first() == Some(&b'/') && self.nodes.first().is_some_and(|root| root.first != NONE) {
-            search.queue.push(Branch { first: 0, node: 0, at: 1 });
-        }
-        search
+        Search::new(self, text)
     }
 
     fn add(&mut self, route: u32, pattern: &Pattern) -> Result<(), TooManyRoutes> {
@@ -163,27 +156,56 @@ impl Tree {
             Some(Element::Literal(text)) => text,
             _ => b"",
         };
-        let mut segments = Segments { elements, index: 0, offset: 1 };
         let mut node = 0;
         self.lower(node, route);
-        while let Some(segment) = segments.next() {
+        for segment in Segments::of(elements) {
             match segment {
                 Segment::Literal(text) => {
-                    node = self.child(Key { node, way: Way::Literal, start: text, end: b"" }, route)?;
+                    node = self.child(
+                        Key {
+                            node,
+                            way: Way::Literal,
+                            start: text,
+                            end: b"",
+                        },
+                        route,
+                    )?;
                 }
                 Segment::Parameter(kind) => {
-                    let slot = SEGMENT_KINDS.iter().position(|known| *known == kind).unwrap_or_default();
+                    let slot = SEGMENT_KINDS
+                        .iter()
+                        .position(|known| *known == kind)
+                        .unwrap_or_default();
                     node = self.parameter_child(node, slot, route)?;
                 }
                 Segment::Mixed { start, end } => {
-                    node = self.child(Key { node, way: Way::Mixed, start, end }, route)?;
+                    node = self.child(
+                        Key {
+                            node,
+                            way: Way::Mixed,
+                            start,
+                            end,
+                        },
+                        route,
+                    )?;
                 }
                 Segment::Tail { start } => {
-                    return self.add_tail(Key { node, way: Way::Tail, start, end: ending }, route);
+                    return self.add_tail(
+                        Key {
+                            node,
+                            way: Way::Tail,
+                            start,
+                            end: ending,
+                        },
+                        route,
+                    );
                 }
             }
         }
-        let head = self.nodes.get(node as usize).map_or(NONE, |node| node.routes);
+        let head = self
+            .nodes
+            .get(node as usize)
+            .map_or(NONE, |node| node.routes);
         let head = self.append(head, route);
         if let Some(node) = self.nodes.get_mut(node as usize) {
             node.routes = head;
@@ -211,13 +233,25 @@ impl Tree {
         Ok(number)
     }
 
-    fn parameter_child(&mut self, node: u32, slot: usize, route: u32) -> Result<u32, TooManyRoutes> {
-        let known = self.nodes.get(node as usize).and_then(|node| node.parameters.get(slot));
+    fn parameter_child(
+        &mut self,
+        node: u32,
+        slot: usize,
+        route: u32,
+    ) -> Result<u32, TooManyRoutes> {
+        let known = self
+            .nodes
+            .get(node as usize)
+            .and_then(|node| node.parameters.get(slot));
         if let Some(&child) = known.filter(|child| **child != NONE) {
             return Ok(child);
         }
         let child = self.new_node(route)?;
-        if let Some(slot) = self.nodes.get_mut(node as usize).and_then(|node| node.parameters.get_mut(slot)) {
+        if let Some(slot) = self
+            .nodes
+            .get_mut(node as usize)
+            .and_then(|node| node.parameters.get_mut(slot))
+        {
             *slot = child;
         }
         Ok(child)
@@ -258,7 +292,7 @@ impl Tree {
         head
     }
 
-    fn lookup(&self, key: &Key<'_>) -> Option<u32> {
+    pub(super) fn lookup(&self, key: &Key<'_>) -> Option<u32> {
         let mask = self.slots.len() - 1;
         let mut slot = key.hash() as usize & mask;
         loop {
@@ -275,11 +309,17 @@ impl Tree {
         if entry.node != key.node || entry.way != key.way || entry.length as usize != length {
             return false;
         }
-        let text = self.text.get(entry.at as usize..).and_then(|text| text.get(..length)).unwrap_or_default();
+        let text = self
+            .text
+            .get(entry.at as usize..)
+            .and_then(|text| text.get(..length))
+            .unwrap_or_default();
         if key.end.is_empty() {
             return entry.start as usize == length && text == key.start;
         }
-        entry.start as usize == key.start.len() && text.starts_with(key.start) && text.ends_with(key.end)
+        entry.start as usize == key.start.len()
+            && text.starts_with(key.start)
+            && text.ends_with(key.end)
     }
 
     /// Adds a key that is not there yet.
@@ -307,7 +347,9 @@ impl Tree {
 
     /// Tells the key's node what to look up.
     fn note(&mut self, key: &Key<'_>, start: u32) -> Result<(), TooManyRoutes> {
-        let Some(node) = self.nodes.get_mut(key.node as usize) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(key.node as usize) else {
+            return Ok(());
+        };
         if key.way == Way::Literal {
             node.has_literals = true;
             node.longest_literal = node.longest_literal.max(start);
@@ -322,7 +364,12 @@ impl Tree {
             at = shape.next;
         }
         let number = count(self.shapes.len())?;
-        self.shapes.push(Shape { way: key.way, start, end, next: node.shapes });
+        self.shapes.push(Shape {
+            way: key.way,
+            start,
+            end,
+            next: node.shapes,
+        });
         node.shapes = number;
         Ok(())
     }
@@ -330,240 +377,29 @@ impl Tree {
     fn grow(&mut self) {
         let mut slots = vec![NONE; self.slots.len() * 2];
         for (number, entry) in (0..).zip(&self.entries) {
-            let text = self.text.get(entry.at as usize..).and_then(|text| text.get(..entry.length as usize));
-            let Some((start, end)) = text.and_then(|text| text.split_at_checked(entry.start as usize)) else { continue };
-            place(&mut slots, Key { node: entry.node, way: entry.way, start, end }.hash(), number);
+            let text = self
+                .text
+                .get(entry.at as usize..)
+                .and_then(|text| text.get(..entry.length as usize));
+            let Some((start, end)) =
+                text.and_then(|text| text.split_at_checked(entry.start as usize))
+            else {
+                continue;
+            };
+            place(
+                &mut slots,
+                Key {
+                    node: entry.node,
+                    way: entry.way,
+                    start,
+                    end,
+                }
+                .hash(),
+                number,
+            );
         }
         self.slots = slots;
     }
-}
-
-/// A search under way: an iterator over route numbers, ascending.
-#[derive(Debug)]
-pub struct Search<'a> {
-    tree: &'a Tree,
-    text: &'a [u8],
-    queue: Queue,
-    steps: usize,
-}
-
-impl<'a> Search<'a> {
-    /// What the search has cost so far: branches followed and lookups made.
-    pub fn steps(&self) -> usize {
-        self.steps
-    }
-
-    /// Queues every way on from node `number` that the text at `at` allows.
-    fn expand(&mut self, number: u32, at: usize) {
-        let tree = self.tree;
-        let Some(node) = tree.nodes.get(number as usize) else { return };
-        if at == PAST_END {
-            self.queue_list(node.routes);
-            return;
-        }
-        let rest = self.text.get(at..).unwrap_or_default();
-        let (segment, next) = match memchr(b'/', rest) {
-            Some(slash) => (rest.get(..slash).unwrap_or_default(), at + slash + 1),
-            None => (rest, PAST_END),
-        };
-        if node.has_literals && segment.len() <= node.longest_literal as usize {
-            self.follow(Key { node: number, way: Way::Literal, start: segment, end: b"" }, next);
-        }
-        for (kind, child) in SEGMENT_KINDS.iter().zip(node.parameters) {
-            if child != NONE && kind.accepts(segment) {
-                self.queue_node(child, next);
-            }
-        }
-        let mut at_shape = node.shapes;
-        while let Some(shape) = tree.shapes.get(at_shape as usize) {
-            let text = if shape.way == Way::Tail { rest } else { segment };
-            if let Some((start, end)) = ends(text, shape.start as usize, shape.end as usize) {
-                self.follow(Key { node: number, way: shape.way, start, end }, next);
-            }
-            at_shape = shape.next;
-        }
-    }
-
-    fn follow(&mut self, key: Key<'a>, next: usize) {
-        self.steps += 1;
-        match self.tree.lookup(&key) {
-            Some(head) if key.way == Way::Tail => self.queue_list(head),
-            Some(child) => self.queue_node(child, next),
-            None => {}
-        }
-    }
-
-    fn queue_node(&mut self, node: u32, at: usize) {
-        if let Some(Node { first, .. }) = self.tree.nodes.get(node as usize) {
-            self.queue.push(Branch { first: *first, node, at });
-        }
-    }
-
-    fn queue_list(&mut self, head: u32) {
-        if head != NONE {
-            self.queue.push(Branch { first: head, node: NONE, at: 0 });
-        }
-    }
-}
-
-impl Iterator for Search<'_> {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        loop {
-            let branch = self.queue.pop()?;
-            self.steps += 1;
-            if branch.node != NONE {
-                self.expand(branch.node, branch.at);
-                continue;
-            }
-            let next = self.tree.next_route.get(branch.first as usize).copied().unwrap_or(NONE);
-            self.queue_list(next);
-            return Some(branch.first as usize);
-        }
-    }
-}
-
-/// A place where a search can go on: a node, or (`node` is `NONE`) the list of routes that starts at `first`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Branch {
-    /// No route of this branch is smaller.
-    first: u32,
-    node: u32,
-    at: usize,
-}
-
-impl Ord for Branch {
-    /// The greatest, which a heap gives first, is the one with the smallest route.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.first.cmp(&self.first)
-    }
-}
-
-impl PartialOrd for Branch {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Branches, smallest route first: a short sorted array, and a heap for what does not fit.
-#[derive(Debug, Default)]
-struct Queue {
-    /// Descending, so that the smallest is the last.
-    few: [Branch; INLINE_BRANCHES],
-    length: usize,
-    more: BinaryHeap<Branch>,
-}
-
-impl Queue {
-    fn push(&mut self, branch: Branch) {
-        if self.length == INLINE_BRANCHES {
-            self.more.push(branch);
-            return;
-        }
-        let mut place = self.length;
-        while let Some(before) = place.checked_sub(1) {
-            match self.few.get(before) {
-                Some(other) if other.first < branch.first => self.few.copy_within(before..=before, place),
-                _ => break,
-            }
-            place = before;
-        }
-        if let Some(slot) = self.few.get_mut(place) {
-            *slot = branch;
-        }
-        self.length += 1;
-    }
-
-    fn pop(&mut self) -> Option<Branch> {
-        let last = self.length.checked_sub(1).and_then(|last| self.few.get(last));
-        match (last, self.more.peek()) {
-            (Some(branch), Some(other)) if other.first < branch.first => self.more.pop(),
-            (Some(branch), _) => {
-                self.length -= 1;
-                Some(*branch)
-            }
-            (None, _) => self.more.pop(),
-        }
-    }
-}
-
-/// A segment of a pattern, as a way through the tree.
-enum Segment<'a> {
-    Literal(&'a [u8]),
-    Parameter(Kind),
-    Mixed { start: &'a [u8], end: &'a [u8] },
-    /// This segment and all that follows.
-    Tail { start: &'a [u8] },
-}
-
-/// Cuts a pattern's elements at the slashes of its literals.
-struct Segments<'a> {
-    elements: &'a [Element],
-    index: usize,
-    /// Where in the literal at `index` the segment starts. Past it: there is none.
-    offset: usize,
-}
-
-impl<'a> Iterator for Segments<'a> {
-    type Item = Segment<'a>;
-
-    fn next(&mut self) -> Option<Segment<'a>> {
-        if self.index == NO_SEGMENT {
-            return None;
-        }
-        let mut start: &[u8] = b"";
-        let mut end: &[u8] = b"";
-        let mut kinds = 0;
-        let mut only = Kind::Custom;
-        loop {
-            match self.elements.get(self.index) {
-                None => {
-                    self.index = NO_SEGMENT;
-                    break;
-                }
-                Some(Element::Parameter(Kind::Path | Kind::Custom)) => {
-                    self.index = NO_SEGMENT;
-                    return Some(Segment::Tail { start });
-                }
-                Some(Element::Parameter(kind)) => {
-                    only = *kind;
-                    kinds += 1;
-                    end = b"";
-                    self.index += 1;
-                }
-                Some(Element::Literal(text)) => {
-                    let text = text.get(self.offset..).unwrap_or_default();
-                    let slash = memchr(b'/', text);
-                    end = text.get(..slash.unwrap_or(text.len())).unwrap_or_default();
-                    if kinds == 0 {
-                        start = end;
-                    }
-                    if let Some(slash) = slash {
-                        self.offset += slash + 1;
-                        break;
-                    }
-                    self.offset = 0;
-                    self.index += 1;
-                }
-            }
-        }
-        Some(match kinds {
-            0 => Segment::Literal(start),
-            1 if start.is_empty() && end.is_empty() => Segment::Parameter(only),
-            _ => Segment::Mixed { start, end },
-        })
-    }
-}
-
-/// The index of [`Segments`] that has given its last one.
-const NO_SEGMENT: usize = usize::MAX;
-
-/// The first `start` and the last `end` bytes of `text`, unless they overlap.
-fn ends(text: &[u8], start: usize, end: usize) -> Option<(&[u8], &[u8])> {
-    let (start, rest) = text.split_at_checked(start)?;
-    let end = rest.get(rest.len().checked_sub(end)?..)?;
-    Some((start, end))
 }
 
 fn place(slots: &mut [u32], hash: u64, number: u32) {
@@ -580,7 +416,10 @@ fn place(slots: &mut [u32], hash: u64, number: u32) {
 
 /// As a 32-bit number that is not [`NONE`].
 fn count(number: usize) -> Result<u32, TooManyRoutes> {
-    u32::try_from(number).ok().filter(|number| *number != NONE).ok_or(TooManyRoutes)
+    u32::try_from(number)
+        .ok()
+        .filter(|number| *number != NONE)
+        .ok_or(TooManyRoutes)
 }
 
 /// A hash for keys that only the developer chooses (clients look up, they never insert): no defence against crafted keys.
@@ -593,7 +432,9 @@ fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
     // The last eight bytes once more, in place of a loop over those that are left.
     let last = match text.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last),
-        None => rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte)),
+        None => rest
+            .iter()
+            .fold(0, |last, byte| last << 8 | u64::from(*byte)),
     };
     mix(hash ^ last)
 }

@@ -1,0 +1,311 @@
+//! A request on its way through the routes: whether one of them matches, and what that puts into the scope.
+
+use pallasite_core::route::Spans;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::convert::Text;
+use super::entry::{Entry, Kind};
+use super::pattern::{PathPattern, Subject};
+use super::scope::{Protocol, host_name, path_params, required};
+
+/// A match with what it puts into the scope.
+pub(super) struct Found<'py> {
+    pub(super) is_full: bool,
+    child: Child<'py>,
+}
+
+enum Child<'py> {
+    Route {
+        path_params: Bound<'py, PyDict>,
+        endpoint: Bound<'py, PyAny>,
+    },
+    Mount {
+        path_params: Bound<'py, PyDict>,
+        app_root_path: Bound<'py, PyAny>,
+        root_path: Bound<'py, PyAny>,
+        app: Bound<'py, PyAny>,
+    },
+    Host {
+        path_params: Bound<'py, PyDict>,
+        app: Bound<'py, PyAny>,
+    },
+    Asked(Bound<'py, PyAny>),
+}
+
+impl<'py> Found<'py> {
+    /// Fills the scope, and gives what to call with it.
+    pub(super) fn win(
+        self,
+        scope: &Bound<'py, PyDict>,
+        entry: &Entry,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = scope.py();
+        let route = entry.route.bind(py);
+        scope.set_item(intern!(py, "route"), route)?;
+        let mut app = None;
+        match self.child {
+            Child::Route {
+                path_params,
+                endpoint,
+            } => {
+                scope.set_item(intern!(py, "endpoint"), endpoint)?;
+                scope.set_item(intern!(py, "path_params"), path_params)?;
+            }
+            Child::Mount {
+                path_params,
+                app_root_path,
+                root_path,
+                app: endpoint,
+            } => {
+                scope.set_item(intern!(py, "path_params"), path_params)?;
+                scope.set_item(intern!(py, "app_root_path"), app_root_path)?;
+                scope.set_item(intern!(py, "root_path"), root_path)?;
+                scope.set_item(intern!(py, "endpoint"), &endpoint)?;
+                app = Some(endpoint);
+            }
+            Child::Host {
+                path_params,
+                app: endpoint,
+            } => {
+                scope.set_item(intern!(py, "path_params"), path_params)?;
+                scope.set_item(intern!(py, "endpoint"), &endpoint)?;
+                app = Some(endpoint);
+            }
+            Child::Asked(child) => {
+                scope.call_method1(intern!(py, "update"), (child,))?;
+            }
+        }
+        match app {
+            _ if !(entry.is_direct && self.is_full) => route.getattr(intern!(py, "handle")),
+            Some(app) => Ok(app),
+            None => route.getattr(intern!(py, "app")),
+        }
+    }
+}
+
+/// A request under way, with what has been read of it so far.
+pub(super) struct Request<'a, 'py> {
+    scope: &'a Bound<'py, PyDict>,
+    protocol: Protocol,
+    subject: &'a Subject<'a, 'py>,
+    root: &'a Bound<'py, PyAny>,
+    method: Option<Bound<'py, PyAny>>,
+    host: Option<Option<String>>,
+}
+
+impl<'a, 'py> Request<'a, 'py> {
+    pub(super) fn new(
+        scope: &'a Bound<'py, PyDict>,
+        protocol: Protocol,
+        subject: &'a Subject<'a, 'py>,
+        root: &'a Bound<'py, PyAny>,
+    ) -> Self {
+        Self {
+            scope,
+            protocol,
+            subject,
+            root,
+            method: None,
+            host: None,
+        }
+    }
+
+    pub(super) fn try_entry(
+        &mut self,
+        entry: &Entry,
+        spans: &mut Spans,
+        has_partial: bool,
+    ) -> PyResult<Option<Found<'py>>> {
+        match (entry.kind, &entry.pattern) {
+            (Kind::Http, Some(pattern)) if self.protocol == Protocol::Http => {
+                let is_full = self.allows(entry)?;
+                // A second partial match would be dropped; what it costs shows only where Python converts.
+                if !is_full && has_partial && pattern.get().is_stock() {
+                    return Ok(None);
+                }
+                let child = self.try_route(entry, pattern.get(), spans)?;
+                Ok(child.map(|child| Found { is_full, child }))
+            }
+            (Kind::WebSocket, Some(pattern)) if self.protocol == Protocol::WebSocket => {
+                let child = self.try_route(entry, pattern.get(), spans)?;
+                Ok(child.map(|child| Found {
+                    is_full: true,
+                    child,
+                }))
+            }
+            (Kind::Mount, Some(pattern)) => {
+                let child = self.try_mount(entry, pattern.get(), spans)?;
+                Ok(child.map(|child| Found {
+                    is_full: true,
+                    child,
+                }))
+            }
+            (Kind::Host, Some(pattern)) => {
+                let child = self.try_host(entry, pattern.get(), spans)?;
+                Ok(child.map(|child| Found {
+                    is_full: true,
+                    child,
+                }))
+            }
+            (Kind::Opaque, _) => ask_route(self.scope, entry),
+            _ => Ok(None),
+        }
+    }
+
+    fn try_route(
+        &self,
+        entry: &Entry,
+        pattern: &PathPattern,
+        spans: &mut Spans,
+    ) -> PyResult<Option<Child<'py>>> {
+        let py = self.scope.py();
+        let Some(path_params) =
+            pattern.find(py, self.subject, spans, || path_params(self.scope))?
+        else {
+            return Ok(None);
+        };
+        let endpoint = entry.route.bind(py).getattr(intern!(py, "endpoint"))?;
+        Ok(Some(Child::Route {
+            path_params,
+            endpoint,
+        }))
+    }
+
+    fn try_mount(
+        &self,
+        entry: &Entry,
+        pattern: &PathPattern,
+        spans: &mut Spans,
+    ) -> PyResult<Option<Child<'py>>> {
+        let py = self.scope.py();
+        let key = intern!(py, "path");
+        let values = pattern.find(py, self.subject, spans, || Ok(PyDict::new(py)))?;
+        let Some(values) = values else {
+            return Ok(None);
+        };
+        let rest = required(&values, key)?.cast_into::<PyString>()?;
+        values.del_item(key)?;
+        let rest_length = Text::of(&rest)?.bytes().len();
+        let path_params = path_params(self.scope)?;
+        path_params.update(values.as_mapping())?;
+        // What was matched, without the slash before the rest.
+        let subject = self.subject;
+        let end = subject
+            .text
+            .bytes()
+            .len()
+            .saturating_sub(rest_length + 1)
+            .max(subject.start);
+        let matched = subject.text.slice(py, subject.start..end)?;
+        let root_path = self.root.add(matched)?;
+        let app_root_path = self
+            .scope
+            .get_item(intern!(py, "app_root_path"))?
+            .unwrap_or_else(|| self.root.clone());
+        let app = entry.route.bind(py).getattr(intern!(py, "app"))?;
+        Ok(Some(Child::Mount {
+            path_params,
+            app_root_path,
+            root_path,
+            app,
+        }))
+    }
+
+    fn try_host(
+        &mut self,
+        entry: &Entry,
+        pattern: &PathPattern,
+        spans: &mut Spans,
+    ) -> PyResult<Option<Child<'py>>> {
+        let py = self.scope.py();
+        let Some(host) = self.host()? else {
+            return Ok(None);
+        };
+        let string = PyString::new(py, host);
+        let subject = Subject {
+            text: Text::of(&string)?,
+            start: 0,
+            string: &string,
+        };
+        let Some(path_params) = pattern.find(py, &subject, spans, || path_params(self.scope))?
+        else {
+            return Ok(None);
+        };
+        let app = entry.route.bind(py).getattr(intern!(py, "app"))?;
+        Ok(Some(Child::Host { path_params, app }))
+    }
+
+    /// Whether the route is for the request's method.
+    fn allows(&mut self, entry: &Entry) -> PyResult<bool> {
+        let py = self.scope.py();
+        let Some(methods) = entry.methods.as_ref().map(|methods| methods.bind(py)) else {
+            return Ok(true);
+        };
+        if !methods.is_truthy()? {
+            return Ok(true);
+        }
+        let method = match &self.method {
+            Some(method) => method,
+            None => self
+                .method
+                .insert(required(self.scope, intern!(py, "method"))?),
+        };
+        methods.contains(method)
+    }
+
+    /// The host the request names, read once.
+    pub(super) fn host(&mut self) -> PyResult<Option<&str>> {
+        if self.host.is_none() {
+            self.host = Some(host_name(self.scope)?);
+        }
+        Ok(self.host.as_ref().and_then(Option::as_deref))
+    }
+}
+
+/// What the route's own `matches` says.
+pub(super) fn ask_route<'py>(
+    scope: &Bound<'py, PyDict>,
+    entry: &Entry,
+) -> PyResult<Option<Found<'py>>> {
+    let py = scope.py();
+    let answer = entry
+        .route
+        .bind(py)
+        .call_method1(intern!(py, "matches"), (scope,))?;
+    let (verdict, child) = match answer.cast::<PyTuple>() {
+        Ok(answer) => answer.extract()?,
+        Err(_) => py
+            .get_type::<PyTuple>()
+            .call1((answer,))?
+            .extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?,
+    };
+    Ok(match level(&verdict)? {
+        2 => Some(Found {
+            is_full: true,
+            child: Child::Asked(child),
+        }),
+        1 => Some(Found {
+            is_full: false,
+            child: Child::Asked(child),
+        }),
+        _ => None,
+    })
+}
+
+/// The value of a `Match` member: 0 none, 1 partial, 2 full.
+fn level(verdict: &Bound<'_, PyAny>) -> PyResult<i64> {
+    static NONE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = verdict.py();
+    // Most answers are no: known by identity, without asking the enum for its value.
+    let none = NONE.get_or_try_init(py, || {
+        let members = py.import("pallasite.routing")?.getattr("Match")?;
+        PyResult::Ok(members.getattr("NONE")?.unbind())
+    });
+    if none.is_ok_and(|none| verdict.is(none)) {
+        return Ok(0);
+    }
+    verdict.getattr(intern!(py, "value"))?.extract()
+}

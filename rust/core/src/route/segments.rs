@@ -1,0 +1,92 @@
+//! A pattern cut at its slashes: the ways through the tree.
+
+use memchr::memchr;
+
+use super::{Element, Kind};
+
+/// The index of [`Segments`] that has given its last one.
+const NO_SEGMENT: usize = usize::MAX;
+
+/// A segment of a pattern, as a way through the tree.
+pub(super) enum Segment<'a> {
+    Literal(&'a [u8]),
+    Parameter(Kind),
+    Mixed {
+        start: &'a [u8],
+        end: &'a [u8],
+    },
+    /// This segment and all that follows.
+    Tail {
+        start: &'a [u8],
+    },
+}
+
+/// Cuts a pattern's elements at the slashes of its literals.
+pub(super) struct Segments<'a> {
+    elements: &'a [Element],
+    index: usize,
+    /// Where in the literal at `index` the segment starts. Past it: there is none.
+    offset: usize,
+}
+
+impl<'a> Segments<'a> {
+    /// The segments of a path's pattern, which starts with a slash.
+    pub(super) fn of(elements: &'a [Element]) -> Self {
+        Self {
+            elements,
+            index: 0,
+            offset: 1,
+        }
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        if self.index == NO_SEGMENT {
+            return None;
+        }
+        let mut start: &[u8] = b"";
+        let mut end: &[u8] = b"";
+        let mut kinds = 0;
+        let mut only = Kind::Custom;
+        loop {
+            match self.elements.get(self.index) {
+                None => {
+                    self.index = NO_SEGMENT;
+                    break;
+                }
+                Some(Element::Parameter(Kind::Path | Kind::Custom)) => {
+                    self.index = NO_SEGMENT;
+                    return Some(Segment::Tail { start });
+                }
+                Some(Element::Parameter(kind)) => {
+                    only = *kind;
+                    kinds += 1;
+                    end = b"";
+                    self.index += 1;
+                }
+                Some(Element::Literal(text)) => {
+                    let text = text.get(self.offset..).unwrap_or_default();
+                    let slash = memchr(b'/', text);
+                    end = text.get(..slash.unwrap_or(text.len())).unwrap_or_default();
+                    if kinds == 0 {
+                        start = end;
+                    }
+                    if let Some(slash) = slash {
+                        self.offset += slash + 1;
+                        break;
+                    }
+                    self.offset = 0;
+                    self.index += 1;
+                }
+            }
+        }
+        Some(match kinds {
+            0 => Segment::Literal(start),
+            1 if start.is_empty() && end.is_empty() => Segment::Parameter(only),
+            _ => Segment::Mixed { start, end },
+        })
+    }
+}
