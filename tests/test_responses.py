@@ -264,11 +264,11 @@ def test_redirect_keeps_given_headers_but_not_the_location() -> None:
 def test_cookie_all_attributes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 784_111_767.0)
     response = Response()
-    response.set_cookie("k", "a b", 10, 10, "/p", "example.org", True, True, "none", True)
+    response.set_cookie("k", "a b", 10, 10, "/p", "example.org", True, True, "none")
     assert response.raw_headers[-1] == (
         b"set-cookie",
         (
-            b'k="a b"; Domain=example.org; expires=Sun, 06 Nov 1994 08:49:37 GMT; HttpOnly; Max-Age=10; Partitioned; '
+            b'k="a b"; Domain=example.org; expires=Sun, 06 Nov 1994 08:49:37 GMT; HttpOnly; Max-Age=10; '
             b"Path=/p; SameSite=none; Secure"
         ),
     )
@@ -294,6 +294,18 @@ def test_cookie_expires_takes_a_moment_or_a_text(expires: Any) -> None:
     response = Response()
     response.set_cookie("k", "v", expires=expires, path=None, samesite=None)
     assert response.headers["set-cookie"] == "k=v; expires=Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize("supported", [False, True])
+def test_cookie_partitioned_needs_a_python_that_knows_it(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
+    monkeypatch.setattr(responses, "_KNOWS_PARTITIONED", supported)
+    response = Response()
+    if supported:
+        response.delete_cookie("k", secure=True, partitioned=True)
+        assert "; Partitioned; " in response.headers["set-cookie"]
+    else:
+        with pytest.raises(ValueError, match="Partitioned cookies are only supported in Python 3.14 and above"):
+            response.set_cookie("k", "v", partitioned=True)
 
 
 def test_cookie_naive_moment_is_refused() -> None:

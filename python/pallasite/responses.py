@@ -7,6 +7,7 @@ The names `json` and, in `_file_response`, `anyio` are looked up at each use: te
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -130,10 +131,12 @@ class Response:
 
         Raises:
             ValueError: the key is no cookie name, an attribute holds a control character or semicolon, or something
-                cannot be encoded as Latin-1.
+                cannot be encoded as Latin-1, or `partitioned` is asked for before Python 3.14.
         """
         if samesite is not None:
             assert samesite.lower() in _SAMESITE, "samesite must be either 'strict', 'lax' or 'none'"
+        if partitioned and not _KNOWS_PARTITIONED:
+            raise ValueError("Partitioned cookies are only supported in Python 3.14 and above.")
         if isinstance(expires, datetime):
             expires = _cookie_date(expires)
         cookie = write_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
@@ -299,6 +302,8 @@ class StreamingResponse(Response):
             await self.background()
 
 
+# Nothing here needs that Python, but code that relies on the error, as Starlette's own tests do, has to keep working.
+_KNOWS_PARTITIONED = sys.version_info >= (3, 14)
 _SAMESITE = frozenset({"strict", "lax", "none"})
 
 
