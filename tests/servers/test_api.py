@@ -28,7 +28,7 @@ def test_created_note_can_be_read_until_it_is_deleted(client: httpx.Client) -> N
     assert {**read, "summary": None} == note
     assert client.delete(note["url"]).status_code == 204
     assert client.delete(note["url"]).status_code == 404
-    assert client.get(note["url"]).json() == {"error": "no such note"}
+    assert client.get(note["url"]).json() == {"error": "There is no such note."}
 
 
 def test_summary_appears_after_the_answer(client: httpx.Client) -> None:

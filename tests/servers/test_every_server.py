@@ -21,7 +21,7 @@ def visitor(any_server: Server) -> httpx.Client:
 def test_pages_and_guest_book(visitor: httpx.Client) -> None:
     with visitor:
         assert visitor.get("/static/style.css").headers["content-type"].startswith("text/css")
-        posted = visitor.post("/notes", data={"author": "Ada", "text": "nickel iron"})
+        posted = visitor.post("/notes", data={"author": "Grace", "text": "nickel iron"})
         assert posted.status_code == 303
         page = visitor.get(posted.headers["location"], params={"q": "nickel"})
         assert "<mark>nickel</mark> iron" in page.text
@@ -29,6 +29,14 @@ def test_pages_and_guest_book(visitor: httpx.Client) -> None:
         assert visitor.patch("/notes").status_code == 405
         assert visitor.head("/").status_code == 200
         assert visitor.get("/broken", headers={"connection": "close"}).status_code == 500
+
+
+def test_sign_in(visitor: httpx.Client) -> None:
+    with visitor:
+        assert visitor.post("/sign-in", data={"name": "Ada", "password": "olivine"}).status_code == 303
+        assert "You write as <strong>Ada</strong>" in visitor.get("/notes").text
+        assert visitor.post("/sign-out").status_code == 303
+        assert "You write as" not in visitor.get("/notes").text
 
 
 def test_api_and_background_task(visitor: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from pallasite.requests import Request
 from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Mount, Route
 
-from .notes import add_summary, clean_note
+from .notes import add_summary, clean_note, find_own_note
 from .pages import iso_moment, page
 from .store import Note
 from .words import BadText
@@ -40,7 +40,7 @@ async def create_note(request: Request) -> Response:
     if unknown:
         raise HTTPException(422, f"unknown field {min(unknown)!a}")
     try:
-        author, text = clean_note(document.get("author", "guest"), document.get("text"))
+        author, text = await clean_note(request, document.get("author", "guest"), document.get("text"))
     except BadText as error:
         raise HTTPException(422, str(error)) from error
     store = request.app.state.store
@@ -54,13 +54,13 @@ async def create_note(request: Request) -> Response:
 async def read_note(request: Request) -> Response:
     note = await request.app.state.store.note(request.path_params["note_id"])
     if note is None:
-        raise HTTPException(404, "no such note")
+        raise HTTPException(404, "There is no such note.")
     return JSONResponse(as_json(request, note))
 
 
 async def delete_note(request: Request) -> Response:
-    if not await request.app.state.store.delete_note(request.path_params["note_id"]):
-        raise HTTPException(404, "no such note")
+    note = await find_own_note(request)
+    await request.app.state.store.delete_note(note.id)
     return Response(status_code=204)
 
 

@@ -9,14 +9,15 @@ from contextlib import asynccontextmanager
 import pallasite
 from pallasite.applications import Pallasite
 from pallasite.middleware import Middleware
+from pallasite.middleware.sessions import SessionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import Route
 
-from . import api, assets, chat, errors, files, notes, slow
+from . import account, api, assets, chat, errors, files, notes, slow
 from .headers import HeadersMiddleware
 from .pages import page
-from .settings import MAX_BODY_BYTES, Settings
+from .settings import MAX_BODY_BYTES, SESSION_SECONDS, Settings
 from .store import Store
 
 settings = Settings.from_environment()
@@ -44,9 +45,13 @@ app = Pallasite(
         *slow.routes,
         *api.routes,
         *errors.routes,
+        *account.routes,
         *assets.routes,
     ],
-    middleware=[Middleware(HeadersMiddleware)],
+    middleware=[
+        Middleware(HeadersMiddleware),
+        Middleware(SessionMiddleware, secret_key=settings.secret(), max_age=SESSION_SECONDS),
+    ],
     exception_handlers=errors.handlers,
     lifespan=lifespan,
     max_body_size=MAX_BODY_BYTES,

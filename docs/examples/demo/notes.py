@@ -10,7 +10,7 @@ from pallasite.requests import Request
 from pallasite.responses import RedirectResponse, Response
 from pallasite.routing import Route
 
-from .pages import form_fields, page
+from .pages import form_fields, page, visitor_name
 from .store import Note, Store
 from .words import BadText, clean_text, summarise
 
@@ -26,7 +26,7 @@ async def show_notes(request: Request) -> Response:
 async def post_note(request: Request) -> Response:
     fields = await form_fields(request)
     try:
-        author, text = clean_note(fields.get("author") or "guest", fields.get("text"))
+        author, text = await clean_note(request, fields.get("author") or "guest", fields.get("text"))
     except BadText as error:
         return await notes_page(request, problem=str(error), draft=fields, status_code=422)
     note = await request.app.state.store.add_note(author, text)
@@ -43,6 +43,12 @@ async def show_note(request: Request) -> Response:
     if note is None:
         raise HTTPException(404, "There is no such note.")
     return page(request, "note.html", note=note)
+
+
+async def delete_note(request: Request) -> Response:
+    note = await find_own_note(request)
+    await request.app.state.store.delete_note(note.id)
+    return RedirectResponse(request.url_for("notes"), status_code=303)
 
 
 async def notes_page(
@@ -67,9 +73,24 @@ async def notes_page(
     )
 
 
-def clean_note(author: object, text: object) -> tuple[str, str]:
-    """Author and text as they are stored; raises `BadText`."""
-    return clean_text(author, "name", LONGEST_NAME), clean_text(text, "text", LONGEST_NOTE, lines=True)
+async def clean_note(request: Request, author: object, text: object) -> tuple[str, str]:
+    """Author (always the visitor's own name if signed in) and text as they are stored; raises `BadText`."""
+    name = visitor_name(request)
+    if not name:
+        name = clean_text(author, "name", LONGEST_NAME)
+        if await request.app.state.store.account(name):
+            raise BadText("this name belongs to somebody: sign in to use it")
+    return name, clean_text(text, "text", LONGEST_NOTE, lines=True)
+
+
+async def find_own_note(request: Request) -> Note:
+    """The note of the address, if this visitor may delete it: 404 if there is none, 403 if it is somebody's."""
+    note: Note | None = await request.app.state.store.note(request.path_params["note_id"])
+    if note is None:
+        raise HTTPException(404, "There is no such note.")
+    if note.author != visitor_name(request) and await request.app.state.store.account(note.author):
+        raise HTTPException(403, "Only its author can delete this note.")
+    return note
 
 
 async def add_summary(store: Store, note: Note) -> None:
@@ -88,4 +109,5 @@ routes = [
     Route("/notes", show_notes, name="notes"),
     Route("/notes", post_note, methods=["POST"], name="post_note"),
     Route("/notes/{note_id:int}", show_note, name="note"),
+    Route("/notes/{note_id:int}/delete", delete_note, methods=["POST"], name="delete_note"),
 ]

@@ -7,27 +7,29 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-import jinja2
+from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
-from pallasite.requests import Request
-from pallasite.responses import HTMLResponse
+from pallasite.requests import HTTPConnection, Request
+from pallasite.responses import Response
+from pallasite.templating import Jinja2Templates
 
 from .settings import HERE
 
-environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(HERE / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+
+def visitor_name(connection: HTTPConnection) -> str:
+    """Who is signed in, "" if nobody is. Works on error pages too, which may be made before there is a session."""
+    name = connection.scope.get("session", {}).get("name", "")
+    return name if isinstance(name, str) else ""
 
 
-def page(request: Request, template: str, *, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """The rendered template; `request` and `url_for` can be used in it."""
-    context |= {"request": request, "url_for": request.url_for}
-    return HTMLResponse(environment.get_template(template).render(context), status_code)
+templates = Jinja2Templates(HERE / "templates", context_processors=[lambda request: {"visitor": visitor_name(request)}])
+templates.env.undefined = StrictUndefined
+
+
+def page(request: Request, template: str, *, status_code: int = 200, **context: Any) -> Response:
+    """The rendered template; `request`, `url_for` and `visitor` can be used in it."""
+    return templates.TemplateResponse(request, template, context, status_code)
 
 
 async def form_fields(request: Request) -> dict[str, str]:
@@ -65,4 +67,4 @@ def file_size(size: int) -> str:
     return f"{value:.1f} GB"
 
 
-environment.filters |= {"moment": moment, "iso_moment": iso_moment, "mark": mark, "file_size": file_size}
+templates.env.filters |= {"moment": moment, "iso_moment": iso_moment, "mark": mark, "file_size": file_size}

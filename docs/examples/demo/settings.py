@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,9 @@ HERE = Path(__file__).parent
 
 #: Enough for any form or JSON document of the demo; the upload route raises it for itself.
 MAX_BODY_BYTES = 64 * 1024
+
+#: How long a sign-in lasts: a week.
+SESSION_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,16 @@ class Settings:
             max_upload_bytes=int(os.environ.get("DEMO_MAX_UPLOAD", "64000000")),
         )
 
+    def secret(self) -> str:
+        """What sessions are signed with: `DEMO_SECRET`, or a random key that is kept beside the database."""
+        if given := os.environ.get("DEMO_SECRET"):
+            return given
+        path = self.data / "secret"
+        self.data.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), open(path, "x", opener=_private) as file:
+            file.write(secrets.token_urlsafe(32))
+        return path.read_text()
+
     @property
     def database(self) -> Path:
         return self.data / "demo.sqlite3"
@@ -38,3 +53,7 @@ class Settings:
     @property
     def uploads(self) -> Path:
         return self.data / "uploads"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -26,6 +26,11 @@ CREATE TABLE IF NOT EXISTS notes (
     seconds INTEGER,
     common TEXT
 );
+CREATE TABLE IF NOT EXISTS accounts (
+    name TEXT PRIMARY KEY COLLATE NOCASE,
+    salt BLOB NOT NULL,
+    digest BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS files (
     token TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -48,6 +53,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Account:
+    name: str
+    salt: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True)
 class StoredFile:
     token: str
     name: str
@@ -56,7 +68,7 @@ class StoredFile:
 
 
 class Store:
-    """Notes and file names in one SQLite database.
+    """Notes, accounts and file names in one SQLite database.
 
     One connection, one piece of work at a time, each in a worker thread and a transaction of its own.
     """
@@ -125,6 +137,19 @@ class Store:
             return False
         query = "DELETE FROM notes WHERE id = ?"
         return await self._run(lambda connection: connection.execute(query, (note_id,)).rowcount) == 1
+
+    async def account(self, name: str) -> Account | None:
+        """The account of that name, whatever its capitals."""
+        query = "SELECT name, salt, digest FROM accounts WHERE name = ?"
+        row = await self._run(lambda connection: connection.execute(query, (name,)).fetchone())
+        return Account(*row) if row else None
+
+    async def add_account(self, account: Account) -> Account:
+        """Store `account` and return it, or the one that somebody else stored under this name meanwhile."""
+        values = (account.name, account.salt, account.digest)
+        query = "INSERT INTO accounts VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        await self._run(lambda connection: connection.execute(query, values))
+        return await self.account(account.name) or account
 
     async def add_file(self, file: StoredFile) -> None:
         values = (file.token, file.name, file.size, file.created)

@@ -7,7 +7,7 @@ let socket = null;
 let name = "";
 let pause = 500;
 
-at("name").value = sessionStorage.getItem("chat-name") ?? "";
+at("name").value ||= sessionStorage.getItem("chat-name") ?? "";
 at("join").addEventListener("submit", (event) => {
   event.preventDefault();
   name = at("name").value.trim();
