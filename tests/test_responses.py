@@ -304,7 +304,7 @@ def test_cookie_partitioned_needs_a_python_that_knows_it(monkeypatch: pytest.Mon
         response.delete_cookie("k", secure=True, partitioned=True)
         assert "; Partitioned; " in response.headers["set-cookie"]
     else:
-        with pytest.raises(ValueError, match="Partitioned cookies are only supported in Python 3.14 and above"):
+        with pytest.raises(ValueError, match="Partitioned cookies are only supported in Python 3"):
             response.set_cookie("k", "v", partitioned=True)
 
 

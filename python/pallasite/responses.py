@@ -84,10 +84,10 @@ class Response:
 
     def render(self, content: Any) -> bytes | memoryview:
         """The body of this content: bytes as they are, text encoded with `charset`, nothing for None."""
-        if isinstance(content, bytes):
-            return content
         if content is None:
             return b""
+        if isinstance(content, bytes):
+            return content
         if not isinstance(content, memoryview):
             encoded: bytes = content.encode(self.charset)
             return encoded
