@@ -318,6 +318,13 @@ async def test_file_grown_meanwhile_is_sent_as_announced(path: Path) -> None:
         assert _body(await _call(response)) == _CONTENT
 
 
+@pytest.mark.parametrize("chunk_size", [100, 1024, 64 * 1024])
+async def test_file_of_a_length_given_by_hand_is_sent_to_its_end(path: Path, chunk_size: int) -> None:
+    response = FileResponse(path, headers={"content-length": "2048"})
+    response.chunk_size = chunk_size
+    assert _body(await _call(response)) == _CONTENT
+
+
 @pytest.mark.parametrize("header", [None, "bytes=0-1000", "bytes=0-1000,1010-1020"])
 @pytest.mark.parametrize("chunk_size", [100, 64 * 1024])
 async def test_file_shrunk_meanwhile_is_a_runtime_error(path: Path, header: str | None, chunk_size: int) -> None:
@@ -333,9 +340,12 @@ async def test_file_disconnect_stops_the_transfer(path: Path) -> None:
     gone = anyio.Event()
     sent = 0
 
+    messages = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> Any:
-        await gone.wait()
-        return {"type": "http.disconnect"}
+        if len(messages) == 1:
+            await gone.wait()
+        return messages.pop()
 
     async def send(message: Any) -> None:
         nonlocal sent
