@@ -59,6 +59,7 @@ class Downstream:
     complete = False  # the last message of the response has been taken
     _put = 0
     _taken = 0
+    _reader: Any = None  # what `_listen` waits for
     _adopted: list[tuple[ContextVar[Any], Any, Token[Any]]] | tuple[()] = ()
     _context: Context
 
@@ -79,7 +80,8 @@ class Downstream:
             return
         self._queue.append(message)
         self._put = number = self._put + 1
-        self._wake_reader()
+        if self._reader is not None:
+            self._wake_reader()
         kind = message["type"]
         if kind == "http.response.start":
             return
@@ -155,7 +157,8 @@ class Downstream:
         self.closed = True
         for waiting in self._receiving:
             waiting.cancel()
-        self._release()
+        if not self.ended:
+            self._release()
 
     async def join(self) -> None:
         """Waits for the application's end."""
@@ -216,7 +219,6 @@ class TaskDownstream(Downstream):
 
     def __init__(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
         super().__init__(app, scope, receive)
-        self._reader = anyio.Event()
         self._released = anyio.Event()
 
     def start(self, task_group: anyio.abc.TaskGroup) -> None:
@@ -249,11 +251,12 @@ class TaskDownstream(Downstream):
         self._released = anyio.Event()
 
     def _listen(self) -> Awaitable[object]:
-        self._reader = anyio.Event()
-        return self._reader.wait()
+        self._reader = reader = anyio.Event()
+        return reader.wait()
 
     def _wake_reader(self) -> None:
-        self._reader.set()
+        if self._reader is not None:
+            self._reader.set()
 
 
 @types.coroutine
@@ -273,7 +276,6 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
     _ready = False  # parked, and what it waited for has come about
     _pending: Any = _NOTHING  # what the application yielded when the event loop was not there to take it
     _idle: asyncio.Future[None] | None = None  # what the task waits for while parked
-    _reader: asyncio.Future[None] | None = None
     _senders: list[asyncio.Future[None]] | tuple[()] = ()  # child tasks of the application that wait in `deliver`
     _task: asyncio.Task[None] | None
 
@@ -326,7 +328,7 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
         finally:
             _leave_task(loop, task)
             _enter_task(loop, host)
-        if not self._parked:
+        if self._idle is not None and not self._parked:
             self._wake_task()
 
     def _step_while_ready(self) -> None:
@@ -388,11 +390,12 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
     def poll(self) -> Message | None:
         if self._ready and not self._queue:
             self._step_while_ready()
-        return super().poll() if self._queue else None
+        return super().poll()
 
     def finish(self) -> None:
         super().finish()
-        self._step_while_ready()
+        if self._ready:
+            self._step_while_ready()
 
     async def abort(self) -> None:
         """Cancels the application and waits for its end.
@@ -451,8 +454,9 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
                     sender.set_result(None)
 
     def _listen(self) -> Awaitable[object]:
-        self._reader = self._loop.create_future()
-        return self._reader
+        reader: asyncio.Future[None] = self._loop.create_future()
+        self._reader = reader
+        return reader
 
     def _wake_reader(self) -> None:
         reader = self._reader

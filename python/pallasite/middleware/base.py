@@ -99,7 +99,7 @@ class BaseHTTPMiddleware:
         if loop is None:
             return await self._respond_on_trio(request)
         # One frame for it all: each further one that awaits would cost 0.2 us at every message.
-        exchange = _Exchange(self.app, request, loop)
+        exchange = _Exchange(self.app, request, loop, None)
         try:
             response = await self.dispatch_func(request, exchange.call_next)
             await response(scope, request.wrapped_receive, send)
@@ -122,7 +122,7 @@ class BaseHTTPMiddleware:
 
     async def _respond_on_trio(self, request: _CachedRequest) -> None:
         async with create_collapsing_task_group() as task_group:
-            exchange = _Exchange(self.app, request, task_group)
+            exchange = _Exchange(self.app, request, None, task_group)
             response = await self.dispatch_func(request, exchange.call_next)
             await response(request.scope, request.wrapped_receive, request._send)
             for downstream in exchange.started:
@@ -135,14 +135,19 @@ class BaseHTTPMiddleware:
 class _Exchange:
     """One request's way through one layer: the applications that `call_next` has started."""
 
-    __slots__ = ("_app", "_home", "_request", "started")
+    __slots__ = ("_app", "_loop", "_request", "_task_group", "started")
 
     def __init__(
-        self, app: ASGIApp, request: _CachedRequest, home: asyncio.AbstractEventLoop | anyio.abc.TaskGroup
+        self,
+        app: ASGIApp,
+        request: _CachedRequest,
+        loop: asyncio.AbstractEventLoop | None,
+        task_group: anyio.abc.TaskGroup | None,
     ) -> None:
         self._app = app
         self._request = request
-        self._home = home
+        self._loop = loop
+        self._task_group = task_group
         self.started: list[EagerDownstream | TaskDownstream] = []
 
     async def call_next(self, request: Request) -> Response:
@@ -152,16 +157,17 @@ class _Exchange:
             Exception: the application's own.
             RuntimeError: it ended without a response.
         """
-        own, home = self._request, self._home
+        own, loop = self._request, self._loop
         downstream: EagerDownstream | TaskDownstream
-        if isinstance(home, anyio.abc.TaskGroup):
-            downstream = TaskDownstream(self._app, own.scope, own.wrapped_receive)
-            self.started.append(downstream)
-            downstream.start(home)
-        else:
+        if loop is not None:
             downstream = EagerDownstream(self._app, own.scope, own.wrapped_receive)
             self.started.append(downstream)
-            downstream.start(home)
+            downstream.start(loop)
+        else:
+            assert self._task_group is not None, "one of the two is given"
+            downstream = TaskDownstream(self._app, own.scope, own.wrapped_receive)
+            self.started.append(downstream)
+            downstream.start(self._task_group)
         info = None
         try:
             while (message := downstream.poll() or await downstream.next()) is not None:
