@@ -42,9 +42,9 @@ def parse_cookies(header: str, /) -> dict[str, str]:
     """
 
 # --- header
-# An ASGI header list, `[(name, value), ...]`. Any iterable of pairs can be read, tuples of bytes fastest; a pair
-# of another length is a ValueError. Names are looked for in any case and stored in lower case, as ASGI wants. Values are
-# latin-1.
+# An ASGI header list, `[(name, value), ...]`. Any iterable of pairs can be read, tuples of bytes fastest; a pair of
+# another length is a ValueError. Names are looked for in any case and stored in lower case, as ASGI wants. Values
+# are latin-1.
 
 def encode_header(name: str, value: str, /) -> tuple[bytes, bytes]:
     """The pair to send, its name in lower case.
