@@ -270,15 +270,16 @@ class Request(HTTPConnection[StateT]):
             ClientDisconnect: the client went away before the body was complete.
             RuntimeError: the stream has been read already.
         """
-        more = not hasattr(self, "_body")
-        if not more:
+        if hasattr(self, "_body"):
             yield self._body
         elif self._stream_consumed:
             raise RuntimeError("Stream consumed")
-        while more:
-            chunk, more = await self._receive_chunk()
-            if chunk:
-                yield chunk
+        else:
+            # Another reader may come to the end first, so it is the request that knows.
+            while not self._stream_consumed:
+                chunk, _ = await self._receive_chunk()
+                if chunk:
+                    yield chunk
         yield b""
 
     async def _receive_chunk(self) -> tuple[bytes, bool]:

@@ -389,10 +389,9 @@ class WebSocketRoute(_Endpoint):
         return f"{self.__class__.__name__}(path={self.path!r}, name={self.name!r})"
 
 
-def _holds(route: Mount | Host, name: str, path_params: dict[str, Any], own: Collection[str] = ()) -> bool:
-    """Whether a route below may have that name, and the parameters of the way to it are all given."""
-    named = route.name is None or name.startswith(route.name + ":")
-    return named and all(key in path_params or key in own for key in route.param_convertors)
+def _holds(route: Mount | Host, name: str) -> bool:
+    """Whether a route below may have that name: ``own_name:child_name``, or any name where the route has none."""
+    return route.name is None or name.startswith(route.name + ":")
 
 
 def _children_path_for(
@@ -463,7 +462,7 @@ class Mount(_PathRoute):
             path, rest = replace_params(self.path_format, self.param_convertors, path_params)
             if not rest:
                 return URLPath(path=path)
-        elif _holds(self, name, path_params, own={"path"}):
+        elif _holds(self, name):
             child_path = path_params.pop("path", None)
             prefix, rest = replace_params(self.path_format, self.param_convertors, {**path_params, "path": ""})
             if child_path is not None:
@@ -539,7 +538,7 @@ class Host(BaseRoute):
             host, rest = replace_params(self.host_format, self.param_convertors, path_params)
             if not rest:
                 return URLPath(path=path, host=host)
-        elif _holds(self, name, path_params):
+        elif _holds(self, name):
             host, rest = replace_params(self.host_format, self.param_convertors, path_params)
             url = _children_path_for(self.routes, self.name, name, rest)
             if url is not None:
