@@ -6,6 +6,7 @@ handler sees the very request object that the endpoint had (with the body it rea
 
 from __future__ import annotations
 
+from inspect import CO_COROUTINE
 from typing import TYPE_CHECKING, Any
 
 from pallasite._core import Observer
@@ -43,7 +44,9 @@ def find_handler(scope: Scope, exc: Exception) -> ExceptionHandler | None:
 
 async def call_handler(handler: ExceptionHandler, conn: Request | WebSocket, exc: Exception) -> Any:
     """What the handler returns; an ordinary function runs in a worker thread."""
-    if is_async_callable(handler):
+    code = getattr(handler, "__code__", None)
+    # Most handlers are coroutine functions or bound methods that are: their code says so at once.
+    if (code is not None and code.co_flags & CO_COROUTINE) or is_async_callable(handler):
         return await handler(conn, exc)  # type: ignore[arg-type]
     return await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
 

@@ -584,6 +584,13 @@ class Router:
         self.lifespan_context: Lifespan[Any] = NoLifespan() if lifespan is None else as_lifespan(lifespan)
         self.middleware_stack = _wrap(self.app, middleware, max_body_size)
 
+    # Whether a subclass has a `routes` of its own, which then has to be asked each time.
+    _computes_routes: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._computes_routes = cls.routes is not Router.routes
+
     @property
     def routes(self) -> list[BaseRoute]:
         """The routes, in the order in which they are tried. Change the list, or set another, at any time."""
@@ -648,13 +655,24 @@ class Router:
         if kind == "lifespan":
             await self.lifespan(scope, receive, send)
             return
-        routes = self.routes
-        if type(routes) is not RouteList:
-            routes = self._route_list()
+        routes = self._route_list() if self._computes_routes else self._routes
         table = routes.table or routes.built_table()
         # One native call: it fills the scope and gives what is to be awaited, the route's `handle` or, where that
         # would only pass the call on, its `app`.
         endpoint: ASGIApp | None = table.match(scope)  # type: ignore[arg-type]  # a scope is a dict
+        if type(endpoint) is _FunctionApp:
+            # Its `__call__`, written out: the frame that this spares is 0.25 us of the 3 us that a request takes.
+            request: Request = Request(scope, receive, send)
+            observed = send if type(send) is Observer else Observer(send)
+            try:
+                response = await endpoint.func(request)
+                await response(scope, receive, observed)
+            except Exception as exc:
+                handler = find_handler(scope, exc)
+                if handler is None:
+                    raise
+                await respond_to_exception(handler, exc, request, scope, receive, observed)
+            return
         if endpoint is None:
             location = self._redirected_path(table, scope) if kind == "http" and self.redirect_slashes else None
             endpoint = self.default if location is None else RedirectResponse(url=location)
