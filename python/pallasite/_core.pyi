@@ -216,10 +216,10 @@ class RouteTable:
         Partial is a match for another method. A match sets `route`, `endpoint` and a new `path_params` in the scope, a
         mount also `root_path` and `app_root_path`, a route of kind 4 what its `matches` gave; without one the scope is
         untouched. The callable is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read
-        at that moment. An invalid Host header matches no host.
+        at that moment. Without a valid Host header no host matches.
 
         Raises:
-            KeyError: the scope lacks `type`, `path`, or a needed `method` or `headers`.
+            KeyError: the scope lacks `type`, `path` or a needed `method`.
             Exception: whatever a route's `matches` or a convertor raises, but a convertor's ValueError is no match.
         """
     def unreachable(self) -> list[tuple[int, int]]:

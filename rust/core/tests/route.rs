@@ -272,6 +272,37 @@ fn search_steps_do_not_grow_with_the_number_of_routes() {
 }
 
 #[test]
+fn host_search_gives_the_hosts_of_a_scan_at_the_same_cost_for_any_number() {
+    for count in [10, 1000, 100_000] {
+        let sources = (0..count).flat_map(|number| {
+            [
+                format!("h{number:06}.org"),
+                format!("{{x}}.H{number:06}.org:80"),
+                format!("h{number:06}.{{x}}"),
+            ]
+        });
+        let patterns = sources.map(|source| pattern(&source)).collect::<Vec<_>>();
+        let tree = build(&patterns);
+        let last = count - 1;
+        let host = format!("h{last:06}.h{last:06}.org");
+        for (host, expected) in [
+            (format!("h{last:06}.org"), vec![last * 3, last * 3 + 2]),
+            (format!("a.b.h{last:06}.org"), vec![last * 3 + 1]),
+            (host, vec![last * 3 + 1, last * 3 + 2]),
+            ("nobody.example".to_owned(), vec![]),
+        ] {
+            let mut search = tree.search_host(host.as_bytes());
+            let found = search
+                .by_ref()
+                .filter(|route| find(&patterns[*route], &host).is_some())
+                .collect::<Vec<_>>();
+            assert_eq!(found, expected, "{host}");
+            assert!(search.steps() < 12, "{}", search.steps());
+        }
+    }
+}
+
+#[test]
 fn search_of_a_path_that_no_route_has_costs_no_more() {
     let patterns = (0..1000)
         .map(|number| pattern(&format!("/r{number}/{{id}}")))

@@ -62,28 +62,24 @@ impl Entry {
         })
     }
 
-    /// Whether the tree of paths can hold it; otherwise it has to be asked each time (or is a host).
-    pub(super) fn is_in_tree(&self) -> bool {
-        let is_path = matches!(self.kind, Kind::Http | Kind::WebSocket | Kind::Mount);
-        is_path
-            && self
-                .pattern
-                .as_ref()
-                .is_some_and(|pattern| !pattern.get().is_unpredictable())
+    /// The pattern, if it is one of a path that a tree can hold.
+    pub(super) fn path(&self) -> Option<&PathPattern> {
+        self.indexed().filter(|pattern| !pattern.core().is_host())
     }
 
-    /// The lowercase name of a host without parameters.
-    pub(super) fn literal_host(&self) -> Option<&[u8]> {
+    /// The pattern, if it is one of a host that a tree can hold.
+    pub(super) fn host(&self) -> Option<&PathPattern> {
+        self.indexed().filter(|pattern| pattern.core().is_host())
+    }
+
+    /// The pattern, unless the route has to be asked each time.
+    pub(super) fn indexed(&self) -> Option<&PathPattern> {
         let pattern = self
             .pattern
             .as_ref()
-            .filter(|_| self.kind == Kind::Host)?
+            .filter(|_| self.kind != Kind::Opaque)?
             .get();
-        if pattern.core().is_foreign() {
-            None
-        } else {
-            pattern.core().as_literal()
-        }
+        (!pattern.is_unpredictable()).then_some(pattern)
     }
 }
 

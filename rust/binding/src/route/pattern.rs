@@ -30,7 +30,8 @@ pub(crate) struct PathPattern {
     regex: Py<PyString>,
     /// `re.Pattern.match`, where only Python's `re` can tell.
     matcher: Option<Py<PyAny>>,
-    /// Some custom expression is none by itself (`a)|(b`): nothing is known of what the pattern matches.
+    /// Nothing is known of what the pattern matches: a custom expression is none by itself (`a)|(b`), or letters beyond
+    /// ASCII stand in a host, where they may stand for others.
     is_unpredictable: bool,
     /// Nothing of Python's is called to match and convert, and no conversion can fail but that of a number too long.
     is_stock: bool,
@@ -93,7 +94,9 @@ impl PathPattern {
             Piece::Literal(_) => None,
         });
         let is_foreign = core.is_foreign();
-        let is_unpredictable = is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
+        let has_foreign_case = core.is_host() && !text.bytes().is_ascii();
+        let is_unpredictable = has_foreign_case
+            || is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
         Ok(Self {
             matcher: if is_foreign {
                 Some(compile(&regex, core.is_host())?)

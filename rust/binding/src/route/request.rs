@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use super::convert::Text;
 use super::entry::{Entry, Kind};
 use super::pattern::{PathPattern, Subject};
-use super::scope::{Protocol, host_name, path_params, required};
+use super::scope::{Protocol, path_params, required};
 
 /// A match with what it puts into the scope.
 pub(super) struct Found<'py> {
@@ -93,7 +93,8 @@ pub(super) struct Request<'a, 'py> {
     subject: &'a Subject<'a, 'py>,
     root: &'a Bound<'py, PyAny>,
     method: Option<Bound<'py, PyAny>>,
-    host: Option<Option<String>>,
+    /// The lowercase host that the request names.
+    host: Option<&'a str>,
 }
 
 impl<'a, 'py> Request<'a, 'py> {
@@ -102,6 +103,7 @@ impl<'a, 'py> Request<'a, 'py> {
         protocol: Protocol,
         subject: &'a Subject<'a, 'py>,
         root: &'a Bound<'py, PyAny>,
+        host: Option<&'a str>,
     ) -> Self {
         Self {
             scope,
@@ -109,7 +111,7 @@ impl<'a, 'py> Request<'a, 'py> {
             subject,
             root,
             method: None,
-            host: None,
+            host,
         }
     }
 
@@ -221,7 +223,7 @@ impl<'a, 'py> Request<'a, 'py> {
         spans: &mut Spans,
     ) -> PyResult<Option<Child<'py>>> {
         let py = self.scope.py();
-        let Some(host) = self.host()? else {
+        let Some(host) = self.host else {
             return Ok(None);
         };
         let string = PyString::new(py, host);
@@ -254,14 +256,6 @@ impl<'a, 'py> Request<'a, 'py> {
                 .insert(required(self.scope, intern!(py, "method"))?),
         };
         methods.contains(method)
-    }
-
-    /// The host the request names, read once.
-    pub(super) fn host(&mut self) -> PyResult<Option<&str>> {
-        if self.host.is_none() {
-            self.host = Some(host_name(self.scope)?);
-        }
-        Ok(self.host.as_ref().and_then(Option::as_deref))
     }
 }
 

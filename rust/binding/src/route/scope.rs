@@ -74,11 +74,13 @@ pub(super) fn path_params<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py
     }
 }
 
-/// The lowercase host that the first Host header names; `None` without one, or where it is invalid.
+/// The lowercase host that the first Host header names; `None` without one, where it is invalid, or without headers.
 pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
     let py = scope.py();
     let key = intern!(py, "headers");
-    let mut headers = required(scope, key)?;
+    let Some(mut headers) = scope.get_item(key)? else {
+        return Ok(None);
+    };
     if !headers.is_instance_of::<PyList>() && !headers.is_instance_of::<PyTuple>() {
         // An iterator can be read only once: leave behind what others can read.
         headers = PyList::new(py, headers.try_iter()?.collect::<PyResult<Vec<_>>>()?)?.into_any();

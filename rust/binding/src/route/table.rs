@@ -1,6 +1,5 @@
 //! `RouteTable`: the routes of a router, and the one that a request goes to.
 
-use std::collections::HashMap;
 use std::iter::Peekable;
 
 use pallasite_core::route::{Cover, Search, Spans, Tree};
@@ -12,9 +11,9 @@ use pyo3::types::{PyDict, PyString};
 
 use super::convert::Text;
 use super::entry::{Entry, Kind};
-use super::pattern::Subject;
+use super::pattern::{PathPattern, Subject};
 use super::request::{Found, Request, ask_route};
-use super::scope::{Protocol, protocol, required, root_length, root_path};
+use super::scope::{Protocol, host_name, protocol, required, root_length, root_path};
 
 /// Earlier routes that [`RouteTable::unreachable`] compares one route with, so that the report stays linear.
 const COMPARED_ROUTES: usize = 64;
@@ -23,43 +22,30 @@ const COMPARED_ROUTES: usize = 64;
 #[pyclass(frozen, module = "pallasite._core")]
 pub(crate) struct RouteTable {
     entries: Box<[Entry]>,
-    tree: Tree,
-    /// Entries that no index finds: asked at every match, when it is their turn.
+    paths: Tree,
+    hosts: Tree,
+    has_hosts: bool,
+    /// Entries that no tree finds: asked at every match, when it is their turn.
     always: Box<[usize]>,
-    /// Hosts without parameters, lowercase.
-    hosts: HashMap<Box<[u8]>, Vec<usize>>,
 }
 
 #[pymethods]
 impl RouteTable {
     #[new]
     fn new(entries: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let entries = entries
-            .try_iter()?
-            .map(|parts| Entry::from_parts(&parts?))
-            .collect::<PyResult<Vec<_>>>()?;
-        let in_tree = entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.is_in_tree());
-        let patterns = in_tree
-            .filter_map(|(index, entry)| Some((index, entry.pattern.as_ref()?.get().core())));
-        let tree =
-            Tree::build(patterns).map_err(|error| PyOverflowError::new_err(error.to_string()))?;
-        let mut always = Vec::new();
-        let mut hosts = HashMap::<Box<[u8]>, Vec<usize>>::new();
-        for (index, entry) in entries.iter().enumerate() {
-            if let Some(name) = entry.literal_host() {
-                hosts.entry(name.into()).or_default().push(index);
-            } else if !entry.is_in_tree() {
-                always.push(index);
-            }
-        }
+        let entries = entries.try_iter()?.map(|parts| Entry::from_parts(&parts?));
+        let entries = entries.collect::<PyResult<Box<[_]>>>()?;
+        let indexed = entries.iter().enumerate();
+        let always = indexed
+            .filter(|(_, entry)| entry.indexed().is_none())
+            .map(|(index, _)| index)
+            .collect();
         Ok(Self {
-            entries: entries.into(),
-            tree,
-            always: always.into(),
-            hosts,
+            paths: build(&entries, Entry::path)?,
+            hosts: build(&entries, Entry::host)?,
+            has_hosts: entries.iter().any(|entry| entry.kind == Kind::Host),
+            always,
+            entries,
         })
     }
 
@@ -81,27 +67,27 @@ impl RouteTable {
             start,
             string: &path,
         };
-        let mut request = Request::new(scope, protocol, &subject, &root);
+        let host = if self.has_hosts {
+            host_name(scope)?
+        } else {
+            None
+        };
+        let mut request = Request::new(scope, protocol, &subject, &root, host.as_deref());
         let mut trial = Trial {
             spans: Spans::new(),
             partial: None,
         };
-        let search = self.tree.search(subject.bytes());
-        let winner = if self.always.is_empty() && self.hosts.is_empty() {
-            trial.first_full(&self.entries, &mut request, search)?
+        let paths = self.paths.search(subject.bytes());
+        let winner = if self.always.is_empty() && !self.has_hosts {
+            trial.first_full(&self.entries, &mut request, paths)?
         } else {
-            let host = if self.hosts.is_empty() {
-                None
-            } else {
-                request.host()?
-            };
-            let named = host
-                .and_then(|host| self.hosts.get(host.as_bytes()))
-                .map_or(&[][..], Vec::as_slice);
+            let hosts = host
+                .iter()
+                .flat_map(|host| self.hosts.search_host(host.as_bytes()));
             let candidates = Candidates {
-                tree: search.peekable(),
+                paths: paths.peekable(),
+                hosts: hosts.peekable(),
                 always: self.always.iter().copied().peekable(),
-                hosts: named.iter().copied().peekable(),
             };
             trial.first_full(&self.entries, &mut request, candidates)?
         };
@@ -114,31 +100,26 @@ impl RouteTable {
     fn unreachable(&self, py: Python<'_>) -> PyResult<Vec<(usize, usize)>> {
         let mut report = Vec::new();
         for (index, entry) in self.entries.iter().enumerate() {
-            if let Some(name) = entry.literal_host() {
-                let first = self.hosts.get(name).and_then(|same| same.first());
-                report.extend(
-                    first
-                        .filter(|first| **first < index)
-                        .map(|first| (index, *first)),
-                );
-                continue;
-            }
-            let Some(pattern) = entry.pattern.as_ref().filter(|_| entry.is_in_tree()) else {
+            let Some(pattern) = entry.indexed() else {
                 continue;
             };
-            let cover = Cover::new(pattern.get().core());
-            for earlier in self
-                .tree
-                .search(cover.sample())
+            let cover = Cover::new(pattern.core());
+            let sample = cover.sample();
+            let search = if entry.kind == Kind::Host {
+                self.hosts.search_host(sample)
+            } else {
+                self.paths.search(sample)
+            };
+            for earlier in search
                 .take_while(|earlier| *earlier < index)
                 .take(COMPARED_ROUTES)
             {
                 let Some(other) = self.entries.get(earlier) else {
                     continue;
                 };
-                let wins = other.pattern.as_ref().is_some_and(|other| {
-                    other.get().is_stock() && cover.is_within(other.get().core())
-                });
+                let wins = other
+                    .indexed()
+                    .is_some_and(|other| other.is_stock() && cover.is_within(other.core()));
                 if wins && answers_all_of(py, other, entry)? {
                     report.push((index, earlier));
                     break;
@@ -217,36 +198,42 @@ impl<'a, 'py> Trial<'a, 'py> {
 }
 
 /// The routes to try, in declaration order, from three ascending sources.
-struct Candidates<'a, A: Iterator<Item = usize>, H: Iterator<Item = usize>> {
-    tree: Peekable<Search<'a>>,
-    always: Peekable<A>,
+struct Candidates<'a, H: Iterator<Item = usize>, A: Iterator<Item = usize>> {
+    paths: Peekable<Search<'a>>,
     hosts: Peekable<H>,
+    always: Peekable<A>,
 }
 
-impl<A: Iterator<Item = usize>, H: Iterator<Item = usize>> Iterator for Candidates<'_, A, H> {
+impl<H: Iterator<Item = usize>, A: Iterator<Item = usize>> Iterator for Candidates<'_, H, A> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        let always = self.always.peek().copied().unwrap_or(usize::MAX);
+        let path = self.paths.peek().copied().unwrap_or(usize::MAX);
         let host = self.hosts.peek().copied().unwrap_or(usize::MAX);
-        if always == usize::MAX && host == usize::MAX {
-            return self.tree.next();
-        }
-        let tree = self.tree.peek().copied().unwrap_or(usize::MAX);
-        if tree < always && tree < host {
-            self.tree.next()
-        } else if always < host {
-            self.always.next()
-        } else {
+        let always = self.always.peek().copied().unwrap_or(usize::MAX);
+        if path < host && path < always {
+            self.paths.next()
+        } else if host < always {
             self.hosts.next()
+        } else {
+            self.always.next()
         }
     }
+}
+
+/// The tree of those entries whose pattern `pattern_of` gives.
+fn build(entries: &[Entry], pattern_of: fn(&Entry) -> Option<&PathPattern>) -> PyResult<Tree> {
+    let numbered = entries.iter().enumerate();
+    let patterns = numbered.filter_map(|(index, entry)| Some((index, pattern_of(entry)?.core())));
+    Tree::build(patterns).map_err(|error| PyOverflowError::new_err(error.to_string()))
 }
 
 /// Whether `earlier` takes every request that the later entry could get by its type and method.
 fn answers_all_of(py: Python<'_>, earlier: &Entry, later: &Entry) -> PyResult<bool> {
     match (earlier.kind, later.kind) {
-        (Kind::Mount, _) | (Kind::WebSocket, Kind::WebSocket) => Ok(true),
+        (Kind::Mount, _) | (Kind::WebSocket, Kind::WebSocket) | (Kind::Host, Kind::Host) => {
+            Ok(true)
+        }
         (Kind::Http, Kind::Http) => {
             let methods = |entry: &Entry| -> PyResult<Option<Py<PyAny>>> {
                 let Some(methods) = &entry.methods else {

@@ -23,21 +23,16 @@ pub struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(tree: &'a Tree, text: &'a [u8]) -> Self {
+    /// A search from offset `at` of the text on; `None` finds nothing.
+    pub(super) fn new(tree: &'a Tree, text: &'a [u8], at: Option<usize>) -> Self {
         let mut search = Self {
             tree,
             text,
             queue: Queue::default(),
             steps: 0,
         };
-        // A path starts with a slash, or nothing matches.
-        if text.first() == Some(&b'/') && tree.nodes.first().is_some_and(|root| root.first != NONE)
-        {
-            search.queue.push(Branch {
-                first: 0,
-                node: 0,
-                at: 1,
-            });
+        if let Some(at) = at {
+            search.queue_node(0, at);
         }
         search
     }

@@ -30,12 +30,13 @@ pub(super) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// The segments of a path's pattern, which starts with a slash.
-    pub(super) fn of(elements: &'a [Element]) -> Self {
+    /// The segments of a path, which starts with a slash, or the one that is a host.
+    pub(super) fn of(elements: &'a [Element], is_host: bool) -> Self {
+        let offset = if is_host { 0 } else { 1 };
         Self {
             elements,
             index: 0,
-            offset: 1,
+            offset,
         }
     }
 }

@@ -145,62 +145,64 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Starts a search for the routes that may match `text`.
+    /// Starts a search for the routes that may match the path `text`.
     pub fn search<'a>(&'a self, text: &'a [u8]) -> Search<'a> {
-        Search::new(self, text)
+        // A path starts with a slash, or nothing matches.
+        Search::new(self, text, (text.first() == Some(&b'/')).then_some(1))
+    }
+
+    /// Starts a search for the hosts that may match `text`, which is lowercase and without slashes.
+    pub fn search_host<'a>(&'a self, text: &'a [u8]) -> Search<'a> {
+        Search::new(self, text, Some(0))
     }
 
     fn add(&mut self, route: u32, pattern: &Pattern) -> Result<(), TooManyRoutes> {
         let elements = pattern.elements();
-        let ending: &[u8] = match elements.last() {
-            Some(Element::Literal(text)) => text,
-            _ => b"",
-        };
         let mut node = 0;
         self.lower(node, route);
-        for segment in Segments::of(elements) {
-            match segment {
-                Segment::Literal(text) => {
-                    node = self.child(
-                        Key {
-                            node,
-                            way: Way::Literal,
-                            start: text,
-                            end: b"",
-                        },
-                        route,
-                    )?;
-                }
+        if pattern.is_host() && pattern.as_literal().is_none() {
+            let start = literal(elements.first());
+            let end = literal(elements.last());
+            return self.add_tail(
+                Key {
+                    node,
+                    way: Way::Tail,
+                    start,
+                    end,
+                },
+                route,
+            );
+        }
+        for segment in Segments::of(elements, pattern.is_host()) {
+            let (way, start, end) = match segment {
                 Segment::Parameter(kind) => {
-                    let slot = SEGMENT_KINDS
-                        .iter()
-                        .position(|known| *known == kind)
-                        .unwrap_or_default();
-                    node = self.parameter_child(node, slot, route)?;
-                }
-                Segment::Mixed { start, end } => {
-                    node = self.child(
-                        Key {
-                            node,
-                            way: Way::Mixed,
-                            start,
-                            end,
-                        },
-                        route,
-                    )?;
+                    node = self.parameter_child(node, kind, route)?;
+                    continue;
                 }
                 Segment::Tail { start } => {
+                    let end = literal(elements.last());
                     return self.add_tail(
                         Key {
                             node,
                             way: Way::Tail,
                             start,
-                            end: ending,
+                            end,
                         },
                         route,
                     );
                 }
-            }
+                Segment::Literal(text) => (Way::Literal, text, &b""[..]),
+                Segment::Mixed { start, end } => (Way::Mixed, start, end),
+            };
+            node = self.child(
+                Key {
+                    node,
+                    way,
+                    start,
+                    end,
+                },
+                route,
+            )?;
         }
         let head = self
             .nodes
@@ -233,12 +235,11 @@ impl Tree {
         Ok(number)
     }
 
-    fn parameter_child(
-        &mut self,
-        node: u32,
-        slot: usize,
-        route: u32,
-    ) -> Result<u32, TooManyRoutes> {
+    fn parameter_child(&mut self, node: u32, kind: Kind, route: u32) -> Result<u32, TooManyRoutes> {
+        let slot = SEGMENT_KINDS
+            .iter()
+            .position(|known| *known == kind)
+            .unwrap_or_default();
         let known = self
             .nodes
             .get(node as usize)
@@ -399,6 +400,14 @@ impl Tree {
             );
         }
         self.slots = slots;
+    }
+}
+
+/// The text of an element that has one.
+fn literal(element: Option<&Element>) -> &[u8] {
+    match element {
+        Some(Element::Literal(text)) => text,
+        _ => b"",
     }
 }
 
