@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,12 +24,14 @@ SECONDS_TO_START = 30.0
 SECONDS_TO_STOP = 10.0
 SECONDS_FOR_AN_ANSWER = 15.0
 
+QUICK_END = ["--graceful-timeout", "1"]  # seconds that websockets get to end by themselves; hypercorn waits 3
+
 COMMANDS = {
     "uvicorn-httptools": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--http", "httptools"],
     "uvicorn-h11": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--http", "h11"],
     "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}"],
-    "hypercorn-asyncio": ["hypercorn", "--bind", "127.0.0.1:{port}", "--worker-class", "asyncio"],
-    "hypercorn-trio": ["hypercorn", "--bind", "127.0.0.1:{port}", "--worker-class", "trio"],
+    "hypercorn-asyncio": ["hypercorn", "--bind", "127.0.0.1:{port}", "--worker-class", "asyncio", *QUICK_END],
+    "hypercorn-trio": ["hypercorn", "--bind", "127.0.0.1:{port}", "--worker-class", "trio", *QUICK_END],
     "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}"],
 }
 #: The servers that see every test; the others see those of test_every_server.py.
@@ -119,8 +122,13 @@ def any_server(request: pytest.FixtureRequest, start_server: Callable[[str], Ser
 
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=SECONDS_FOR_AN_ANSWER, trust_env=False) as client:
+    with new_client(server) as client:
         yield client
+
+
+def new_client(server: Server, **options: Any) -> httpx.Client:
+    # Without `verify=False` each client would read all certificates of the system: 20 ms, for plain HTTP.
+    return httpx.Client(base_url=server.url, timeout=SECONDS_FOR_AN_ANSWER, trust_env=False, verify=False, **options)
 
 
 def eventually(probe: Callable[[], object], what: str, seconds: float = SECONDS_FOR_AN_ANSWER) -> None:

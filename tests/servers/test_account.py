@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from .conftest import SECONDS_FOR_AN_ANSWER, Server
+from .conftest import Server, new_client
 
 
 @pytest.fixture
@@ -18,10 +18,7 @@ def browser(server: Server) -> Iterator[Callable[[], httpx.Client]]:
     with ExitStack() as stack:
 
         def make() -> httpx.Client:
-            client = httpx.Client(
-                base_url=server.url, timeout=SECONDS_FOR_AN_ANSWER, trust_env=False, follow_redirects=True
-            )
-            return stack.enter_context(client)
+            return stack.enter_context(new_client(server, follow_redirects=True))
 
         yield make
 
@@ -49,7 +46,8 @@ def test_visitor_signs_in_writes_and_signs_out(browser: Callable[[], httpx.Clien
 
 def test_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server, name: str) -> None:
     form = {"name": name, "password": "olivine"}
-    answer = httpx.post(server.url + "/sign-in", data=form, trust_env=False)
+    with new_client(server) as client:
+        answer = client.post("/sign-in", data=form)
     assert answer.status_code == 303
     attributes = {part.strip().lower() for part in answer.headers["set-cookie"].split(";")[1:]}
     assert {"httponly", "samesite=lax", "path=/", "max-age=604800"} <= attributes

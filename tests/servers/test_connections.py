@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from .conftest import SECONDS_FOR_AN_ANSWER, Server
+from .conftest import SECONDS_FOR_AN_ANSWER, Server, new_client
 
 TARGETS = [
     "/notes%00", "/notes%0A", "/notes%0a1", "/notes/1%0A", "/%00", "/%0d%0ax:y", "//", "//notes", "/notes//1",
@@ -57,7 +57,8 @@ def test_connection_is_kept_for_the_next_requests(server: Server) -> None:
 
 def test_slow_sync_work_holds_up_nobody(server: Server) -> None:
     def ask(path: str) -> httpx.Response:
-        return httpx.get(server.url + path, timeout=SECONDS_FOR_AN_ANSWER, trust_env=False)
+        with new_client(server) as client:
+            return client.get(path)
 
     with ThreadPoolExecutor(3) as pool:
         slow = [pool.submit(ask, "/slow/work?seconds=2") for _ in range(3)]

@@ -10,12 +10,12 @@ import pytest
 from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import connect
 
-from .conftest import SECONDS_FOR_AN_ANSWER, Server, eventually
+from .conftest import SECONDS_FOR_AN_ANSWER, Server, eventually, new_client
 
 
 @pytest.fixture
 def visitor(any_server: Server) -> httpx.Client:
-    return httpx.Client(base_url=any_server.url, timeout=SECONDS_FOR_AN_ANSWER, trust_env=False)
+    return new_client(any_server)
 
 
 def test_pages_and_guest_book(visitor: httpx.Client) -> None:
@@ -93,7 +93,8 @@ def test_database_is_opened_at_the_start_and_closed_at_the_end(
 ) -> None:
     server = start_server(name)
     journal = server.data / "demo.sqlite3-wal"
-    httpx.post(server.url + "/api/notes", json={"text": "kept"}, trust_env=False).raise_for_status()
+    with new_client(server) as client:
+        client.post("/api/notes", json={"text": "kept"}).raise_for_status()
     assert journal.exists()
     with connect(f"{server.chat_url}?name=Ada", proxy=None) as ada:
         ada.recv(SECONDS_FOR_AN_ANSWER)

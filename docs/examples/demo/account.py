@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 
+import anyio
 import anyio.to_thread
 
 from pallasite.requests import Request
@@ -19,6 +20,9 @@ from .words import BadText, clean_text
 LONGEST_NAME = 24
 LONGEST_PASSWORD = 200
 SALT_BYTES = 16
+
+#: Each digest takes 16 MiB of memory while it is made: visitors who sign in at the same time wait for each other.
+hashing = anyio.CapacityLimiter(2)
 
 
 async def show_sign_in(request: Request) -> Response:
@@ -48,7 +52,7 @@ async def find_or_make_account(store: Store, name: str, password: str) -> Accoun
     """The account of that name; raises `BadText` if its password is another one."""
     account = await store.account(name)
     salt = account.salt if account else os.urandom(SALT_BYTES)
-    digest = await anyio.to_thread.run_sync(digest_of, password, salt)
+    digest = await anyio.to_thread.run_sync(digest_of, password, salt, limiter=hashing)
     if account is None:
         account = await store.add_account(Account(name, salt, digest))
     if not hmac.compare_digest(account.digest, digest):
