@@ -12,7 +12,9 @@ import sys
 import textwrap
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from concurrent.futures import CancelledError
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import anyio.from_thread
@@ -20,7 +22,8 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from pallasite import testclient
+from pallasite import _loops, testclient
+from pallasite._exchange import Exchange
 from pallasite._loops import EventLoopThread
 from pallasite.endpoints import HTTPEndpoint
 from pallasite.exceptions import StarletteDeprecationWarning
@@ -53,6 +56,21 @@ def messages(*sent: Message) -> ASGIApp:
             await send(message)
 
     return app
+
+
+def websocket_app(function: Callable[[WebSocket], Any]) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await function(WebSocket(scope, receive, send))
+
+    return app
+
+
+@websocket_app
+async def echo(websocket: WebSocket) -> None:
+    await websocket.accept()
+    async for item in websocket.iter_text():
+        await websocket.send_text(item)
 
 
 def loop_threads() -> set[threading.Thread]:
@@ -211,11 +229,13 @@ def test_timeout_argument_warns(test_client_factory: ClientFactory) -> None:
 
 
 def test_debug_information_is_on_the_response(test_client_factory: ClientFactory) -> None:
-    info = {"template": "page.html", "context": {"a": 1}}
+    info: dict[str, Any] = {"template": "page.html", "context": {"a": 1}}
     app = messages({"type": "http.response.debug", "info": info}, START, body(b""))
     response = test_client_factory(app).get("/")
     assert response.extensions["http.response.debug"] is info
     assert (response.template, response.context) == ("page.html", {"a": 1})  # type: ignore[attr-defined]
+    del info["context"]
+    assert not hasattr(test_client_factory(app).get("/"), "context")
     assert not hasattr(test_client_factory(OK).get("/"), "template")
 
 
@@ -317,8 +337,6 @@ def test_cancellation_of_its_own_does_not_cancel_the_test() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise asyncio.CancelledError
 
-    from concurrent.futures import CancelledError
-
     with pytest.raises(CancelledError):
         TestClient(app).get("/")
 
@@ -334,6 +352,40 @@ def test_loop_that_dies_under_a_request_is_an_error() -> None:
     with pytest.raises(SystemExit):
         client.get("/")
     assert TestClient(OK).get("/").text == "ok"
+
+
+def test_loop_that_dies_under_a_websocket_is_an_error() -> None:
+    async def die() -> None:
+        raise SystemExit
+
+    @websocket_app
+    async def app(websocket: WebSocket) -> None:
+        await websocket.accept()
+        task = asyncio.create_task(die())
+        await asyncio.Event().wait()
+        await task
+
+    with pytest.raises(CancelledError), TestClient(app).websocket_connect("/") as session:
+        session.receive()
+    with TestClient(echo).websocket_connect("/") as session:
+        session.send_text("alive")
+        assert session.receive_text() == "alive"
+
+
+def test_message_of_another_kind_is_left_to_servers(test_client_factory: ClientFactory) -> None:
+    app = messages({"type": "http.response.push"}, START, {"type": "http.response.zerocopysend"}, body(b"ok"))
+    assert test_client_factory(app).get("/").text == "ok"
+
+
+def test_request_without_a_host_header_names_the_server(test_client_factory: ClientFactory) -> None:
+    @endpoint
+    async def app(request: Request) -> Response:
+        return PlainTextResponse(request.headers["host"])
+
+    client = test_client_factory(app)
+    request = client.build_request("GET", "http://example.org:81/")
+    del request.headers["host"]
+    assert client.send(request).text == "example.org:81"
 
 
 # --- background work, disconnects
@@ -367,6 +419,8 @@ def test_disconnect_follows_the_complete_response(test_client_factory: ClientFac
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(receive)
             await send(START)
             await send(body(b"a", more=True))
             await anyio.wait_all_tasks_blocked()
@@ -428,6 +482,23 @@ def test_stream_starts_before_there_is_a_body(test_client_factory: ClientFactory
         assert response.read() == b"late"
 
 
+def test_stream_closed_after_its_last_chunk_lets_background_work_finish(test_client_factory: ClientFactory) -> None:
+    done = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await send(body(b"all"))
+        await anyio.to_thread.run_sync(go.wait)
+        done.append(True)
+
+    go = threading.Event()
+    with test_client_factory(app).stream("GET", "/") as response:
+        chunks = response.iter_raw()
+        assert next(chunks) == b"all"
+        go.set()
+    assert done == [True]
+
+
 def test_stream_failing_half_way_raises_while_reading(test_client_factory: ClientFactory) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(START)
@@ -481,7 +552,9 @@ def test_stream_left_open_ends_with_the_client(test_client_factory: ClientFactor
     if entered:
         client.__enter__()
     response = client.send(client.build_request("GET", "/"), stream=True)
-    assert next(response.iter_lines()) == "0"
+    lines = response.iter_lines()
+    assert next(lines) == "0"
+    assert not numbers.ended
     client.__exit__() if entered else client.close()
     assert numbers.ended
 
@@ -742,6 +815,62 @@ def test_backend_unknown_is_an_error() -> None:
         TestClient(OK, backend="curio").get("/")  # type: ignore[arg-type]
 
 
+@pytest.mark.anyio
+async def test_exchange_cancelled_before_it_runs_never_calls_on() -> None:
+    reached = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.lowlevel.checkpoint()
+        reached.append(True)
+
+    exchange = Exchange(app, {}, b"", read_whole=True)
+    exchange.cancel()
+    await exchange.run(cast(EventLoopThread, SimpleNamespace(has_leftovers=lambda: False, on_death=set())))
+    assert (reached, exchange.failure, exchange.news.get_nowait()) == ([], None, None)
+
+
+def test_loop_of_the_parent_process_is_left_alone(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = EventLoopThread(anyio_backend, {})
+    with monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: -1)
+        assert not loop.usable
+        loop.stop()
+        with pytest.raises(RuntimeError, match="fork"):
+            loop.call_soon(print)
+    assert loop.usable
+    loop.stop()
+
+
+def test_loops_end_on_demand_of_the_interpreter(test_client_factory: ClientFactory) -> None:
+    client = test_client_factory(OK)
+    assert client.get("/").text == "ok"
+    _loops._stop_pools()
+    assert loop_threads() == set()
+    assert client.get("/").text == "ok"
+
+
+def test_loop_that_ended_while_idle_is_replaced(test_client_factory: ClientFactory) -> None:
+    client = test_client_factory(OK)
+    pool = client._loops.shared()
+    loop = pool.take()
+    pool.give_back(loop, left_behind=False)
+    loop.stop()
+    assert client.get("/").text == "ok"
+    assert loop not in pool.loops
+
+
+def test_portal_call_is_cancelled_when_the_loop_dies(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = EventLoopThread(anyio_backend, {})
+    with monkeypatch.context() as dying:
+        dying.setattr(loop, "_call_soon", lambda *_: None)  # the call is taken, and never made
+        future = loop.portal.start_task_soon(lambda: None)
+    for give_up in tuple(loop.on_death):
+        give_up(None)
+    assert future.cancelled()
+    assert loop.on_death == set()
+    loop.stop()
+
+
 def test_stopping_a_loop_twice_is_harmless(anyio_backend: str) -> None:
     loop = EventLoopThread(anyio_backend, {})
     loop.stop()
@@ -920,21 +1049,6 @@ def test_portal_calls_into_the_loop(test_client_factory: ClientFactory) -> None:
 
 
 # --- WebSockets
-
-
-def websocket_app(function: Callable[[WebSocket], Any]) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await function(WebSocket(scope, receive, send))
-
-    return app
-
-
-@websocket_app
-async def echo(websocket: WebSocket) -> None:
-    await websocket.accept()
-    async for item in websocket.iter_text():
-        await websocket.send_text(item)
 
 
 def test_websocket_scope_is_complete(test_client_factory: ClientFactory) -> None:

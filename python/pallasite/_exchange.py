@@ -56,9 +56,7 @@ class Exchange:
                     self._scope.cancel()
                 await self.app(self.scope, self.receive, self.send)
         except BaseException as exc:
-            self.failure = exc
-            if loop.stopping:
-                raise
+            self.failure = exc  # raised where the client is; nothing here would take it
         finally:
             # What is no Exception may have ended the loop as well.
             self.left_behind = not isinstance(self.failure, Exception | None) or loop.has_leftovers()
@@ -121,8 +119,8 @@ class Exchange:
 
     def grant(self) -> None:
         """Let the application send one more chunk."""
-        if self._demand is not None:
-            self._demand.release()
+        assert self._demand is not None
+        self._demand.release()
 
     def cancel(self, *, only_incomplete: bool = False) -> None:
         """Cancel the application; optionally not where only its background work is left."""
@@ -169,7 +167,7 @@ class Call:
         try:
             self._hear()
         except BaseException:  # Ctrl-C, most likely
-            self.abort(report=False)
+            self._stop(only_incomplete=False)
             raise
         return not self._ended
 
@@ -182,19 +180,15 @@ class Call:
                 yield cast(bytes, chunk)
         self.end()
 
-    def end(self, *, report: bool = True) -> None:
+    def end(self) -> None:
         """Cancel the application if its response is incomplete, wait for it, and raise what it raised."""
-        if not self._ended:
-            self._stop(only_incomplete=True)
-        if report:
-            self.report_failure()
+        self._stop(only_incomplete=True)
+        self.report_failure()
 
-    def abort(self, *, report: bool = True) -> None:
-        """Cancel the application, its background work too, and wait for it."""
-        if not self._ended:
-            self._stop(only_incomplete=False)
-        if report:
-            self.report_failure()
+    def abort(self) -> None:
+        """Cancel the application, its background work too, wait for it, and raise what it raised."""
+        self._stop(only_incomplete=False)
+        self.report_failure()
 
     def report_failure(self) -> None:
         """Raise the application's exception, once, if the client was told to."""
@@ -209,7 +203,8 @@ class Call:
             del failure  # or its traceback would refer to this frame, and the frame to it
 
     def _stop(self, *, only_incomplete: bool) -> None:
-        self._loop.call_soon(lambda: self.exchange.cancel(only_incomplete=only_incomplete))
+        if not self._ended:
+            self._loop.call_soon(lambda: self.exchange.cancel(only_incomplete=only_incomplete))
         while not self._ended:
             self._hear()
 

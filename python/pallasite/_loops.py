@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from functools import cache, partial
@@ -47,6 +47,11 @@ class _Portal(anyio.from_thread.BlockingPortal):
     def _spawn_task_from_thread(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: object, future: Future[Any]
     ) -> None:
+        def fail(cause: BaseException | None) -> None:
+            future.cancel()
+
+        self._loop.on_death.add(fail)
+        future.add_done_callback(lambda _: self._loop.on_death.discard(fail))
         start = partial(self._task_group.start_soon, name=name)
         self._loop.call_soon_in_context(start, self._call_func, func, args, kwargs, future)
 
@@ -200,7 +205,10 @@ class LoopPool:
         try:
             yield loop.portal
         finally:
-            self.give_back(loop, left_behind=loop.portal.call(loop.has_leftovers))
+            left_behind = True
+            with suppress(RuntimeError, CancelledError):  # the loop has died
+                left_behind = loop.portal.call(loop.has_leftovers)
+            self.give_back(loop, left_behind=left_behind)
 
     def take(self) -> EventLoopThread:
         """A loop for one request."""
