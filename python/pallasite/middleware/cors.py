@@ -1,0 +1,209 @@
+"""Cross-origin requests: which pages may read the answers. Source: the Fetch standard, "HTTP CORS protocol"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Collection
+
+from pallasite._core import find_header
+from pallasite.datastructures import Headers, MutableHeaders
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+
+ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY")
+SAFELISTED_HEADERS = {"Accept", "Accept-Language", "Content-Language", "Content-Type"}
+
+_PREFLIGHT_VARY = ("Origin", *(f"Access-Control-Request-{name}" for name in ("Method", "Headers", "Private-Network")))
+_ALLOW_ORIGIN = b"access-control-allow-origin"
+_VARY_ORIGIN = (b"vary", b"Origin")
+
+
+class CORSMiddleware:
+    """Answers preflight requests, and adds to other responses what lets pages of allowed origins read them.
+
+    `allow_origins` holds whole origins such as `https://example.org`, or `"*"`; `allow_origin_regex` has to match a
+    whole origin. `"*"` in `allow_methods` or `allow_headers` allows them all. With `allow_credentials` the origin of
+    the request is named instead of `*`. `max_age` is how long a browser may keep a preflight's answer, in seconds.
+
+    A preflight for what is not allowed gets 400 and says why; other requests are never refused, that is the browser's
+    part.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        allow_origins: Collection[str] = (),
+        allow_methods: Collection[str] = ("GET",),
+        allow_headers: Collection[str] = (),
+        allow_credentials: bool = False,
+        allow_origin_regex: str | None = None,
+        allow_private_network: bool = False,
+        expose_headers: Collection[str] = (),
+        max_age: int = 600,
+    ) -> None:
+        self.app = app
+        self.allow_origins = allow_origins
+        self.allow_all_origins = "*" in allow_origins
+        self.allow_origin_regex = None if allow_origin_regex is None else re.compile(allow_origin_regex)
+        self.allow_methods = ALL_METHODS if "*" in allow_methods else allow_methods
+        named_headers = sorted(SAFELISTED_HEADERS.union(allow_headers))
+        self.allow_headers = [name.lower() for name in named_headers]
+        self.allow_all_headers = "*" in allow_headers
+        self.allow_credentials = allow_credentials
+        self.allow_private_network = allow_private_network
+        self.preflight_explicit_allow_origin = allow_credentials or not self.allow_all_origins
+
+        credentials = {"Access-Control-Allow-Credentials": "true"} if allow_credentials else {}
+        any_origin = {"Access-Control-Allow-Origin": "*"}
+        exposed = {"Access-Control-Expose-Headers": ", ".join(expose_headers)} if expose_headers else {}
+        self.simple_headers = {**(any_origin if self.allow_all_origins else {}), **credentials, **exposed}
+        self.preflight_headers = {
+            "Vary": ", ".join(_PREFLIGHT_VARY),
+            **({} if self.preflight_explicit_allow_origin else any_origin),
+            "Access-Control-Allow-Methods": ", ".join(self.allow_methods),
+            "Access-Control-Max-Age": str(max_age),
+            **({} if self.allow_all_headers else {"Access-Control-Allow-Headers": ", ".join(named_headers)}),
+            **credentials,
+        }
+
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields_of: dict[str, str] | None = None
+        # Subclasses may replace the steps on a response's way; only where none does, its way is shortened.
+        own = type(self)
+        self._is_stock = (
+            own.send is CORSMiddleware.send
+            and own.simple_response is CORSMiddleware.simple_response
+            and own.allow_explicit_origin is CORSMiddleware.allow_explicit_origin
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        origin = find_header(scope["headers"], "origin")
+        if origin is not None and scope["method"] == "OPTIONS":
+            headers = Headers(scope=scope)
+            if "access-control-request-method" in headers:
+                await self.preflight_response(request_headers=headers)(scope, receive, send)
+                return
+        if not self._is_stock:
+            await self.simple_response(scope, receive, send, request_headers=Headers(scope=scope))
+            return
+
+        def send_with_headers(message: Message) -> Awaitable[None]:
+            # No coroutine: the server's own awaitable goes through, one frame less for every message.
+            if message["type"] == "http.response.start":
+                self._add_headers(message, origin)
+            return send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Whether pages of this origin may read responses."""
+        if self.allow_all_origins or origin in self.allow_origins:
+            return True
+        return self.allow_origin_regex is not None and self.allow_origin_regex.fullmatch(origin) is not None
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to the browser's question what it may send."""
+        answer = dict(self.preflight_headers)
+        refused = []
+
+        # No server lets line breaks through; were there any, they must not be mirrored.
+        origin = request_headers["origin"]
+        if not origin.isprintable() or not self.is_allowed_origin(origin=origin):
+            refused.append("origin")
+        elif self.preflight_explicit_allow_origin:
+            answer["Access-Control-Allow-Origin"] = origin
+
+        if request_headers["access-control-request-method"] not in self.allow_methods:
+            refused.append("method")
+
+        wanted = request_headers.get("access-control-request-headers")
+        if wanted is not None:
+            if self.allow_all_headers and wanted.isprintable():
+                answer["Access-Control-Allow-Headers"] = wanted
+            elif not all(name.strip() in self.allow_headers for name in wanted.lower().split(",")):
+                refused.append("headers")
+
+        if "access-control-request-private-network" in request_headers:
+            if self.allow_private_network:
+                answer["Access-Control-Allow-Private-Network"] = "true"
+            else:
+                refused.append("private-network")
+
+        # A browser needs no error status to refuse; people who look for the reason do.
+        if refused:
+            return PlainTextResponse(f"Disallowed CORS {', '.join(refused)}", status_code=400, headers=answer)
+        return PlainTextResponse("OK", headers=answer)
+
+    async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
+        """Runs the application with `send` wrapped, for a request that is no preflight."""
+
+        async def wrapped(message: Message) -> None:
+            await self.send(message, send=send, request_headers=request_headers)
+
+        await self.app(scope, receive, wrapped)
+
+    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
+        """Sends a message of the application, with this middleware's headers at the start of the response."""
+        if message["type"] == "http.response.start":
+            self._add_headers(message, request_headers.get("origin"))
+        await send(message)
+
+    @staticmethod
+    def allow_explicit_origin(headers: MutableHeaders, origin: str) -> None:
+        """Names `origin` as the one that may read the response."""
+        headers["Access-Control-Allow-Origin"] = origin
+        _vary_by_origin(headers)
+
+    def _add_headers(self, message: Message, origin: str | None) -> None:
+        present: list[tuple[bytes, bytes]]
+        present = message["headers"] = list(message.get("headers", ()))
+        named = origin if origin is not None and self._is_named(origin) else None
+        for pair in present:
+            if pair[0] in _FIELD_NAMES:
+                self._merge_headers(MutableHeaders(raw=present), origin is not None, named)
+                return
+        if not self._is_stock:
+            self._merge_headers(MutableHeaders(raw=present), origin is not None, named)
+            return
+        # Nothing to replace or to join, the usual case: bytes put behind each other.
+        if origin is not None:
+            present += self._simple_fields()
+        if named is not None:
+            field = (_ALLOW_ORIGIN, named.encode("latin-1"))
+            if self.allow_all_origins:
+                present[:] = [field if pair[0] == _ALLOW_ORIGIN else pair for pair in present]
+            else:
+                present.append(field)
+        present.append(_VARY_ORIGIN)
+
+    def _merge_headers(self, headers: MutableHeaders, is_cross_origin: bool, named: str | None) -> None:
+        if is_cross_origin:
+            headers.update(self.simple_headers)
+        if named is not None:
+            self.allow_explicit_origin(headers, named)
+        else:
+            _vary_by_origin(headers)
+
+    def _is_named(self, origin: str) -> bool:
+        """Whether the response names the request's origin, not `*` or nothing."""
+        is_wanted = self.allow_credentials if self.allow_all_origins else self.is_allowed_origin(origin=origin)
+        return is_wanted and origin.isprintable()
+
+    def _simple_fields(self) -> list[tuple[bytes, bytes]]:
+        """`simple_headers` as bytes, also when it has been changed since."""
+        if self._fields_of != self.simple_headers:
+            self._fields_of = dict(self.simple_headers)
+            self._fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._fields_of.items()]
+        return self._fields
+
+
+_FIELD_NAMES = frozenset(
+    {_ALLOW_ORIGIN, b"access-control-allow-credentials", b"access-control-expose-headers", b"vary"}
+)
+
+
+def _vary_by_origin(headers: MutableHeaders) -> None:
+    headers["Vary"] = ", ".join([*headers.getlist("Vary"), "Origin"])
