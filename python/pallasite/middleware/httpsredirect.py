@@ -1,0 +1,40 @@
+"""Requests that came in the clear are sent to the same address over TLS."""
+
+from __future__ import annotations
+
+from pallasite._core import parse_host
+from pallasite.datastructures import URL
+from pallasite.responses import PlainTextResponse, RedirectResponse, Response
+from pallasite.types import ASGIApp, Receive, Scope, Send
+
+_SECURE = {"http": "https", "ws": "wss"}
+_DEFAULT_PORTS = ("80", "443")
+
+
+class HTTPSRedirectMiddleware:
+    """Answers `http` and `ws` requests with 307 to the same URL under `https` or `wss`.
+
+    A default port in the Host header is left out of the new address, another one is kept. 400 for a request whose
+    host is unknown. Behind a proxy that ends TLS the server has to be told to trust the proxy's headers: the scheme in
+    the scope is what counts here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and scope["scheme"] in _SECURE:
+            await _redirect(scope)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def _redirect(scope: Scope) -> Response:
+    url = URL(scope=scope)
+    address = parse_host(url.netloc)
+    if address is None:
+        return PlainTextResponse("Invalid host header", status_code=400)
+    host, port = address
+    # The host keeps the brackets of an IPv6 address.
+    netloc = host if port is None or port.lstrip("0") in _DEFAULT_PORTS else url.netloc
+    return RedirectResponse(url.replace(scheme=_SECURE[scope["scheme"]], netloc=netloc), status_code=307)

@@ -1,0 +1,61 @@
+"""Requests are answered for known hosts only, which keeps forged Host headers out of links and caches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pallasite._core import find_header, parse_host
+from pallasite.datastructures import URL
+from pallasite.responses import PlainTextResponse, RedirectResponse, Response
+from pallasite.types import ASGIApp, Receive, Scope, Send
+
+ENFORCE_DOMAIN_WILDCARD = "Domain wildcard patterns must be like '*.example.com'."
+
+
+class TrustedHostMiddleware:
+    """Answers 400 unless the Host header names one of `allowed_hosts`; ports do not matter, nor does case.
+
+    `*.example.com` allows each subdomain, `*` (the default) everything; an IPv6 address is written in brackets.
+    Where `example.com` was asked for and only `www.example.com` is allowed, `www_redirect` sends the client there.
+    Source: RFC 9110 section 7.2.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str] | None = None, www_redirect: bool = True) -> None:
+        self.app = app
+        self.allowed_hosts = ["*"] if allowed_hosts is None else [pattern.lower() for pattern in allowed_hosts]
+        for pattern in self.allowed_hosts:
+            assert "*" not in pattern[1:], ENFORCE_DOMAIN_WILDCARD
+            assert pattern == "*" or pattern[:1] != "*" or pattern[1:2] == ".", ENFORCE_DOMAIN_WILDCARD
+        self.allow_any = "*" in self.allowed_hosts
+        self.www_redirect = www_redirect
+        self._sort_patterns()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.allow_any or scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        if len(self.allowed_hosts) != self._sorted_patterns:
+            self._sort_patterns()  # somebody has added to the list
+        host = _host(scope)
+        if host is not None and (host in self._hosts or host.endswith(self._suffixes)):
+            await self.app(scope, receive, send)
+        else:
+            await self._refusal(scope, host)(scope, receive, send)
+
+    def _refusal(self, scope: Scope, host: str | None) -> Response:
+        if self.www_redirect and host is not None and f"www.{host}" in self._hosts:
+            url = URL(scope=scope)
+            return RedirectResponse(str(url.replace(netloc=f"www.{url.netloc}")))
+        return PlainTextResponse("Invalid host header", status_code=400)
+
+    def _sort_patterns(self) -> None:
+        self._sorted_patterns = len(self.allowed_hosts)
+        self._hosts = frozenset(pattern for pattern in self.allowed_hosts if not pattern.startswith("*"))
+        self._suffixes = tuple(pattern[1:] for pattern in self.allowed_hosts if pattern.startswith("*"))
+
+
+def _host(scope: Scope) -> str | None:
+    """The host of the Host header, in lower case; None where there is none or it is not one."""
+    header = find_header(scope["headers"], "host")
+    parsed = None if header is None else parse_host(header)
+    return None if parsed is None else parsed[0].lower()
