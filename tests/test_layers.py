@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 # The middleware package's own descriptors know nothing of the rest; routing uses them for per-route middleware.
 LOW_MIDDLEWARE = {"middleware": 1, "middleware.body_limit": 3, "middleware.errors": 5, "middleware.exceptions": 5}
-CORE_USERS_AT_MOST = 12
+CORE_USERS_AT_MOST = 16
 
 
 def module_names() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pallasite._core import parse_host
+from pallasite._utils import parse_host_header
 from pallasite.datastructures import URL
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
@@ -31,10 +31,10 @@ class HTTPSRedirectMiddleware:
 
 def _redirect(scope: Scope) -> Response:
     url = URL(scope=scope)
-    address = parse_host(url.netloc)
+    address = parse_host_header(url.netloc)
     if address is None:
         return PlainTextResponse("Invalid host header", status_code=400)
-    host, port = address
     # The host keeps the brackets of an IPv6 address.
-    netloc = host if port is None or port.lstrip("0") in _DEFAULT_PORTS else url.netloc
+    is_default = address.port is not None and address.port.lstrip("0") in _DEFAULT_PORTS
+    netloc = address.host if is_default else url.netloc
     return RedirectResponse(url.replace(scheme=_SECURE[scope["scheme"]], netloc=netloc), status_code=307)
