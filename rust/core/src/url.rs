@@ -140,12 +140,13 @@ pub fn absolute_url(
         None => base.scheme,
     };
     let above = base.path.trim_end_matches('/');
-    let slash = if above.is_empty() && !path.is_empty() && !path.starts_with('/') {
-        "/"
-    } else {
+    let first = if above.is_empty() { path } else { above };
+    let slash = if first.is_empty() || first.starts_with('/') {
         ""
+    } else {
+        "/"
     };
-    Some([scheme, "://", netloc, above, slash, path].concat())
+    Some([scheme, "://", netloc, slash, above, path].concat())
 }
 
 fn push_path(path: &[u8], url: &mut Vec<u8>) {
