@@ -110,6 +110,13 @@ def test_url_replace_keeps_the_class() -> None:
     assert type(Link("/a").replace(path="/b")) is Link
 
 
+def test_url_replace_unknown_component_is_an_error() -> None:
+    with pytest.raises((TypeError, ValueError)):
+        URL("/a").replace(nonsense="x")
+    with pytest.raises(TypeError):
+        URL("http://a").replace(path=b"/bytes")
+
+
 def test_url_from_components_is_joined() -> None:
     assert URL(scheme="https", netloc="a.org", path="/b", query="c=d") == "https://a.org/b?c=d"
     assert URL(scheme="https", hostname="::1", port=8, path="/") == "https://[::1]:8/"
@@ -305,6 +312,16 @@ def test_query_params_private_parts_can_be_read_and_replaced() -> None:
     assert str(params) == "c=3"
 
 
+def test_multidict_subclass_with_its_own_lookup_has_a_get_that_uses_it() -> None:
+    class Upper(QueryParams):
+        def __getitem__(self, key: str) -> str:
+            return super().__getitem__(key).upper()
+
+    assert Upper("a=b").get("a") == "B"
+    assert Upper("a=b").get("c", "d") == "d"
+    assert QueryParams("a=b").get("c", "d") == "d"
+
+
 def test_query_params_subclass_with_its_own_init_works() -> None:
     class Paging(QueryParams):
         def __init__(self, page: int) -> None:
@@ -402,6 +419,58 @@ def test_headers_subclass_with_its_own_lookup_has_a_get_that_uses_it() -> None:
 
     assert Fixed().get("a") == "fixed"
     assert Fixed().get("none", "default") == "default"
+
+
+def test_headers_ten_thousand_are_looked_up_through_an_index() -> None:
+    compared = 0
+
+    class Name(bytes):
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return bytes.__eq__(self, other)  # type: ignore[no-any-return]
+
+        __hash__ = bytes.__hash__
+
+    headers = Headers(raw=[(Name(b"n%d" % (number % 5_000)), b"%d" % number) for number in range(10_000)])
+    found = dict(headers)
+    assert len(found) == 5_000
+    assert found["n4999"] == "4999"
+    assert headers.get("N17") == "17"
+    assert "missing" not in headers
+    assert headers.get("ключ") is None
+    assert compared < 100_000
+
+
+def test_headers_many_that_change_in_the_shared_list_are_found() -> None:
+    shared = [(b"n%d" % number, b"old") for number in range(1_000)]
+    headers = Headers(raw=shared)
+    assert headers["n500"] == "old"
+    shared[500] = (b"other", b"new")
+    assert "n500" not in headers
+    assert headers["other"] == "new"
+    shared.insert(0, (b"n7", b"first"))
+    assert headers["n7"] == "first"
+
+
+def test_mutable_headers_many_are_found_where_they_moved() -> None:
+    headers = MutableHeaders(raw=[(b"n%d" % number, b"old") for number in range(1_000)])
+    assert headers["n7"] == "old"
+    headers.raw[3] = (b"n7", b"first")
+    assert headers["n7"] == "first"
+    assert headers.setdefault("n999", "x") == "old"
+
+
+@pytest.mark.parametrize("wrong", [b"host", 1, None])
+def test_headers_name_that_is_no_text_is_type_error(wrong: Any) -> None:
+    for look in (
+        Headers(raw=RAW).get,
+        Headers(raw=RAW).getlist,
+        Headers(raw=RAW).__getitem__,
+        Headers(raw=RAW).__contains__,
+    ):
+        with pytest.raises(TypeError):
+            look(wrong)
 
 
 def test_mutable_headers_set_append_and_delete() -> None:

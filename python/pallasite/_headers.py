@@ -6,12 +6,16 @@ Public as `pallasite.datastructures.Headers` and `MutableHeaders`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pallasite._core import encode_header, find_header, header_items, header_values, remove_header, set_header
+from pallasite._mapping import DirectMapping
+
+# Fields from which on lookups go through an index: `dict(headers)` is one lookup a field, and has to stay linear.
+_MANY_FIELDS = 100
 
 
-class Headers(Mapping[str, str]):
+class Headers(DirectMapping[str, str]):
     """A read-only view of header fields: names in lower case, duplicates kept, lookups by any case.
 
     Give one of `headers` (text pairs), `raw` (ASGI byte pairs, kept as given, names already in lower case) or `scope`.
@@ -42,12 +46,6 @@ class Headers(Mapping[str, str]):
         else:
             self._list = []
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        # `get` skips `__getitem__` for speed; a subclass that replaces the latter gets the mapping's `get` back.
-        if "__getitem__" in cls.__dict__ and "get" not in cls.__dict__:
-            cls.get = Mapping.get  # type: ignore[method-assign, assignment]
-
     @staticmethod
     def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         return [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
@@ -69,10 +67,13 @@ class Headers(Mapping[str, str]):
         """Each field as text, in order."""
         return header_items(self._list)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """The first value of `key`, else `default`."""
-        value = find_header(self._list, key)
-        return default if value is None else value
+    if not TYPE_CHECKING:  # Mapping's own overloads tell more about the result
+
+        def get(self, key: str, default: Any = None) -> Any:
+            """The first value of `key`, else `default`."""
+            fields = self._list
+            value = find_header(fields, key) if len(fields) < _MANY_FIELDS else self._find_among_many(key)
+            return default if value is None else value
 
     def getlist(self, key: str) -> list[str]:
         """Every value of `key`, in order; empty if there is none."""
@@ -83,13 +84,33 @@ class Headers(Mapping[str, str]):
         return MutableHeaders(raw=self._list.copy())
 
     def __getitem__(self, key: str) -> str:
-        value = find_header(self._list, key)
+        fields = self._list
+        value = find_header(fields, key) if len(fields) < _MANY_FIELDS else self._find_among_many(key)
         if value is None:
             raise KeyError(key)
         return value
 
     def __contains__(self, key: Any) -> bool:
-        return find_header(self._list, key) is not None
+        fields = self._list
+        value = find_header(fields, key) if len(fields) < _MANY_FIELDS else self._find_among_many(key)
+        return value is not None
+
+    def _find_among_many(self, key: str) -> str | None:
+        """`find_header`, through an index that is made at the first call and made again when the list has another size.
+
+        The field that the index names is looked at before it is believed, since the list may be shared.
+        """
+        fields = self._list
+        size, places = self.__dict__.get("_places") or (0, {})
+        if size != len(fields):
+            places = {fields[place][0]: place for place in reversed(range(len(fields)))}
+            self._places = (len(fields), places)
+        # What latin-1 lacks becomes a question mark, which is in no name.
+        name = key.lower().encode("latin-1", "replace")
+        place = places.get(name)
+        if place is not None and fields[place][0] == name:
+            return str(fields[place][1], "latin-1")
+        return find_header(fields, key)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.keys())
@@ -115,6 +136,10 @@ class MutableHeaders(Headers):
     Raises ValueError for a name that is no token (RFC 9110 section 5.6.2) or a value with CR, LF or NUL (section 5.5),
     and UnicodeEncodeError, a ValueError too, for a value outside latin-1.
     """
+
+    def _find_among_many(self, key: str) -> str | None:
+        # No index: it could miss that a field moved, and writing is this class's purpose.
+        return find_header(self._list, key)
 
     @staticmethod
     def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -6,15 +6,13 @@ Public as `pallasite.datastructures.ImmutableMultiDict`, `MultiDict` and `QueryP
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pallasite._core import encode_query, parse_query_multi
-
-KeyT = TypeVar("KeyT")
-ValueT_co = TypeVar("ValueT_co", covariant=True)
+from pallasite._mapping import DirectMapping, KeyT, ValueT_co
 
 
-class ImmutableMultiDict(Mapping[KeyT, ValueT_co]):
+class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):
     """A mapping that keeps every pair it was given, in order; a plain lookup gives a key's last value.
 
     Takes at most one source (another multidict, a mapping, or pairs); keywords are added behind it.
@@ -34,6 +32,12 @@ class ImmutableMultiDict(Mapping[KeyT, ValueT_co]):
             pairs.extend(kwargs.items())
         self._list = pairs
         self._dict = dict(pairs)
+
+    if not TYPE_CHECKING:  # Mapping's own overloads tell more about the result
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            """The last value of `key`, else `default`."""
+            return self._dict.get(key, default)
 
     def getlist(self, key: Any) -> list[ValueT_co]:
         """Every value of `key`, in order; empty if there is none."""
