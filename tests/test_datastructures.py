@@ -103,6 +103,11 @@ def test_url_replace_changes_only_what_is_named(changes: dict[str, Any], expecte
     assert URL("https://me:pw@a.org:1/b?c").replace(**changes) == expected
 
 
+def test_url_replace_port_keeps_an_ipv6_host() -> None:
+    assert URL("http://[::1]/").replace(port=8) == "http://[::1]:8/"
+    assert URL("http://[::1]:8/").replace(port=None) == "http://[::1]/"
+
+
 def test_url_replace_keeps_the_class() -> None:
     class Link(URL):
         pass

@@ -277,6 +277,7 @@ def split_url(url: str, /) -> tuple[str, str, str, str, str] | None:
 def url_from_scope(scope: Mapping[str, Any], /) -> str:
     """The URL a request was sent to: authority from a valid Host header, else from `server`, else a relative URL.
 
-    `?`, `#` and backslashes of the path are percent-encoded, and so are query bytes that are not UTF-8.
+    `?`, `#` and backslashes of the path are percent-encoded, and so are query bytes that are not UTF-8. A server's
+    port may be written as text; a server without one, such as a Unix socket, counts as none.
     KeyError without `path` or `headers`; TypeError for a value of another type than ASGI's.
     """

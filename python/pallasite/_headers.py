@@ -6,10 +6,10 @@ Public as `pallasite.datastructures.Headers` and `MutableHeaders`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self, overload
 
 from pallasite._core import encode_header, find_header, header_items, header_values, remove_header, set_header
-from pallasite._mapping import DirectMapping
+from pallasite._mapping import DefaultT, DirectMapping
 
 # Fields from which on lookups go through an index: `dict(headers)` is one lookup a field, and has to stay linear.
 _MANY_FIELDS = 100
@@ -67,13 +67,17 @@ class Headers(DirectMapping[str, str]):
         """Each field as text, in order."""
         return header_items(self._list)
 
-    if not TYPE_CHECKING:  # Mapping's own overloads tell more about the result
+    @overload
+    def get(self, key: str, /) -> str | None: ...
 
-        def get(self, key: str, default: Any = None) -> Any:
-            """The first value of `key`, else `default`."""
-            fields = self._list
-            value = find_header(fields, key) if len(fields) < _MANY_FIELDS else self._find_among_many(key)
-            return default if value is None else value
+    @overload
+    def get(self, key: str, default: DefaultT) -> str | DefaultT: ...
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The first value of `key`, else `default`."""
+        fields = self._list
+        value = find_header(fields, key) if len(fields) < _MANY_FIELDS else self._find_among_many(key)
+        return default if value is None else value
 
     def getlist(self, key: str) -> list[str]:
         """Every value of `key`, in order; empty if there is none."""

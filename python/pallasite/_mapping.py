@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+DefaultT = TypeVar("DefaultT")
 KeyT = TypeVar("KeyT")
 ValueT_co = TypeVar("ValueT_co", covariant=True)
 
 
 class DirectMapping(Mapping[KeyT, ValueT_co]):
-    """A mapping with a `get` of its own, which a subclass with another `__getitem__` loses again to the ordinary one."""
+    """A mapping with a `get` of its own, which a subclass with another `__getitem__` loses to the ordinary one."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -6,10 +6,10 @@ Public as `pallasite.datastructures.ImmutableMultiDict`, `MultiDict` and `QueryP
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from typing import TYPE_CHECKING, Any
+from typing import Any, overload
 
 from pallasite._core import encode_query, parse_query_multi
-from pallasite._mapping import DirectMapping, KeyT, ValueT_co
+from pallasite._mapping import DefaultT, DirectMapping, KeyT, ValueT_co
 
 
 class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):
@@ -33,11 +33,15 @@ class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):
         self._list = pairs
         self._dict = dict(pairs)
 
-    if not TYPE_CHECKING:  # Mapping's own overloads tell more about the result
+    @overload
+    def get(self, key: Any, /) -> ValueT_co | None: ...
 
-        def get(self, key: Any, default: Any = None) -> Any:
-            """The last value of `key`, else `default`."""
-            return self._dict.get(key, default)
+    @overload
+    def get(self, key: Any, default: DefaultT) -> ValueT_co | DefaultT: ...
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The last value of `key`, else `default`."""
+        return self._dict.get(key, default)
 
     def getlist(self, key: Any) -> list[ValueT_co]:
         """Every value of `key`, in order; empty if there is none."""
