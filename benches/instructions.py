@@ -16,7 +16,7 @@ import sys
 
 from benches.case import Framework, load_cases
 from benches.compare import OURS, THEIRS
-from benches.driver import subject_of
+from benches.driver import AppSubject, serve, subject_of
 from benches.load import ROOT
 
 FEW, MANY = 200, 700
@@ -48,10 +48,14 @@ def total_instructions(valgrind: str, name: str, side: str, count: int) -> int:
 
 
 def run_plainly(name: str, side: str, count: int) -> None:
-    """The measured process: no comparison, no garbage collection."""
+    """The measured process: no comparison, no garbage collection, and the same preparation whatever the count."""
     subject = subject_of(load_cases()[name], Framework(side), asyncio.new_event_loop())
     gc.disable()
-    subject.time(count)
+    if isinstance(subject, AppSubject):
+        calls = [(subject.exchange.scope(), subject.exchange.receive()) for _ in range(MANY)]
+        subject.run(serve(subject.app, calls[:count]))
+    else:
+        subject.time(count)
 
 
 if __name__ == "__main__":
