@@ -47,7 +47,6 @@ def test_url_from_scope_without_path_or_headers_is_key_error(scope: dict[str, An
         {"headers": None},
         {"query_string": "q"},
         {"scheme": 1},
-        {"server": ("h", "80")},
         {"server": (1, 80)},
         {"server": 1},
     ],
