@@ -57,11 +57,11 @@ class Headers(DirectMapping[str, str]):
 
     def keys(self) -> list[str]:  # type: ignore[override]
         """Each field's name, in order, duplicates included."""
-        return [str(pair[0], "latin-1") for pair in self._list]
+        return [name.decode("latin-1") for name, _ in self._list]
 
     def values(self) -> list[str]:  # type: ignore[override]
         """Each field's value, in order."""
-        return [str(pair[1], "latin-1") for pair in self._list]
+        return [value.decode("latin-1") for _, value in self._list]
 
     def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
         """Each field as text, in order."""
