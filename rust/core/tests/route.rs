@@ -103,6 +103,27 @@ fn source() -> impl Strategy<Value = String> {
     })
 }
 
+/// A source, and a text that has its literals: often a match, often nearly one.
+fn source_and_text() -> impl Strategy<Value = (String, String)> {
+    let value = prop_oneof![
+        4 => "[ab1]{0,3}",
+        1 => "[0-9]{1,3}(\\.[0-9]{0,2})?",
+        1 => "[ab/1.é\n-]{0,4}",
+        1 => Just("/a/".to_owned()),
+        1 => "[0-9a-fA-F]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}",
+    ];
+    (source(), proptest::collection::vec(value, 5)).prop_map(|(source, values)| {
+        let mut values = values.iter();
+        let pieces = parse(source.as_bytes());
+        let written = pieces.iter().map(|piece| match piece {
+            Piece::Literal(text) => String::from_utf8_lossy(text).into_owned(),
+            Piece::Parameter { .. } => values.next().cloned().unwrap_or_default(),
+        });
+        let text = written.collect();
+        (source, text)
+    })
+}
+
 /// A source as people write them: whole segments, few names.
 fn plain_source() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
@@ -150,6 +171,11 @@ proptest! {
     fn pattern_captures_what_its_regex_captures(source in source(), text in TEXT) {
         let text = format!("/{text}");
         prop_assert_eq!(find(&pattern(&source), &text), captures(&source, &text));
+    }
+
+    #[test]
+    fn pattern_of_a_text_like_it_captures_what_its_regex_captures((source, text) in source_and_text()) {
+        prop_assert_eq!(find(&pattern(&source), &text), captures(&source, &text), "{} on {:?}", source, text);
     }
 
     #[test]

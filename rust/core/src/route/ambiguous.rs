@@ -90,8 +90,7 @@ fn fill_parameter(reach: &mut Reach<'_>, row: usize, text: &[u8], kind: Kind) {
         reach.set(row, text.len());
     }
     for (at, byte) in text.iter().enumerate().rev() {
-        // Characters stay whole: a parameter neither starts nor ends inside of one.
-        let here = reach.get(next, at) && !is_continuation(*byte);
+        let here = reach.get(next, at);
         let starts = match kind {
             Kind::Str => {
                 let starts = open && *byte != b'/';
@@ -121,6 +120,7 @@ fn fill_parameter(reach: &mut Reach<'_>, row: usize, text: &[u8], kind: Kind) {
             }
             Kind::Custom => false,
         };
+        // Characters stay whole: no element starts inside of one, and so none ends there.
         if starts && !is_continuation(*byte) {
             reach.set(row, at);
         }
