@@ -376,8 +376,8 @@ async def test_application_deadline_that_passes_while_it_waits_to_send_cancels_i
 
     async def app(scope, receive, send):
         await send(dict(START))
+        await send(chunk(b"one "))
         with anyio.move_on_after(0.02) as scope_:
-            await send(chunk(b"one "))
             await send(chunk(b"never taken "))
         events.append(scope_.cancelled_caught)
         over.set()
@@ -424,9 +424,9 @@ async def test_asyncio_timeout_of_parked_application_reaches_it(layer, on_asynci
 
     async def app(scope, receive, send):
         await send(dict(START))
+        await send(chunk(b"one "))
         try:
             async with asyncio.timeout(0.02):
-                await send(chunk(b"one "))
                 await send(chunk(b"never taken "))
         except TimeoutError:
             events.append("timeout")
@@ -683,13 +683,23 @@ async def test_client_gone_while_sending_ends_the_application(layer, place):
     assert (len(client.sent), events) == (4, ["app ends"])
 
 
+async def cancelled_when(reached, app):
+    """Runs a request and cancels it once `reached` is set."""
+    async with anyio.create_task_group() as task_group:
+        task_group.start_soon(Client().request, app)
+        with anyio.fail_after(10):
+            await reached.wait()
+        task_group.cancel_scope.cancel()
+
+
 async def test_cancellation_from_outside_ends_both(layer, place):
-    events = []
+    events, reached = [], anyio.Event()
 
     async def app(scope, receive, send):
         await send(dict(START))
         try:
             await send(chunk(b"one "))
+            reached.set()
             await anyio.sleep_forever()
         finally:
             events.append("app")
@@ -702,9 +712,7 @@ async def test_cancellation_from_outside_ends_both(layer, place):
             events.append("dispatch")
         raise AssertionError("cancelled before")
 
-    with anyio.move_on_after(0.05) as timeout:
-        await Client().request(layer(layer(place(app), dispatch=dispatch), dispatch=pass_on))
-    assert timeout.cancelled_caught
+    await cancelled_when(reached, layer(layer(place(app), dispatch=dispatch), dispatch=pass_on))
     assert sorted(events) == ["app", "dispatch"]
 
 
@@ -735,18 +743,17 @@ async def test_asyncio_cancel_from_outside_ends_both(layer, place, on_asyncio):
 
 
 async def test_cancellation_during_background_work_reaches_it(layer, place):
-    events = []
+    events, reached = [], anyio.Event()
 
     async def app(scope, receive, send):
         await hello(scope, receive, send)
         try:
+            reached.set()
             await anyio.sleep_forever()
         finally:
             events.append("app ends")
 
-    with anyio.move_on_after(0.05) as timeout:
-        await Client().request(layer(place(app), dispatch=pass_on))
-    assert timeout.cancelled_caught
+    await cancelled_when(reached, layer(place(app), dispatch=pass_on))
     assert events == ["app ends"]
 
 

@@ -25,7 +25,6 @@ from pallasite.types import ASGIApp, Message, Receive, Scope
 
 _NOTHING: Any = object()
 _PARKED: Any = object()
-_SHIELDED_POLL_SECONDS = 0.005  # how often an abort looks whether the application has left its shield
 
 # The running task of a loop. Before Python 3.12 the public function is written in Python, 0.4 us a call.
 running_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]
@@ -275,6 +274,7 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
     _parked = False  # at `_park`, in the application's own `deliver`
     _ready = False  # parked, and what it waited for has come about
     _pending: Any = _NOTHING  # what the application yielded when the event loop was not there to take it
+    _is_aborting = False
     _idle: asyncio.Future[None] | None = None  # what the task waits for while parked
     _senders: list[asyncio.Future[None]] | tuple[()] = ()  # child tasks of the application that wait in `deliver`
     _task: asyncio.Task[None] | None
@@ -367,6 +367,8 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
         """What the task shall wait for now."""
         if self.ended:
             raise StopIteration
+        if self._is_aborting:
+            self._cancel_unless_shielded()
         if self._parked and not self._ready:
             self._idle = idle = self._loop.create_future()
             idle._asyncio_future_blocking = True  # what `await idle` would set
@@ -403,35 +405,41 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
         As a cancel scope does it: at every await until it ends, except within a shield of its own. A cancel scope
         around each application would cost 4 us a layer, and be needed by few requests.
         """
+        host, task = running_task(self._loop), self._task
+        if host is None or task is None:
+            return
+        self._is_aborting = True
+        _leave_task(self._loop, host)
+        _enter_task(self._loop, task)
+        try:
+            self._cancel_unless_shielded()
+        finally:
+            _leave_task(self._loop, task)
+            _enter_task(self._loop, host)
         cancelled: asyncio.CancelledError | None = None
         with anyio.CancelScope(shield=True):
-            while (task := self._task) is not None:
-                shielded = self._is_shielded(task)
-                if not shielded:
-                    task.cancel()
+            while not self.ended:
                 try:
-                    await asyncio.sleep(_SHIELDED_POLL_SECONDS if shielded else 0)
+                    await self._listen()
                 except asyncio.CancelledError as raised:
                     cancelled = raised
         if cancelled is not None:
             raise cancelled
 
-    def _is_shielded(self, task: asyncio.Task[None]) -> bool:
-        host = running_task(self._loop)
-        assert host is not None
-        _leave_task(self._loop, host)
-        _enter_task(self._loop, task)
-        try:
-            with anyio.CancelScope() as probe:  # noqa: ASYNC100 (it is entered for where it stands)
-                around = getattr(probe, "_parent_scope", None)
-        finally:
-            _leave_task(self._loop, task)
-            _enter_task(self._loop, host)
+    def _cancel_unless_shielded(self) -> None:
+        """To be called as the application's task."""
+        with anyio.CancelScope() as probe:  # noqa: ASYNC100 (it is entered for where it stands)
+            around = getattr(probe, "_parent_scope", None)
         while around is not None:
             if around.shield:
-                return True
+                return
             around = getattr(around, "_parent_scope", None)
-        return False
+        # Soon, not now: what the task is about to wait for has to be known to it, that it may be cancelled too.
+        self._loop.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     def _new_scope(self) -> anyio.CancelScope:
         return anyio.CancelScope()

@@ -88,6 +88,7 @@ def _short(value: object) -> str:
         return f"<repr() failed: {type(error).__name__}>"
     return text if len(text) <= MAX_VALUE_CHARS else text[:MAX_VALUE_CHARS] + "…"
 
+
 _exceptions_call = ExceptionMiddleware.__call__
 
 
