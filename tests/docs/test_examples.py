@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from pallasite.convertors import CONVERTOR_TYPES
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NOT_EXECUTED_AT_MOST = 3
@@ -59,11 +61,23 @@ PAGES_WITH_PYTHON = [
 ]
 
 
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    """What a page runs in. Nothing of it stays: neither the convertors it registers nor its clients and their loops."""
+    before = dict(CONVERTOR_TYPES)
+    made = types.ModuleType("example_page")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    yield made
+    vars(made).clear()
+    CONVERTOR_TYPES.clear()
+    CONVERTOR_TYPES.update(before)
+
+
 @pytest.mark.parametrize("page", PAGES_WITH_PYTHON, ids=page_id)
-def test_page_examples_run_from_top_to_bottom(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_examples_run_from_top_to_bottom(
+    page: Path, module: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    module = types.ModuleType("example_page")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in blocks(page):
         if block.language == "python" and not block.excused:
             # Blank lines in front give tracebacks the page's own line numbers.
