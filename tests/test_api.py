@@ -18,11 +18,8 @@ import pallasite
 
 STILL_TO_COME = {
     "formparsers",
-    "middleware.cors",
     "middleware.gzip",
-    "middleware.httpsredirect",
     "middleware.opentelemetry",
-    "middleware.trustedhost",
     "middleware.wsgi",
     "staticfiles",
 }
