@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from benches.chart import Bar, Panel, draw
@@ -37,7 +38,11 @@ def time_text(seconds: float) -> str:
 
 
 def share_text(share: float) -> str:
-    return f"{share:.2f}" if share >= 0.1 else f"{share:.3f}" if share >= 0.01 else f"{share:.4f}"
+    """Two figures without an exponent; 0 for a difference that noise has made negative."""
+    if share <= 0:
+        return "0"
+    decimals = 2 if share >= 0.1 else 1 - math.floor(math.log10(share))
+    return f"{share:.{decimals}f}"
 
 
 def mark(row: Row) -> str:

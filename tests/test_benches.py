@@ -221,3 +221,10 @@ def test_app_subject_counts_every_request() -> None:
 
     AppSubject(app, get("/counted")).time(7)
     assert seen == ["/counted"] * 7
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1.234, "1.23"), (0.25, "0.25"), (0.0614, "0.061"), (0.0000581, "0.000058"), (-0.02, "0")]
+)
+def test_shares_show_two_figures(share: float, text: str) -> None:
+    assert report.share_text(share) == text
