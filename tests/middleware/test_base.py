@@ -172,7 +172,7 @@ async def test_response_passes_with_headers_changed(layer, place):
 
 
 @pytest.mark.parametrize("app", [hello, three_chunks], ids=["plain", "stream"])
-@pytest.mark.parametrize("layers", [1, 2, 5])
+@pytest.mark.parametrize("layers", [1, 2, 5, 150])
 async def test_messages_through_layers_are_those_of_starlette(place, app, layers):
     sent = []
     for base in (BaseHTTPMiddleware, StarlettesBase):

@@ -26,6 +26,10 @@ from pallasite.types import ASGIApp, Message, Receive, Scope
 _NOTHING: Any = object()
 _PARKED: Any = object()
 
+# Steps are lent within lent steps, 10 Python frames each. The event loop takes those of each 16th layer, so that a deep
+# stack of middleware stays far from Python's recursion limit.
+_LENT_LAYERS_MAX = 16
+
 # The running task of a loop. Before Python 3.12 the public function is written in Python, 0.4 us a call.
 running_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]
 if sys.version_info >= (3, 12):
@@ -275,6 +279,8 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
     _ready = False  # parked, and what it waited for has come about
     _pending: Any = _NOTHING  # what the application yielded when the event loop was not there to take it
     _is_aborting = False
+    _is_lent = True
+    _layer = 1  # how many of these are around each other
     _idle: asyncio.Future[None] | None = None  # what the task waits for while parked
     _senders: list[asyncio.Future[None]] | tuple[()] = ()  # child tasks of the application that wait in `deliver`
     _task: asyncio.Task[None] | None
@@ -285,9 +291,16 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
         self._context = context = copy_context()
         self._coroutine = self._run()
         self._task = asyncio.Task(self, loop=loop, context=context)
-        # Without a running task the event loop takes the step, when it comes to it.
-        if (host := running_task(loop)) is not None:
-            self._step(host)
+        host = running_task(loop)
+        if host is None:
+            return  # the event loop takes the step, when it comes to it
+        around = host.get_coro()
+        if type(around) is EagerDownstream:
+            self._layer = around._layer + 1
+            if self._layer % _LENT_LAYERS_MAX == 0:
+                self._is_lent = False
+                return
+        self._step(host)
 
     async def _run(self) -> None:
         await self._app(self._scope, self.receive, self.deliver)
@@ -332,7 +345,7 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
             self._wake_task()
 
     def _step_while_ready(self) -> None:
-        while self._ready and not self._queue:
+        while self._ready and self._is_lent and not self._queue:
             host, task = running_task(self._loop), self._task
             if host is None or task is None or task.cancelling():
                 return
