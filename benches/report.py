@@ -165,7 +165,7 @@ def circumstances_table(results: Results) -> list[str]:
     """One column if all parts were measured at once, else one for each."""
     parts = {part: facts for part, facts in results.circumstances.items() if part in PARTS}
     rows: list[list[str]] = []
-    for key in ("date", "machine", "python", "build", "packages", "servers", "load"):
+    for key in ("date", "machine", "python", "packages", "servers", "load"):
         values = {part: facts[key] for part, facts in parts.items() if key in facts}
         if len(set(values.values())) == 1:
             rows.append([key, next(iter(values.values()))])

@@ -90,10 +90,9 @@ def rows_of(measured: Mapping[str, Measurement]) -> list[Row]:
 def circumstances(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     versions = ", ".join(f"{name} {version}" for name in packages if (version := version_of(name)))
     return {
-        "date": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "date": datetime.now().astimezone().strftime("%Y-%m-%d"),
         "machine": f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "build": build_of_core(),
         "packages": versions,
     }
 
@@ -103,16 +102,6 @@ def version_of(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def build_of_core() -> str:
-    """What the native module says of its own build: numbers of a debug build would mislead."""
-    try:
-        from pallasite import _core
-    except ImportError:
-        return "no native module"
-    about = getattr(_core, "build_info", None)
-    return str(about()) if callable(about) else "not told"
 
 
 def cpu_model() -> str:
