@@ -42,15 +42,6 @@ def find_handler(scope: Scope, exc: Exception) -> ExceptionHandler | None:
     return None
 
 
-async def call_handler(handler: ExceptionHandler, conn: Request | WebSocket, exc: Exception) -> Any:
-    """What the handler returns; an ordinary function runs in a worker thread."""
-    code = getattr(handler, "__code__", None)
-    # Most handlers are coroutine functions or bound methods that are: their code says so at once.
-    if (code is not None and code.co_flags & CO_COROUTINE) or is_async_callable(handler):
-        return await handler(conn, exc)  # type: ignore[arg-type]
-    return await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
-
-
 async def respond_to_exception(
     handler: ExceptionHandler,
     exc: Exception,
@@ -59,14 +50,20 @@ async def respond_to_exception(
     receive: Receive,
     send: Observer,
 ) -> None:
-    """Sends the handler's response.
+    """Sends the handler's response. A handler that is an ordinary function runs in a worker thread.
 
     Raises:
         RuntimeError: a response has been started, so this one cannot be sent.
     """
     if send.started:
         raise RuntimeError("Caught handled exception, but response already started.") from exc
-    response = await call_handler(handler, conn, exc)
+    code = getattr(handler, "__code__", None)
+    # Most handlers are coroutine functions or bound methods that are: their code says so at once.
+    response: Any
+    if (code is not None and code.co_flags & CO_COROUTINE) or is_async_callable(handler):
+        response = await handler(conn, exc)  # type: ignore[arg-type]
+    else:
+        response = await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
     if response is not None:
         await response(scope, receive, send)
     # An exception object that is raised again and again would collect the frames of every request.

@@ -96,20 +96,21 @@ class RouteNames:
     __slots__ = ("_by_name", "_others")
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        self._by_name: dict[str, list[tuple[int, BaseRoute]]] = {}
-        self._others: list[tuple[int, BaseRoute]] = []
+        # Routes by their place in the list.
+        self._by_name: dict[str, dict[int, BaseRoute]] = {}
+        self._others: dict[int, BaseRoute] = {}
         for index, route in enumerate(routes):
             if getattr(route, "_named_alone", False) and _is_stock(route, "url_path_for"):
-                self._by_name.setdefault(route.name, []).append((index, route))  # type: ignore[attr-defined]
+                self._by_name.setdefault(route.name, {})[index] = route  # type: ignore[attr-defined]
             else:
-                self._others.append((index, route))
+                self._others[index] = route
 
-    def candidates(self, name: str) -> list[BaseRoute]:
+    def candidates(self, name: str) -> Iterable[BaseRoute]:
         """The routes to ask for `name`, first declared first."""
-        found = self._by_name.get(name, [])
+        found = self._by_name.get(name, {})
         if self._others:
-            found = sorted(found + self._others, key=lambda pair: pair[0])
-        return [route for _, route in found]
+            return (route for _, route in sorted((found | self._others).items()))
+        return found.values()
 
 
 def route_changed(route: BaseRoute) -> None:

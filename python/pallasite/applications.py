@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Self, TypeVar
 
+from pallasite._core import Observer
 from pallasite.datastructures import State, URLPath
 from pallasite.middleware import Middleware, _MiddlewareFactory
 from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
@@ -17,6 +18,9 @@ from pallasite.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope,
 
 AppType = TypeVar("AppType", bound="Pallasite")
 P = ParamSpec("P")
+
+_errors_call = ServerErrorMiddleware.__call__
+_exceptions_call = ExceptionMiddleware.__call__
 
 
 class Pallasite:
@@ -90,7 +94,30 @@ class Pallasite:
         stack = self.middleware_stack
         if stack is None:
             stack = self.middleware_stack = self.build_middleware_stack()
-        await stack(scope, receive, send)
+        if (
+            type(stack) is not ServerErrorMiddleware
+            or ServerErrorMiddleware.__call__ is not _errors_call
+            or scope["type"] != "http"
+        ):
+            await stack(scope, receive, send)
+            return
+
+        # The two layers that every application has, written out: their frames would be 0.5 us of the 3 us that a
+        # request takes. A subclass of either, and a patch of its `__call__`, is called all the same.
+        observed = Observer(send)
+        try:
+            app = stack.app
+            if type(app) is ExceptionMiddleware and ExceptionMiddleware.__call__ is _exceptions_call:
+                try:
+                    await app.enter(scope)(scope, receive, observed)
+                except Exception as exc:
+                    if not await app.answer(exc, scope, receive, observed):
+                        raise
+            else:
+                await app(scope, receive, observed)
+        except Exception as exc:
+            await stack.answer(exc, scope, receive, observed)
+            raise
 
     def add_middleware(self, middleware_class: _MiddlewareFactory[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """Adds a layer around those added before.

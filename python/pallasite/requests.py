@@ -172,9 +172,7 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         """The cookies that the client sent, by name."""
         cookies = self._cookies
         if cookies is None:
-            cookies = self._cookies = {}
-            for value in self.headers.getlist("cookie"):
-                cookies.update(cookie_parser(value))
+            cookies = self._cookies = _core.cookies_from_headers(self.headers._list)
         return cookies
 
     @property

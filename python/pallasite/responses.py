@@ -79,8 +79,11 @@ class Response:
         self.status_code = status_code
         if media_type is not None:
             self.media_type = media_type
-        self.body = self.render(content)
-        self.init_headers(headers)
+        self.body = body = self.render(content)
+        if type(self).init_headers is _init_headers:  # written out: 0.1 us of 0.8
+            self.raw_headers = response_head(status_code, body, self.media_type, self.charset, headers)
+        else:
+            self.init_headers(headers)
 
     def render(self, content: Any) -> bytes | memoryview:
         """The body of this content: bytes as they are, text encoded with `charset`, nothing for None."""
@@ -165,6 +168,9 @@ class Response:
             await background()
 
 
+_init_headers = Response.init_headers
+
+
 class HTMLResponse(Response):
     """A response of HTML text."""
 
@@ -194,13 +200,18 @@ class JSONResponse(Response):
         media_type: str | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
-        # As Response.__init__: written out, because a frame less counts in the response that APIs make most.
+        # As Response.__init__, with `render` written out too: frames count in the response that APIs make most.
         if media_type is not None:
             self.media_type = media_type
         self.background = background
         self.status_code = status_code
-        self.body = self.render(content)
-        self.init_headers(headers)
+        cls = type(self)
+        body = dumps(content) if cls.render is _render_json and json.dumps is _STOCK_JSON_DUMPS else None
+        self.body = body = self.render(content) if body is None else body
+        if cls.init_headers is _init_headers:
+            self.raw_headers = response_head(status_code, body, self.media_type, self.charset, headers)
+        else:
+            self.init_headers(headers)
 
     def render(self, content: Any) -> bytes:
         """The JSON text of this content.
@@ -215,6 +226,9 @@ class JSONResponse(Response):
                 return encoded
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=None, separators=(",", ":"))
         return text.encode("utf-8")
+
+
+_render_json = JSONResponse.render
 
 
 class RedirectResponse(Response):

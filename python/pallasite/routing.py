@@ -6,7 +6,6 @@ does not depend on the number of routes; `matches` on each route gives the same 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import re
@@ -32,6 +31,9 @@ from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Lifespan, Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketClose
+
+
+_response_call = Response.__call__
 
 
 class NoMatchFound(Exception):
@@ -279,10 +281,14 @@ class _Endpoint(_PathRoute):
     app: ASGIApp
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        if name != self.name or path_params.keys() != self.param_convertors.keys():
+        convertors = self.param_convertors
+        if name != self.name or path_params.keys() != convertors.keys():
             raise NoMatchFound(name, path_params)
-        path, _ = replace_params(self.path_format, self.param_convertors, path_params)
-        return URLPath(path=path, protocol=self._protocol)
+        parts = list(_format_parts(self.path_format))
+        for place in range(1, len(parts), 2):
+            key = parts[place]
+            parts[place] = convertors[key].to_string(path_params[key])
+        return URLPath("".join(parts), self._protocol)
 
 
 class Route(_Endpoint):
@@ -399,11 +405,13 @@ def _children_path_for(
 ) -> URLPath | None:
     """The path that a mount's or host's own routes give for ``own_name:child_name``; None where none does."""
     child_name = name if own_name is None else name[len(own_name) + 1 :]
-    if isinstance(routes, RouteList):
-        routes = routes.built_names().candidates(child_name)
+    if type(routes) is RouteList:
+        routes = (routes.names or routes.built_names()).candidates(child_name)
     for route in routes:
-        with contextlib.suppress(NoMatchFound):
+        try:
             return route.url_path_for(child_name, **path_params)
+        except NoMatchFound:
+            continue
     return None
 
 
@@ -620,9 +628,12 @@ class Router:
         Raises:
             NoMatchFound: no route has that name and exactly these parameters.
         """
-        for route in self._route_list().built_names().candidates(name):
-            with contextlib.suppress(NoMatchFound):
+        routes = self._route_list() if self._computes_routes else self._routes
+        for route in (routes.names or routes.built_names()).candidates(name):
+            try:
                 return route.url_path_for(name, **path_params)
+            except NoMatchFound:
+                continue
         raise NoMatchFound(name, path_params)
 
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -661,12 +672,21 @@ class Router:
         # would only pass the call on, its `app`.
         endpoint: ASGIApp | None = table.match(scope)  # type: ignore[arg-type]  # a scope is a dict
         if type(endpoint) is _FunctionApp:
-            # Its `__call__`, written out: the frame that this spares is 0.25 us of the 3 us that a request takes.
+            # Its `__call__` and that of a stock response, written out: each frame that this spares is 0.2 us of the
+            # 3 us that a request takes. A response class with a `__call__` of its own, or a patch, is called.
             request: Request = Request(scope, receive, send)
             observed = send if type(send) is Observer else Observer(send)
             try:
                 response = await endpoint.func(request)
-                await response(scope, receive, observed)
+                if type(response).__call__ is _response_call:
+                    await observed(
+                        {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+                    )
+                    await observed({"type": "http.response.body", "body": response.body})
+                    if response.background is not None:
+                        await response.background()
+                else:
+                    await response(scope, receive, observed)
             except Exception as exc:
                 handler = find_handler(scope, exc)
                 if handler is None:

@@ -14,7 +14,6 @@ from typing import cast
 from pallasite._core import Observer
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
-from pallasite.middleware.exceptions import ExceptionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import HTMLResponse, PlainTextResponse, Response
 from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
@@ -89,9 +88,6 @@ def _short(value: object) -> str:
     return text if len(text) <= MAX_VALUE_CHARS else text[:MAX_VALUE_CHARS] + "…"
 
 
-_exceptions_call = ExceptionMiddleware.__call__
-
-
 class ServerErrorMiddleware:
     """Answers an exception that nothing else handled, then raises it again for the server to log.
 
@@ -107,22 +103,16 @@ class ServerErrorMiddleware:
             return
         observed = Observer(send)
         try:
-            app = self.app
-            if type(app) is ExceptionMiddleware and ExceptionMiddleware.__call__ is _exceptions_call:
-                # Most applications have nothing between the two: both do their work in this frame, which spares
-                # another (0.25 us of the 3 us that a request takes). A subclass or a patch is called all the same.
-                try:
-                    await app.enter(scope)(scope, receive, observed)
-                except Exception as exc:
-                    if not await app.answer(exc, scope, receive, observed):
-                        raise
-            else:
-                await app(scope, receive, observed)
+            await self.app(scope, receive, observed)
         except Exception as exc:
-            response = await self._response_to(Request(scope), exc)
-            if not observed.started:
-                await response(scope, receive, send)
+            await self.answer(exc, scope, receive, observed)
             raise
+
+    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> None:
+        """Has the response for `exc` made, and sends it unless another one has been started."""
+        response = await self._response_to(Request(scope), exc)
+        if not send.started:
+            await response(scope, receive, send)
 
     async def _response_to(self, request: Request, exc: Exception) -> Response:
         handler = self.handler
