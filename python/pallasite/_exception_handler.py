@@ -61,7 +61,7 @@ async def respond_to_exception(
     # Most handlers are coroutine functions or bound methods that are: their code says so at once.
     response: Any
     if (code is not None and code.co_flags & CO_COROUTINE) or is_async_callable(handler):
-        response = await handler(conn, exc)  # type: ignore[arg-type]
+        response = await handler(conn, exc)  # type: ignore[arg-type, misc]
     else:
         response = await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
     if response is not None:

@@ -32,7 +32,6 @@ from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Lifespan, Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketClose
 
-
 _response_call = Response.__call__
 
 
