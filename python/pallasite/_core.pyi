@@ -274,7 +274,7 @@ def split_url(url: str, /) -> tuple[str, str, str, str, str] | None:
     authority. None for any other, which is for `urlsplit` to split or refuse.
     """
 
-def url_from_scope(scope: Mapping[str, Any], /) -> str:
+def url_from_scope(scope: Mapping[str, Any], other_path: str | None = None, /) -> str:
     """The URL a request was sent to: authority from a valid Host header, else from `server`, else a relative URL.
 
     `?`, `#` and backslashes of the path are percent-encoded, and so are query bytes that are not UTF-8. A server's

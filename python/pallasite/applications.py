@@ -109,7 +109,11 @@ class Pallasite:
             app = stack.app
             if type(app) is ExceptionMiddleware and ExceptionMiddleware.__call__ is _exceptions_call:
                 try:
-                    await app.enter(scope)(scope, receive, observed)
+                    router = app.enter(scope)
+                    if router is None:
+                        await app.app(scope, receive, observed)
+                    elif not await router.dispatch(scope, receive, observed):
+                        await app.no_route(router, scope, receive, observed)
                 except Exception as exc:
                     if not await app.answer(exc, scope, receive, observed):
                         raise

@@ -135,14 +135,8 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
             scope = self.scope
             # Inside a mount root_path is the mount's; app_root_path keeps the application's own.
             root_path = scope.get("app_root_path", scope.get("root_path", ""))
-            parts: dict[str, Any] = {
-                "scheme": scope.get("scheme", "http"),
-                "server": scope.get("server"),
-                "path": root_path if root_path.endswith("/") else root_path + "/",
-                "query_string": b"",
-                "headers": scope["headers"],
-            }
-            base = self._base_url = URL(scope=parts)
+            path = root_path if root_path.endswith("/") else root_path + "/"
+            base = self._base_url = URL(_core.url_from_scope(scope, path))
         return base
 
     @property

@@ -33,6 +33,7 @@ from pallasite.types import ASGIApp, Lifespan, Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketClose
 
 _response_call = Response.__call__
+_set = object.__setattr__
 
 
 class NoMatchFound(Exception):
@@ -189,7 +190,7 @@ class BaseRoute:
 
     def __setattr__(self, name: str, value: Any) -> None:
         known = name in self._matched_by and name in self.__dict__
-        object.__setattr__(self, name, value)
+        _set(self, name, value)
         if known:
             route_changed(self)
 
@@ -660,11 +661,16 @@ class Router:
         """Finds the route and has it answer. Inside the router's own middleware."""
         kind = scope["type"]
         assert kind in ("http", "websocket", "lifespan")
-        if "router" not in scope:
-            scope["router"] = self
+        scope.setdefault("router", self)
         if kind == "lifespan":
             await self.lifespan(scope, receive, send)
-            return
+        elif not await self.dispatch(scope, receive, send):
+            await self.default(scope, receive, send)
+
+    async def dispatch(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Has the route that matches answer a request or websocket; False where there is none to match."""
+        if "router" not in scope:
+            scope["router"] = self
         routes = self._route_list() if self._computes_routes else self._routes
         table = routes.table or routes.built_table()
         # One native call: it fills the scope and gives what is to be awaited, the route's `handle` or, where that
@@ -691,16 +697,19 @@ class Router:
                 if handler is None:
                     raise
                 await respond_to_exception(handler, exc, request, scope, receive, observed)
-            return
+            return True
         if endpoint is None:
-            location = self._redirected_path(table, scope) if kind == "http" and self.redirect_slashes else None
-            endpoint = self.default if location is None else RedirectResponse(url=location)
+            location = self._redirected_path(table, scope) if self.redirect_slashes else None
+            if location is None:
+                return False
+            endpoint = RedirectResponse(url=location)
         await endpoint(scope, receive, send)
+        return True
 
     def _redirected_path(self, table: RouteTable, scope: Scope) -> str | None:
         """The URL that differs in the last slash, if a route matches that one; else None."""
         route_path = get_route_path(scope)
-        if route_path == "/":
+        if route_path == "/" or scope["type"] != "http":
             return None
         other = dict(scope)
         other["path"] = other["path"].rstrip("/") if route_path.endswith("/") else other["path"] + "/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MethodType
 from typing import Any
 
 from pallasite._core import Observer
@@ -20,7 +21,7 @@ from pallasite.routing import Router
 from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 from pallasite.websockets import WebSocket
 
-_router_call = Router.__call__
+_router_call, _router_app, _not_found = Router.__call__, Router.app, Router.not_found
 
 
 class ExceptionMiddleware:
@@ -58,19 +59,44 @@ class ExceptionMiddleware:
             return
         observed = send if type(send) is Observer else Observer(send)
         try:
-            await self.enter(scope)(scope, receive, observed)
+            router = self.enter(scope)
+            if router is None:
+                await self.app(scope, receive, observed)
+            elif not await router.dispatch(scope, receive, observed):
+                await self.no_route(router, scope, receive, observed)
         except Exception as exc:
             if not await self.answer(exc, scope, receive, observed):
                 raise
 
-    def enter(self, scope: Scope) -> ASGIApp:
-        """Puts the handlers into the scope, and gives what is to be awaited inside this layer."""
+    def enter(self, scope: Scope) -> Router | None:
+        """Puts the handlers into the scope, and gives the router if it is all that is inside this layer.
+
+        Then its `dispatch` is awaited, which spares two frames that only pass the call on (0.4 us). None for a
+        router with layers of its own, for a subclass, and where somebody has patched it: those are called.
+        """
         scope[HANDLERS_SCOPE_KEY] = (self._exception_handlers, self._status_handlers)
         app = self.app
-        # A router's `__call__` only passes the call on (0.2 us); a subclass or a patch of it is called all the same.
         if type(app) is Router and Router.__call__ is _router_call:
-            return app.middleware_stack
-        return app
+            inside = app.middleware_stack
+            if type(inside) is MethodType and inside.__func__ is _router_app:
+                return app
+        return None
+
+    async def no_route(self, router: Router, scope: Scope, receive: Receive, send: Observer) -> None:
+        """Answers what none of the router's routes matches."""
+        default = router.default
+        if (
+            type(default) is MethodType
+            and default.__func__ is _not_found
+            and "app" in scope
+            and scope["type"] == "http"
+        ):
+            # It would raise this; to answer it here takes half the time.
+            exc = HTTPException(404)
+            if not await self.answer(exc, scope, receive, send):
+                raise exc
+        else:
+            await default(scope, receive, send)
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> bool:
         """Sends the response of the handler for `exc`; False where there is none."""

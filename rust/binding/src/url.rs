@@ -9,12 +9,19 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use crate::header::{each_value, unpack};
 use crate::text::{new_text, text_of};
 
-/// The URL that a request was sent to.
+/// The URL that a request was sent to, or the one of another path on the same host.
 #[pyfunction]
-#[pyo3(signature = (scope, /))]
-pub(crate) fn url_from_scope<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+#[pyo3(signature = (scope, other_path=None, /))]
+pub(crate) fn url_from_scope<'py>(
+    scope: &Bound<'py, PyAny>,
+    other_path: Option<Bound<'py, PyString>>,
+) -> PyResult<Bound<'py, PyString>> {
     let py = scope.py();
-    let path = required(scope, intern!(py, "path"))?.cast_into::<PyString>()?;
+    let is_other = other_path.is_some();
+    let path = match other_path {
+        Some(path) => path,
+        None => required(scope, intern!(py, "path"))?.cast_into::<PyString>()?,
+    };
     let headers = required(scope, intern!(py, "headers"))?;
     let scheme = optional(scope, intern!(py, "scheme"))?
         .map(Bound::cast_into::<PyString>)
@@ -23,7 +30,7 @@ pub(crate) fn url_from_scope<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Bound<'
         Some(scheme) => text_of(scheme)?,
         None => b"http"[..].into(),
     };
-    let query = optional(scope, intern!(py, "query_string"))?
+    let query = if is_other { None } else { optional(scope, intern!(py, "query_string"))? }
         .map(Bound::cast_into::<PyBytes>)
         .transpose()?;
     let authority = match host_header(&headers)? {
