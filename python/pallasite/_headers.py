@@ -105,6 +105,7 @@ class Headers(DirectMapping[str, str]):
         The field that the index names is looked at before it is believed, since the list may be shared.
         """
         fields = self._list
+        places: dict[bytes, int]
         size, places = self.__dict__.get("_places") or (0, {})
         if size != len(fields):
             places = {fields[place][0]: place for place in reversed(range(len(fields)))}

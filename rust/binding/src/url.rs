@@ -30,9 +30,13 @@ pub(crate) fn url_from_scope<'py>(
         Some(scheme) => text_of(scheme)?,
         None => b"http"[..].into(),
     };
-    let query = if is_other { None } else { optional(scope, intern!(py, "query_string"))? }
-        .map(Bound::cast_into::<PyBytes>)
-        .transpose()?;
+    let query = if is_other {
+        None
+    } else {
+        optional(scope, intern!(py, "query_string"))?
+    }
+    .map(Bound::cast_into::<PyBytes>)
+    .transpose()?;
     let authority = match host_header(&headers)? {
         Some(authority) => Some(authority),
         None => server_authority(scope, &scheme)?,
