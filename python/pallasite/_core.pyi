@@ -1,11 +1,14 @@
 """The native half of Pallasite: what each function takes and gives back, and what it raises."""
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from pallasite.convertors import Convertor
 
 __version__: str
+
+# Of a file: index in the items, name, file name (None for a field), headers; then its content; then None.
+MultipartEvent: TypeAlias = tuple[int, str, str | None, list[tuple[bytes, bytes]]] | bytes | memoryview | None
 
 # --- accept
 # Content negotiation (RFC 9110 section 12) and Content-Type (section 8.3). Bytes are read as latin-1.
@@ -39,6 +42,79 @@ def parse_cookies(header: str, /) -> dict[str, str]:
     value without `=`, quoted values unquoted as `http.cookies` does. No text is an error; lone surrogates are kept.
 
     Deviation: RFC 6265 section 4.2.1 allows fewer characters.
+    """
+
+# --- form
+# Bodies of forms, pushed in pieces of any size: how a body is cut makes no difference to what comes out. Linear in the
+# body; at most one field or one part's headers are kept. An instance serves one body and one thread at a time (another
+# gets a RuntimeError). Limits are whole numbers below 2**64.
+
+class FormError(ValueError):
+    """A form that cannot be read: `args` is a code, one of "no_boundary", "no_name", "too_many_files",
+    "too_many_fields", "field_too_long", "malformed", and a text that says more. It stays: later calls raise it too.
+    """
+
+@final
+class MultipartParser:
+    """Reads `multipart/form-data` (RFC 7578) as leniently as Python programs are used to.
+
+    `codec` is a codec of Python's, "utf-8" and "latin-1" fastest; what it cannot decode is latin-1. `max_part_size` is
+    in bytes and holds for parts without file name. With `stream_fields`, fields are handed out as files are.
+
+    Raises FormError for a boundary that is empty, longer than 256 bytes, or with a line break in it.
+
+    Deviation: two names, two file names or two Content-Disposition headers in a part are an error, and so is a body
+    that ends before its closing boundary.
+    """
+
+    def __new__(
+        cls,
+        boundary: bytes,
+        codec: str,
+        max_files: int,
+        max_fields: int,
+        max_part_size: int,
+        stream_fields: bool = False,
+        /,
+    ) -> MultipartParser: ...
+    @property
+    def steps(self) -> int:
+        """Bytes looked at so far."""
+
+    def feed(self, piece: bytes | bytearray | memoryview, items: list[Any], /) -> list[MultipartEvent] | None:
+        """Append the fields that `piece` completes to `items`, as `(name, value)`, and None where a file begins.
+
+        What it brought of files comes back, None if nothing: a tuple when one begins, content that may refer to
+        `piece`, None when it is complete.
+        """
+
+    def finish(self) -> None:
+        """Say that the body is complete. Raises FormError if it does not look so."""
+
+@final
+class UrlencodedParser:
+    """Reads `application/x-www-form-urlencoded`: unescaped bytes as latin-1, escapes as UTF-8, with U+FFFD for what is
+    not.
+
+    `max_part_size` is in bytes and holds for a field's name and value together, as they are sent.
+    """
+
+    def __new__(cls, max_fields: int, max_part_size: int, /) -> UrlencodedParser: ...
+    @property
+    def steps(self) -> int:
+        """Bytes looked at so far."""
+
+    def feed(self, piece: bytes | bytearray | memoryview, items: list[Any], /) -> None:
+        """Append the fields that `piece` completes to `items`, as `(name, value)`."""
+
+    def finish(self, items: list[Any], /) -> None:
+        """Say that the body is complete, and append its last field."""
+
+def form_parameter(header: bytes, name: bytes, /) -> bytes | None:
+    """The value of a parameter, its name given in lower case, of a form's Content-Type or Content-Disposition.
+
+    Only `\\\\` and `\\"` are escapes in a quoted value, since a backslash in a file name is mostly a Windows path.
+    Raises FormError if the parameter is there twice.
     """
 
 # --- header

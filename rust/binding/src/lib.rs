@@ -2,9 +2,11 @@
 
 mod accept;
 mod cookie;
+mod form;
 mod header;
 mod host;
 mod json;
+mod multipart;
 mod observer;
 mod query;
 mod response;
@@ -12,6 +14,7 @@ mod route;
 mod set_cookie;
 mod text;
 mod url;
+mod urlencoded;
 
 use pyo3::prelude::pymodule;
 
@@ -27,6 +30,8 @@ mod _core {
     #[pymodule_export]
     use super::cookie::{cookies_from_headers, parse_cookies};
     #[pymodule_export]
+    use super::form::FormError;
+    #[pymodule_export]
     use super::header::{
         encode_header, find_header, header_items, header_values, remove_header, set_header,
     };
@@ -34,6 +39,8 @@ mod _core {
     use super::host::{is_valid_port, parse_host};
     #[pymodule_export]
     use super::json::dumps;
+    #[pymodule_export]
+    use super::multipart::{MultipartParser, form_parameter};
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]
@@ -46,4 +53,6 @@ mod _core {
     use super::set_cookie::{http_date, set_cookie};
     #[pymodule_export]
     use super::url::{absolute_url, split_url, url_from_scope};
+    #[pymodule_export]
+    use super::urlencoded::UrlencodedParser;
 }

@@ -9,3 +9,12 @@ pub const MAX_ACCEPT_ELEMENTS: usize = 256;
 
 /// Parameters kept of one header element (`;name=value`); a form's Content-Type has one or two.
 pub const MAX_HEADER_PARAMETERS: usize = 32;
+
+/// Bytes of a multipart boundary. RFC 2046 section 5.1.1 allows 70; clients are not always so modest.
+pub const MAX_BOUNDARY_BYTES: usize = 256;
+
+/// Headers of one part of a form; browsers send two, some programs four.
+pub const MAX_PART_HEADERS: usize = 8;
+
+/// Bytes of one header line of a part, name and colon included: a file name of 4096 bytes fits.
+pub const MAX_PART_HEADER_BYTES: usize = 4096 + 128;

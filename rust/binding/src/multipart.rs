@@ -1,0 +1,183 @@
+//! `_core.MultipartParser`: multipart bodies as finished fields, and files as they come.
+
+use std::sync::Mutex;
+
+use pallasite_core::multipart::{self, Event, Part};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
+
+use crate::form::{Charset, Failure, busy, new_error, new_limits, piece_of};
+
+/// A field's buffer is reused for the next one unless it has grown beyond this many bytes.
+const KEPT_BUFFER_BYTES: usize = 64 * 1024;
+
+/// See `_core.pyi`.
+#[pyclass(frozen, module = "pallasite._core")]
+pub(crate) struct MultipartParser {
+    /// Boxed because the searcher inside holds vector registers: they need an alignment of 32 bytes, and Python's
+    /// allocator gives its objects 16.
+    reader: Mutex<Box<Reader>>,
+}
+
+struct Reader {
+    parser: multipart::MultipartParser,
+    parts: Parts,
+}
+
+/// What becomes of the parts.
+struct Parts {
+    charset: Charset,
+    /// Whether fields are handed out as files are.
+    stream_fields: bool,
+    /// The name of the field that is being read, unless it is handed out as it comes.
+    field: Option<Py<PyString>>,
+    value: Vec<u8>,
+}
+
+#[pymethods]
+impl MultipartParser {
+    #[new]
+    #[pyo3(signature = (boundary, codec, max_files, max_fields, max_part_size, stream_fields=false, /))]
+    fn new(
+        boundary: &[u8],
+        codec: &str,
+        max_files: u64,
+        max_fields: u64,
+        max_part_size: u64,
+        stream_fields: bool,
+    ) -> PyResult<Self> {
+        let limits = new_limits(max_files, max_fields, max_part_size);
+        let parser = multipart::MultipartParser::new(boundary, limits).map_err(new_error)?;
+        let parts = Parts {
+            charset: Charset::new(codec)?,
+            stream_fields,
+            field: None,
+            value: Vec::new(),
+        };
+        Ok(Self {
+            reader: Mutex::new(Box::new(Reader { parser, parts })),
+        })
+    }
+
+    /// Bytes looked at so far.
+    #[getter]
+    fn steps(&self) -> PyResult<u64> {
+        Ok(self.reader.try_lock().map_err(busy)?.parser.steps())
+    }
+
+    #[pyo3(signature = (piece, items, /))]
+    fn feed<'py>(
+        &self,
+        piece: &Bound<'py, PyAny>,
+        items: &Bound<'py, PyList>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let piece = piece_of(piece)?;
+        let mut reader = self.reader.try_lock().map_err(busy)?;
+        let Reader { parser, parts } = &mut **reader;
+        let mut events = None;
+        parser.feed(piece.as_bytes(), |event| {
+            parts
+                .handle(event, &piece, items, &mut events)
+                .map_err(Failure::from)
+        })?;
+        Ok(events)
+    }
+
+    fn finish(&self) -> PyResult<()> {
+        let mut reader = self.reader.try_lock().map_err(busy)?;
+        reader.parser.finish().map_err(new_error)
+    }
+}
+
+impl Parts {
+    fn handle<'py>(
+        &mut self,
+        event: Event<'_>,
+        piece: &Bound<'py, PyBytes>,
+        items: &Bound<'py, PyList>,
+        events: &mut Option<Bound<'py, PyList>>,
+    ) -> PyResult<()> {
+        let py = piece.py();
+        match event {
+            Event::Part(part) if part.filename.is_none() && !self.stream_fields => {
+                self.value.clear();
+                self.field = Some(self.charset.decode(py, &part.name)?.unbind());
+            }
+            Event::Part(part) => {
+                let events = events.get_or_insert_with(|| PyList::empty(py));
+                events.append(self.new_part(part, items)?)?;
+                // Its place among the fields.
+                items.append(py.None())?;
+            }
+            Event::Content(span) if self.field.is_some() => {
+                let content = piece.as_bytes().get(span).unwrap_or_default();
+                self.value.extend_from_slice(content);
+            }
+            Event::Held(content) if self.field.is_some() => self.value.extend_from_slice(content),
+            Event::Content(span) => {
+                let events = events.get_or_insert_with(|| PyList::empty(py));
+                if span.len() == piece.as_bytes().len() {
+                    events.append(piece)?;
+                } else {
+                    let span = PySlice::new(py, span.start as isize, span.end as isize, 1);
+                    events.append(PyMemoryView::from(piece)?.get_item(span)?)?;
+                }
+            }
+            Event::Held(content) => {
+                let events = events.get_or_insert_with(|| PyList::empty(py));
+                events.append(PyBytes::new(py, content))?;
+            }
+            Event::End => match self.field.take() {
+                Some(name) => {
+                    items.append((name, self.charset.decode(py, &self.value)?))?;
+                    if self.value.capacity() > KEPT_BUFFER_BYTES {
+                        self.value = Vec::new();
+                    }
+                }
+                None => events
+                    .get_or_insert_with(|| PyList::empty(py))
+                    .append(py.None())?,
+            },
+        }
+        Ok(())
+    }
+
+    /// `(index in items, name, file name, headers)`.
+    #[allow(clippy::type_complexity)]
+    fn new_part<'py>(
+        &self,
+        part: &Part,
+        items: &Bound<'py, PyList>,
+    ) -> PyResult<(
+        usize,
+        Bound<'py, PyString>,
+        Option<Bound<'py, PyString>>,
+        Bound<'py, PyList>,
+    )> {
+        let py = items.py();
+        let name = self.charset.decode(py, &part.name)?;
+        let filename = match &part.filename {
+            Some(filename) => Some(self.charset.decode(py, filename)?),
+            None => None,
+        };
+        let headers = PyList::empty(py);
+        for (name, value) in &part.headers {
+            headers.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
+        }
+        Ok((items.len(), name, filename, headers))
+    }
+}
+
+/// The value of a parameter of a form's Content-Type or Content-Disposition.
+#[pyfunction]
+#[pyo3(signature = (header, name, /))]
+pub(crate) fn form_parameter<'py>(
+    py: Python<'py>,
+    header: &[u8],
+    name: &[u8],
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    match pallasite_core::parameters::find_parameter(header, name) {
+        Ok(value) => Ok(value.map(|value| PyBytes::new(py, &value))),
+        Err(_) => Err(new_error(multipart::FormError::AmbiguousName)),
+    }
+}

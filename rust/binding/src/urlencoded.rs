@@ -1,0 +1,55 @@
+//! `_core.UrlencodedParser`: urlencoded bodies as a list of fields.
+
+use std::sync::Mutex;
+
+use pallasite_core::urlencoded;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::form::{Failure, busy, new_limits, piece_of};
+use crate::text::new_text;
+
+/// See `_core.pyi`.
+#[pyclass(frozen, module = "pallasite._core")]
+pub(crate) struct UrlencodedParser {
+    parser: Mutex<urlencoded::UrlencodedParser>,
+}
+
+#[pymethods]
+impl UrlencodedParser {
+    #[new]
+    #[pyo3(signature = (max_fields, max_part_size, /))]
+    fn new(max_fields: u64, max_part_size: u64) -> Self {
+        let limits = new_limits(0, max_fields, max_part_size);
+        Self {
+            parser: Mutex::new(urlencoded::UrlencodedParser::new(limits)),
+        }
+    }
+
+    /// Bytes looked at so far.
+    #[getter]
+    fn steps(&self) -> PyResult<u64> {
+        Ok(self.parser.try_lock().map_err(busy)?.steps())
+    }
+
+    #[pyo3(signature = (piece, items, /))]
+    fn feed(&self, piece: &Bound<'_, PyAny>, items: &Bound<'_, PyList>) -> PyResult<()> {
+        let piece = piece_of(piece)?;
+        let mut parser = self.parser.try_lock().map_err(busy)?;
+        parser.feed(piece.as_bytes(), |name, value| add(items, name, value))?;
+        Ok(())
+    }
+
+    #[pyo3(signature = (items, /))]
+    fn finish(&self, items: &Bound<'_, PyList>) -> PyResult<()> {
+        let mut parser = self.parser.try_lock().map_err(busy)?;
+        parser.finish(|name, value| add(items, name, value))?;
+        Ok(())
+    }
+}
+
+fn add(items: &Bound<'_, PyList>, name: &[u8], value: &[u8]) -> Result<(), Failure> {
+    let py = items.py();
+    items.append((new_text(py, name)?, new_text(py, value)?))?;
+    Ok(())
+}

@@ -1,0 +1,498 @@
+//! Bodies of `multipart/form-data` (RFC 7578, RFC 2046 section 5.1), pushed in pieces of any size.
+//!
+//! The answer never depends on where the pieces are cut. As lenient as what Python programs are used to: a line break
+//! before the first boundary, any text behind the last one, white space behind those between.
+
+use std::fmt;
+use std::ops::Range;
+
+use memchr::memmem::Finder;
+
+use crate::header::{is_token, lower_name};
+use crate::limits::{MAX_BOUNDARY_BYTES, MAX_PART_HEADER_BYTES, MAX_PART_HEADERS};
+use crate::parameters::{find_parameter, without_windows_path};
+
+/// How much of a form is accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct FormLimits {
+    /// Parts that have a file name.
+    pub max_files: u64,
+    /// Parts that have none.
+    pub max_fields: u64,
+    /// Bytes in a part that has no file name.
+    pub max_field_bytes: u64,
+}
+
+/// Why a form cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormError {
+    /// There is no boundary, or more than one.
+    NoBoundary,
+    /// Longer than `MAX_BOUNDARY_BYTES`, or with a line break in it.
+    BadBoundary,
+    /// The body does not begin with the boundary, or a boundary's line does not end where it must.
+    BadDelimiter,
+    /// A line among a part's headers that is none.
+    BadHeader,
+    /// A header line of more than `MAX_PART_HEADER_BYTES`.
+    HeaderTooLong,
+    /// More than `MAX_PART_HEADERS` in a part.
+    TooManyHeaders,
+    /// A part without a name.
+    NoName,
+    /// A part with two names, two file names or two Content-Disposition headers.
+    AmbiguousName,
+    /// More than `FormLimits::max_files`.
+    TooManyFiles,
+    /// More than `FormLimits::max_fields`.
+    TooManyFields,
+    /// A field of more than `FormLimits::max_field_bytes`.
+    FieldTooLong,
+    /// The body ends before the closing boundary.
+    Truncated,
+}
+
+impl fmt::Display for FormError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NoBoundary => "the Content-Type has no boundary, or several",
+            Self::BadBoundary => "the boundary is too long or has a line break in it",
+            Self::BadDelimiter => "a boundary is missing or its line is malformed",
+            Self::BadHeader => "a part has a malformed header",
+            Self::HeaderTooLong => "a part has a header that is too long",
+            Self::TooManyHeaders => "a part has too many headers",
+            Self::NoName => "a part has no name",
+            Self::AmbiguousName => "a part has more than one name",
+            Self::TooManyFiles => "there are too many files",
+            Self::TooManyFields => "there are too many fields",
+            Self::FieldTooLong => "a field is too long",
+            Self::Truncated => "the body ends before the closing boundary",
+        })
+    }
+}
+
+/// A part's headers, understood.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Names in lower case, values as sent but for the spaces before them.
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The field's name.
+    pub name: Vec<u8>,
+    /// A file has one, be it empty; a field has none.
+    pub filename: Option<Vec<u8>>,
+}
+
+/// What a piece of the body brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A part begins.
+    Part(&'a Part),
+    /// Content of the part: this span of the piece.
+    Content(Range<usize>),
+    /// Content of the part that stood in an earlier piece and looked like a boundary.
+    Held(&'a [u8]),
+    /// The part is complete.
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the first byte.
+    Start,
+    /// Behind a line break at the start: everything up to the first hyphen is skipped.
+    Preamble,
+    /// Inside the first delimiter; `matched` counts.
+    Opening,
+    /// In a header line; `line` holds what earlier pieces had of it.
+    Header,
+    /// Behind a header line's CR.
+    HeaderEnd,
+    /// Behind the CR of the empty line.
+    HeadersEnd,
+    /// In a part's content; `matched` bytes of a delimiter may have been seen at the end of the last piece.
+    Content,
+    /// Behind a delimiter.
+    Delimiter,
+    /// Behind a delimiter's CR.
+    DelimiterEnd,
+    /// Behind the first hyphen of a closing delimiter.
+    Closing,
+    /// In white space behind a delimiter.
+    Padding,
+    /// Behind that white space's CR.
+    PaddingEnd,
+    /// Behind the closing delimiter.
+    Epilogue,
+}
+
+/// Feed it the body piece by piece, then `finish`. Keeps at most one part's headers.
+#[derive(Debug)]
+pub struct MultipartParser {
+    /// CR, LF, two hyphens and the boundary; CR occurs only at its start.
+    delimiter: Finder<'static>,
+    limits: FormLimits,
+    state: State,
+    matched: usize,
+    /// Whether a part has begun: a delimiter that turns out to be none is its content then, and an error before.
+    in_part: bool,
+    line: Vec<u8>,
+    part: Part,
+    files: u64,
+    fields: u64,
+    field_bytes: u64,
+    steps: u64,
+    error: Option<FormError>,
+}
+
+impl MultipartParser {
+    /// For the boundary that the Content-Type names.
+    ///
+    /// # Errors
+    /// `NoBoundary` for an empty one, `BadBoundary`.
+    pub fn new(boundary: &[u8], limits: FormLimits) -> Result<Self, FormError> {
+        if boundary.is_empty() {
+            return Err(FormError::NoBoundary);
+        }
+        if boundary.len() > MAX_BOUNDARY_BYTES || memchr::memchr2(b'\r', b'\n', boundary).is_some()
+        {
+            return Err(FormError::BadBoundary);
+        }
+        Ok(Self {
+            delimiter: Finder::new(&[b"\r\n--", boundary].concat()).into_owned(),
+            limits,
+            state: State::Start,
+            matched: 0,
+            in_part: false,
+            line: Vec::new(),
+            part: Part::default(),
+            files: 0,
+            fields: 0,
+            field_bytes: 0,
+            steps: 0,
+            error: None,
+        })
+    }
+
+    /// How many bytes were looked at so far, those looked at twice counted twice: at most a small multiple of the body.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Reads the next piece and calls `emit` with what it brought.
+    ///
+    /// # Errors
+    /// A `FormError`, from then on for every call, or what `emit` returned.
+    pub fn feed<E: From<FormError>>(
+        &mut self,
+        piece: &[u8],
+        mut emit: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if let Some(error) = self.error {
+            return Err(error.into());
+        }
+        let mut at = 0;
+        while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
+            let used = self.step(rest, at, &mut emit)?;
+            at += used;
+        }
+        Ok(())
+    }
+
+    /// Says that the body is complete.
+    ///
+    /// # Errors
+    /// `Truncated` if the closing boundary has not been seen, or the error that `feed` gave.
+    pub fn finish(&mut self) -> Result<(), FormError> {
+        match self.error {
+            Some(error) => Err(error),
+            None if self.state == State::Epilogue => Ok(()),
+            None => Err(self.fail(FormError::Truncated)),
+        }
+    }
+
+    /// Handles the start of `rest`, which is not empty, and returns how many bytes that was. None only when the state
+    /// changed to one that takes some.
+    fn step<E: From<FormError>>(
+        &mut self,
+        rest: &[u8],
+        at: usize,
+        emit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let Some(&first) = rest.first() else {
+            return Ok(0);
+        };
+        self.steps += 1;
+        match (self.state, first) {
+            (State::Start, b'\r' | b'\n') => self.state = State::Preamble,
+            (State::Start, _) => {
+                self.matched = 2;
+                self.state = State::Opening;
+                return Ok(0);
+            }
+            (State::Preamble, _) => {
+                let skipped = memchr::memchr(b'-', rest);
+                if skipped.is_some() {
+                    self.matched = 2;
+                    self.state = State::Opening;
+                }
+                return Ok(self.count(skipped.unwrap_or(rest.len())));
+            }
+            (State::Opening, _) => return Ok(self.match_opening(rest)?),
+            (State::Header, _) => return Ok(self.read_header(rest, first)?),
+            (State::HeaderEnd, b'\n') => self.state = State::Header,
+            (State::HeadersEnd, b'\n') => {
+                self.begin_part()?;
+                emit(Event::Part(&self.part))?;
+            }
+            (State::HeaderEnd | State::HeadersEnd, _) => {
+                return Err(self.fail(FormError::BadHeader).into());
+            }
+            (State::Content, _) => return self.read_content(rest, at, emit),
+            (State::Delimiter, b'\r') => self.state = State::DelimiterEnd,
+            (State::Delimiter, b'-') => self.state = State::Closing,
+            (State::Delimiter, b' ' | b'\t') if self.in_part => self.state = State::Padding,
+            (State::DelimiterEnd | State::PaddingEnd, b'\n') => {
+                self.end_part(emit)?;
+                self.in_part = false;
+                self.part.headers.clear();
+                self.line.clear();
+                self.state = State::Header;
+            }
+            (State::Closing, b'-') => {
+                self.end_part(emit)?;
+                self.state = State::Epilogue;
+            }
+            (State::Delimiter | State::DelimiterEnd | State::Closing, _) if self.in_part => {
+                self.resume_content(emit)?;
+                return Ok(0);
+            }
+            (State::Padding, b' ' | b'\t') => {}
+            (State::Padding, b'\r') => self.state = State::PaddingEnd,
+            (
+                State::Delimiter
+                | State::DelimiterEnd
+                | State::Closing
+                | State::Padding
+                | State::PaddingEnd,
+                _,
+            ) => return Err(self.fail(FormError::BadDelimiter).into()),
+            (State::Epilogue, _) => return Ok(rest.len()),
+        }
+        Ok(1)
+    }
+
+    fn match_opening(&mut self, rest: &[u8]) -> Result<usize, FormError> {
+        let expected = self
+            .delimiter
+            .needle()
+            .get(self.matched..)
+            .unwrap_or_default();
+        let length = expected.len().min(rest.len());
+        if rest.get(..length) != expected.get(..length) {
+            return Err(self.fail(FormError::BadDelimiter));
+        }
+        if length == expected.len() {
+            self.state = State::Delimiter;
+        }
+        self.matched += length;
+        Ok(self.count(length))
+    }
+
+    fn read_header(&mut self, rest: &[u8], first: u8) -> Result<usize, FormError> {
+        if self.line.is_empty() && first != b'\r' && self.part.headers.len() >= MAX_PART_HEADERS {
+            return Err(self.fail(FormError::TooManyHeaders));
+        }
+        // One byte more than the line may have, so that its CR is seen.
+        let room = (MAX_PART_HEADER_BYTES + 1).saturating_sub(self.line.len());
+        let looked_at = rest.get(..room).unwrap_or(rest);
+        let Some(length) = memchr::memchr(b'\r', looked_at) else {
+            self.line.extend_from_slice(looked_at);
+            if self.line.len() > MAX_PART_HEADER_BYTES {
+                return Err(self.fail(FormError::HeaderTooLong));
+            }
+            return Ok(self.count(looked_at.len()));
+        };
+        let end = looked_at.get(..length).unwrap_or_default();
+        if self.line.is_empty() && end.is_empty() {
+            self.state = State::HeadersEnd;
+            return Ok(1);
+        }
+        let header = if self.line.is_empty() {
+            parse_header(end)
+        } else {
+            self.line.extend_from_slice(end);
+            parse_header(&self.line)
+        };
+        let Some(header) = header else {
+            return Err(self.fail(FormError::BadHeader));
+        };
+        self.part.headers.push(header);
+        self.line.clear();
+        self.state = State::HeaderEnd;
+        Ok(self.count(length + 1))
+    }
+
+    /// At the end of the headers: what the Content-Disposition says.
+    fn begin_part(&mut self) -> Result<(), FormError> {
+        let mut dispositions = self
+            .part
+            .headers
+            .iter()
+            .filter(|(name, _)| name == b"content-disposition");
+        let disposition = dispositions
+            .next()
+            .map_or(&b""[..], |(_, value)| value.as_slice());
+        let repeated = dispositions.next().is_some();
+        let found = find_parameter(disposition, b"name").and_then(|name| {
+            let filename = find_parameter(disposition, b"filename")?;
+            Ok((
+                name.map(std::borrow::Cow::into_owned),
+                filename.map(|filename| without_windows_path(&filename).to_vec()),
+            ))
+        });
+        let (name, filename) = match found {
+            Ok(found) if !repeated => found,
+            _ => return Err(self.fail(FormError::AmbiguousName)),
+        };
+        let Some(name) = name else {
+            return Err(self.fail(FormError::NoName));
+        };
+        if filename.is_some() {
+            self.files += 1;
+            if self.files > self.limits.max_files {
+                return Err(self.fail(FormError::TooManyFiles));
+            }
+        } else {
+            self.fields += 1;
+            if self.fields > self.limits.max_fields {
+                return Err(self.fail(FormError::TooManyFields));
+            }
+        }
+        self.part.name = name;
+        self.part.filename = filename;
+        self.field_bytes = 0;
+        self.in_part = true;
+        self.matched = 0;
+        self.state = State::Content;
+        Ok(())
+    }
+
+    fn read_content<E: From<FormError>>(
+        &mut self,
+        rest: &[u8],
+        at: usize,
+        emit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let delimiter = self.delimiter.needle();
+        if self.matched > 0 {
+            // The last piece ended in what may be the beginning of a delimiter: does it go on here?
+            let expected = delimiter.get(self.matched..).unwrap_or_default();
+            let length = expected.len().min(rest.len());
+            if rest.get(..length) == expected.get(..length) {
+                if length == expected.len() {
+                    self.state = State::Delimiter;
+                }
+                self.matched += length;
+                return Ok(self.count(length));
+            }
+            self.resume_content(emit)?;
+            self.count(length);
+            return Ok(0);
+        }
+        let (content, used) = match self.delimiter.find(rest) {
+            Some(start) => {
+                self.matched = delimiter.len();
+                self.state = State::Delimiter;
+                (start, start + delimiter.len())
+            }
+            None => {
+                self.matched = partial_delimiter(rest, delimiter);
+                (rest.len() - self.matched, rest.len())
+            }
+        };
+        if content > 0 {
+            self.add_field_bytes(content)?;
+            emit(Event::Content(at..at + content))?;
+        }
+        Ok(self.count(used))
+    }
+
+    /// What looked like a delimiter is content.
+    fn resume_content<E: From<FormError>>(
+        &mut self,
+        emit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let held = std::mem::take(&mut self.matched);
+        let behind: &[u8] = match self.state {
+            State::DelimiterEnd => b"\r",
+            State::Closing => b"-",
+            _ => b"",
+        };
+        self.state = State::Content;
+        self.add_field_bytes(held + behind.len())?;
+        let delimiter = self.delimiter.needle();
+        emit(Event::Held(delimiter.get(..held).unwrap_or(delimiter)))?;
+        if !behind.is_empty() {
+            emit(Event::Held(behind))?;
+        }
+        Ok(())
+    }
+
+    fn end_part<E>(&mut self, emit: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.matched = 0;
+        if self.in_part {
+            emit(Event::End)?;
+        }
+        Ok(())
+    }
+
+    fn add_field_bytes(&mut self, count: usize) -> Result<(), FormError> {
+        if self.part.filename.is_some() {
+            return Ok(());
+        }
+        self.field_bytes = self.field_bytes.saturating_add(count as u64);
+        if self.field_bytes > self.limits.max_field_bytes {
+            return Err(self.fail(FormError::FieldTooLong));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, looked_at: usize) -> usize {
+        self.steps += looked_at as u64;
+        looked_at
+    }
+
+    #[cold]
+    fn fail(&mut self, error: FormError) -> FormError {
+        self.error = Some(error);
+        self.line = Vec::new();
+        error
+    }
+}
+
+/// How many bytes at the end of `text` are the beginning of a delimiter.
+fn partial_delimiter(text: &[u8], delimiter: &[u8]) -> usize {
+    let tail = text
+        .get(text.len().saturating_sub(delimiter.len().saturating_sub(1))..)
+        .unwrap_or_default();
+    // A delimiter has its only CR at its start, so no other place than the last CR can be one.
+    memchr::memrchr(b'\r', tail)
+        .and_then(|start| tail.get(start..))
+        .filter(|candidate| delimiter.starts_with(candidate))
+        .map_or(0, <[u8]>::len)
+}
+
+/// A header line without its line break; None if it is none.
+fn parse_header(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = line.get(..colon).filter(|name| is_token(name))?;
+    let mut value = line.get(colon + 1..)?;
+    while let [b' ', behind @ ..] = value {
+        value = behind;
+    }
+    Some((lower_name(name).into_owned(), value.to_vec()))
+}
+
+#[cfg(test)]
+mod tests;

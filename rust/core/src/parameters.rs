@@ -1,0 +1,185 @@
+//! Parameters of Content-Type and Content-Disposition as browsers write them in forms (RFC 7578 section 4.2).
+//!
+//! Not those of `header`: a backslash in a file name is mostly a Windows path, so only `\\` and `\"` are escapes.
+
+use std::borrow::Cow;
+
+/// The value of the parameter `wanted`, given in lower case. Linear, whatever the header holds.
+///
+/// `name*=` (RFC 8187) is no such parameter: RFC 7578 forbids it in forms.
+///
+/// # Errors
+/// [`Repeated`] if the parameter is there twice: receivers would not agree which one counts.
+pub fn find_parameter<'a>(
+    header: &'a [u8],
+    wanted: &[u8],
+) -> Result<Option<Cow<'a, [u8]>>, Repeated> {
+    let mut found = None;
+    for segment in Segments::of(header).skip(1) {
+        let (name, value) = match memchr::memchr(b'=', segment) {
+            Some(equals) => segment.split_at(equals),
+            None => (segment, &b""[..]),
+        };
+        if !trim(name).eq_ignore_ascii_case(wanted) {
+            continue;
+        }
+        if found.is_some() {
+            return Err(Repeated);
+        }
+        found = Some(unquote(trim(value.strip_prefix(b"=").unwrap_or(value))));
+    }
+    Ok(found)
+}
+
+/// A parameter that must not be repeated is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated;
+
+/// A file's name, without the directories that old versions of Internet Explorer send along.
+#[must_use]
+pub fn without_windows_path(filename: &[u8]) -> &[u8] {
+    match filename {
+        [_, b':', b'\\', ..] | [b'\\', b'\\', ..] => {
+            let name = memchr::memrchr(b'\\', filename).map_or(0, |last| last + 1);
+            filename.get(name..).unwrap_or(filename)
+        }
+        _ => filename,
+    }
+}
+
+/// The stretches between semicolons that stand outside quotes. A quote with a backslash before it counts as neither
+/// opening nor closing, and one that is never closed runs to the end.
+struct Segments<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Segments<'a> {
+    fn of(header: &'a [u8]) -> Self {
+        Self { rest: Some(header) }
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest.take()?;
+        let mut quoted = false;
+        let mut before = 0;
+        let mut end = rest.len();
+        for (index, &byte) in rest.iter().enumerate() {
+            match byte {
+                b'"' if before != b'\\' => quoted = !quoted,
+                b';' if !quoted => {
+                    end = index;
+                    break;
+                }
+                _ => {}
+            }
+            before = byte;
+        }
+        let (segment, behind) = rest.split_at(end);
+        self.rest = behind.strip_prefix(b";");
+        Some(segment)
+    }
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    crate::header::trim_ows(text)
+}
+
+fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
+    let Some(inside) = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""))
+    else {
+        return Cow::Borrowed(value);
+    };
+    if memchr::memchr(b'\\', inside).is_none() {
+        return Cow::Borrowed(inside);
+    }
+    // One after the other, as Python programs do it: what the first leaves, the second may still shorten.
+    let halved = drop_backslash_before(b'\\', inside);
+    Cow::Owned(drop_backslash_before(b'"', &halved))
+}
+
+/// `text` with each `\` that stands before `escaped` removed, pair by pair from the left.
+fn drop_backslash_before(escaped: u8, text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [] => return plain,
+            [b'\\', byte, behind @ ..] if *byte == escaped => {
+                plain.push(escaped);
+                behind
+            }
+            [byte, behind @ ..] => {
+                plain.push(*byte);
+                behind
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name_of(header: &str) -> Result<Option<String>, Repeated> {
+        let text = |value: Cow<'_, [u8]>| String::from_utf8_lossy(&value).into_owned();
+        find_parameter(header.as_bytes(), b"name").map(|found| found.map(text))
+    }
+
+    #[test]
+    fn parameter_table() {
+        for (header, expected) in [
+            ("form-data", None),
+            ("name=a", None),
+            ("form-data; name=a", Some("a")),
+            ("form-data;NAME = \"a b\" ", Some("a b")),
+            ("form-data; name=\"a;b\"; x=1", Some("a;b")),
+            ("form-data; name=\"a\\\"b;c\"", Some("a\"b;c")),
+            ("form-data; name=\"a\\\\b\\c\"", Some("a\\b\\c")),
+            ("form-data; name=\"open; x=1", Some("\"open; x=1")),
+            ("form-data; name", Some("")),
+            ("form-data; name=", Some("")),
+            ("form-data; name*=utf-8''a", None),
+            ("form-data; =a", None),
+            ("form-data; name=a=b", Some("a=b")),
+            ("form-data; x=\"; name=a", None),
+        ] {
+            assert_eq!(name_of(header), Ok(expected.map(Into::into)), "{header}");
+        }
+    }
+
+    #[test]
+    fn parameter_repeated_is_an_error() {
+        assert_eq!(name_of("form-data; name=a; Name=a"), Err(Repeated));
+    }
+
+    #[test]
+    fn filename_loses_a_windows_path_only() {
+        for (filename, expected) in [
+            (&b"C:\\ore\\a.txt"[..], &b"a.txt"[..]),
+            (b"\\\\host\\share\\a.txt", b"a.txt"),
+            (b"a\\b.txt", b"a\\b.txt"),
+            (b"/etc/passwd", b"/etc/passwd"),
+            (b"C:\\", b""),
+        ] {
+            assert_eq!(without_windows_path(filename), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parameter_of_any_bytes_is_never_longer(header in proptest::collection::vec(
+            prop_oneof![any::<u8>(), Just(b';'), Just(b'"'), Just(b'\\'), Just(b'='), Just(b'n')], 0..64
+        )) {
+            if let Ok(Some(value)) = find_parameter(&header, b"n") {
+                prop_assert!(value.len() < header.len());
+            }
+        }
+    }
+}
