@@ -1,0 +1,62 @@
+"""The path language: patterns compiled, formats filled in. Public in `pallasite.routing`."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from re import Pattern
+from typing import Any
+
+from pallasite._core import PathPattern
+from pallasite.convertors import CONVERTOR_TYPES, Convertor
+
+# ``{name}`` or ``{name:convertor}`` in a path, and ``{name}`` in a path format.
+PARAM_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
+PARAM_FORMAT_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)}")
+
+
+@lru_cache(maxsize=4096)
+def format_parts(path_format: str) -> tuple[str, ...]:
+    """The literal texts of a path format at even places, the parameters' names at odd ones."""
+    return tuple(PARAM_FORMAT_REGEX.split(path_format))
+
+
+def replace_params(
+    path: str, param_convertors: dict[str, Convertor[Any]], path_params: dict[str, str]
+) -> tuple[str, dict[str, str]]:
+    """`path` with the given parameters filled in, and those that it has no place for.
+
+    What was used is taken out of `path_params`; a parameter that is not given stays as ``{name}``.
+    """
+    if not path_params:
+        return path, path_params
+    filled: list[str] = []
+    for place, text in enumerate(format_parts(path)):
+        if not place % 2:
+            filled.append(text)
+        elif text in path_params:
+            filled.append(param_convertors[text].to_string(path_params.pop(text)))
+        else:
+            filled.append(f"{{{text}}}")
+    return "".join(filled), path_params
+
+
+def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]]]:
+    """(regular expression, format, convertors by parameter name) of a path such as ``/users/{id:int}``,
+    or of a host such as ``{tenant}.example.org``.
+
+    Raises:
+        ValueError: a parameter name occurs twice.
+        AssertionError: a convertor is not registered.
+    """
+    pattern = PathPattern(path, CONVERTOR_TYPES)
+    return compile_pattern(pattern), pattern.format, pattern.convertors
+
+
+def compile_pattern(pattern: PathPattern) -> Pattern[str]:
+    # Host names have no case (RFC 9110 section 4.2.3).
+    return re.compile(pattern.regex, re.IGNORECASE if pattern.is_host else 0)
+
+
+for _public in (compile_path, replace_params):
+    _public.__module__ = "pallasite.routing"
