@@ -560,6 +560,13 @@ def test_computed_routes_of_a_subclass_are_asked_each_time(test_client_factory: 
     assert client.get("/b").status_code == 200
 
 
+def test_unreachable_routes_are_named_with_what_hides_them() -> None:
+    anything, hidden = Route("/users/{name}", show, name="any"), Route("/users/me", show, name="me")
+    apart = Route("/users/me", show, methods=["POST"], name="post")
+    assert Router([anything, hidden, apart]).unreachable_routes() == [(hidden, anything)]
+    assert Router([hidden, anything, apart]).unreachable_routes() == []
+
+
 # Routes that decide for themselves.
 
 

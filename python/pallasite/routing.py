@@ -556,6 +556,14 @@ class Router:
                 continue
         raise NoMatchFound(name, path_params)
 
+    def unreachable_routes(self) -> list[tuple[BaseRoute, BaseRoute]]:
+        """Routes that no request can reach, each with the earlier route that always wins. Most often a mistake.
+
+        Only what is certain: routes with a `matches` of their own and custom convertors are left out.
+        """
+        routes = self._route_list()
+        return [(routes[hidden], routes[winner]) for hidden, winner in routes.built_table().unreachable()]
+
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Runs the lifespan context around the serving of requests, and tells the server how it went."""
         phase = "startup"
