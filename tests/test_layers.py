@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"_core"}),
     frozenset({"types", "status", "exceptions", "concurrency", "background"}),
     frozenset({"datastructures", "config"}),
-    frozenset({"requests", "responses", "websockets", "formparsers", "authentication"}),
+    frozenset({"requests", "responses", "websockets", "formparsers", "authentication", "sse"}),
     frozenset({"convertors", "routing", "endpoints", "staticfiles", "schemas", "templating"}),
     frozenset({"middleware"}),
     frozenset({"applications"}),

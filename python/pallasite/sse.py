@@ -1,0 +1,339 @@
+"""Server-Sent Events: a response that stays open and sends events as they happen.
+
+Source: WHATWG HTML Living Standard, section 9.2.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from pallasite import _shutdown
+from pallasite._utils import create_collapsing_task_group
+from pallasite.background import BackgroundTask
+from pallasite.responses import Content, JSONResponse, StreamingResponse, _denial_send, _iterate
+from pallasite.types import Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from pallasite.requests import HTTPConnection
+
+__all__ = ["EventSourceResponse", "ServerSentEvent", "end_streams", "end_streams_on_shutdown", "last_event_id"]
+
+# Proxies and load balancers cut connections on which nothing is sent; 30 s is the shortest of their usual limits.
+PING_SECONDS = 15.0
+# How long the clean-up of a cut off iterable, and a client that has stopped reading, can hold up the end of a stream.
+CLOSE_SECONDS = 5.0
+# An iterable that never waits lets the event loop breathe this often.
+_LONGEST_TURN_SECONDS = 0.01
+
+_PING = b": ping\n\n"
+_LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines knows others, which are none in an event stream
+_FORBIDDEN_IN_ID = re.compile(r"[\r\n\0]")
+_EXHAUSTED: Any = object()
+_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+_logger = logging.getLogger("pallasite.sse")
+_json = JSONResponse(None)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event, or a block without data that tells the client something else.
+
+    Attributes:
+        data: text of any number of lines, or any other value to be sent as JSON. Line ends (CRLF, CR, LF) reach the
+            client as LF. None sends no data: the client notices the other fields, but no event happens there.
+        event: the name that listeners are added for; "message" where it is None.
+        id: what the client sends back as `Last-Event-ID` when it connects again; "" makes it forget the last one.
+        retry: milliseconds that the client shall wait before it connects again.
+        comment: text that clients ignore.
+
+    Raises:
+        ValueError: CR, LF or NUL in `id` or `event`, or a negative `retry`.
+        TypeError: a field of another type.
+    """
+
+    data: Any = None
+    event: str | None = None
+    id: str | int | None = None
+    retry: int | None = None
+    comment: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("event", str), ("id", (str, int)), ("retry", int), ("comment", str)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, allowed) or isinstance(value, bool)):
+                raise TypeError(f"{name} of an event cannot be {value!r}")
+        for name in ("event", "id"):
+            if _FORBIDDEN_IN_ID.search(str(getattr(self, name))):
+                raise ValueError(f"{name} of an event cannot hold line ends or NUL")
+        if self.retry is not None and self.retry < 0:
+            raise ValueError("retry is a number of milliseconds and cannot be negative")
+
+    def encode(self) -> bytes:
+        """The event as it is sent, its closing blank line included.
+
+        Raises:
+            TypeError, ValueError: `data` is neither text nor a JSON value, or holds lone surrogates.
+        """
+        lines = [] if self.comment is None else [f": {line}" for line in _LINE_END.split(self.comment)]
+        if self.event is not None:
+            lines.append(f"event: {self.event}")
+        if self.id is not None:
+            lines.append(f"id: {self.id}")
+        if self.retry is not None:
+            lines.append(f"retry: {self.retry}")
+        if self.data is not None:
+            text = self.data if isinstance(self.data, str) else _json.render(self.data).decode()
+            lines += [f"data: {line}" for line in _LINE_END.split(text)]
+        return "\n".join((*lines, "\n")).encode()
+
+
+class EventSourceResponse(StreamingResponse):
+    """A response that sends the events of an async iterable, or of an iterable run in worker threads.
+
+    Each item is a `ServerSentEvent`; text, sent as data; bytes, sent as they are (what `ServerSentEvent.encode` gives:
+    encode once, send to many); or any other value, a dict for one, sent as JSON data.
+
+    While the iterable has nothing, a comment is sent every `ping_seconds` (None: never). The stream ends with the
+    iterable, when the client goes away, and when the server is told to stop. In the latter two the iterable is
+    cancelled, and closed where it is a generator or has `aclose` or `close`; that may take `CLOSE_SECONDS`. The
+    background task runs in all three. One item is asked for at a time, after the one before was taken by the server.
+    An iterable that fails aborts the response.
+
+    `cache-control: no-store` and `x-accel-buffering: no` are set unless `headers` has them.
+
+    Raises:
+        TypeError: `content` is one event rather than an iterable of them.
+        ValueError: `ping_seconds` is not above 0.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        content: AsyncIterable[Any] | Iterable[Any],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        background: BackgroundTask | None = None,
+        ping_seconds: float | None = PING_SECONDS,
+    ) -> None:
+        if isinstance(content, (str, bytes, bytearray, memoryview, Mapping, ServerSentEvent)):
+            raise TypeError(f"content has to be an iterable of events, not one {type(content).__name__}")
+        if ping_seconds is not None and not ping_seconds > 0:
+            raise ValueError("ping_seconds has to be above 0; None sends no pings")
+        self.ping_seconds = ping_seconds
+        super().__init__(_Blocks(content), status_code, headers, None, background)
+        for name, value in _HEADERS.items():
+            self.headers.setdefault(name, value)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            send = _denial_send(send)
+        connection = _Connection(send)
+        blocks = aiter(self.body_iterator)
+        try:
+            start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            await connection.send(start)
+            if scope.get("method") != "HEAD" and not connection.gone:
+                await self._send_events(connection, blocks, receive)
+        finally:
+            await _close(blocks)
+        if not connection.gone:
+            with anyio.move_on_after(CLOSE_SECONDS):
+                await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
+        if self.background is not None:
+            await self.background()
+
+    async def _send_events(self, connection: _Connection, blocks: AsyncIterator[Content], receive: Receive) -> None:
+        async with create_collapsing_task_group() as group:
+            connection.stop = group.cancel_scope.cancel
+            with _shutdown.ends_with_server(connection.stop), anyio.CancelScope() as scope:
+                group.start_soon(connection.listen, receive)
+                if self.ping_seconds is not None:
+                    group.start_soon(connection.ping, self.ping_seconds)
+                try:
+                    await connection.send_all(blocks)
+                finally:
+                    # Cancelled or failed. The iterable's own cancel scopes lie within `scope`, so that is the one
+                    # to shield: another, opened here, would be closed in the wrong order.
+                    scope.shield = True
+                    scope.deadline = anyio.current_time() + CLOSE_SECONDS
+                    await _close(blocks)
+            group.cancel_scope.cancel()
+
+
+def last_event_id(connection: HTTPConnection) -> str | None:
+    """The id of the last event that the client has seen before it lost its connection; None on its first one.
+
+    Source: WHATWG HTML section 9.2.4: the header is UTF-8.
+    """
+    value = connection.headers.get("last-event-id")
+    return value.encode("latin-1").decode("utf-8", "replace") if value else None
+
+
+def end_streams() -> None:
+    """Ends every open event stream of this process. Can be called in any thread and in signal handlers."""
+    _shutdown.end_all()
+
+
+@contextmanager
+def end_streams_on_shutdown() -> Iterator[None]:
+    """Watches for SIGINT and SIGTERM inside the block, and ends all streams at the end of it; for a lifespan.
+
+    Without it streams watch by themselves while they are open. It matters for a request that the server has already
+    taken when the signal comes, and whose stream begins after it: with this, that stream ends at once.
+    """
+    with _shutdown.signals_watched():
+        try:
+            yield
+        finally:
+            end_streams()
+
+
+class _Connection:
+    """The way to one client: one message at a time, and whether anybody is still there."""
+
+    def __init__(self, send: Send) -> None:
+        self.gone = False
+        self.stop: Any = None
+        self._send = send
+        self._lock = anyio.Lock(fast_acquire=True)
+        self._last_sent = time.monotonic()
+
+    async def send(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:  # how servers tell that the client is gone from ASGI 2.4 on: the ordinary end of a stream
+            self.gone = True
+        self._last_sent = time.monotonic()
+
+    async def send_all(self, blocks: AsyncIterator[Content]) -> None:
+        """Sends each block as soon as it is there, until the last one or until the client is gone."""
+        turn_began = time.monotonic()
+        async for block in blocks:
+            if isinstance(block, str):  # of a `body_iterator` that somebody has put around ours
+                block = block.encode()
+            async with self._lock:
+                await self.send({"type": "http.response.body", "body": block, "more_body": True})
+            if self.gone:
+                return
+            if self._last_sent - turn_began > _LONGEST_TURN_SECONDS:
+                await anyio.lowlevel.checkpoint()
+                turn_began = time.monotonic()
+        await self._lock.acquire()  # a ping that is being sent is not cut off
+
+    async def ping(self, seconds: float) -> None:
+        """Sends a comment whenever nothing else was sent for `seconds`."""
+        while not self.gone:
+            async with self._lock:
+                quiet = time.monotonic() - self._last_sent
+                if quiet >= seconds:
+                    await self.send({"type": "http.response.body", "body": _PING, "more_body": True})
+                    quiet = 0.0
+            await anyio.sleep(seconds - quiet)
+        self.stop()
+
+    async def listen(self, receive: Receive) -> None:
+        """Ends the stream once the client went away."""
+        while True:
+            message = await receive()
+            if message["type"] in ("http.disconnect", "websocket.disconnect"):
+                self.gone = True
+                self.stop()
+                return
+
+
+class _Blocks:
+    """The items of an iterable as bytes to send."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, content: AsyncIterable[Any] | Iterable[Any]) -> None:
+        self._items: AsyncIterator[Any]
+        if isinstance(content, AsyncIterable):
+            self._items = aiter(content)
+        elif isinstance(content, (list, tuple)):
+            self._items = _iterate(content)
+        else:
+            self._items = _ThreadIterator(iter(content))
+
+    def __aiter__(self) -> _Blocks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        item = await anext(self._items)
+        if isinstance(item, ServerSentEvent):
+            return item.encode()
+        if isinstance(item, (bytes, bytearray, memoryview)):
+            return bytes(item)
+        return ServerSentEvent("null" if item is None else item).encode()
+
+    async def aclose(self) -> None:
+        await _close(self._items)
+
+
+class _ThreadIterator:
+    """A blocking iterator, advanced in worker threads.
+
+    A thread that blocks in it cannot be stopped, so it is left behind when the stream ends, and closes the iterator
+    itself as soon as it comes back.
+    """
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+        self._lock = threading.Lock()
+        self._is_advancing = False
+        self._is_closed = False
+
+    def __aiter__(self) -> _ThreadIterator:
+        return self
+
+    async def __anext__(self) -> Any:
+        item = await anyio.to_thread.run_sync(self._advance, abandon_on_cancel=True)
+        if item is _EXHAUSTED:
+            raise StopAsyncIteration
+        return item
+
+    async def aclose(self) -> None:
+        with self._lock:
+            closes_here = not (self._is_closed or self._is_advancing)
+            self._is_closed = True
+        if closes_here and hasattr(self._items, "close"):
+            await anyio.to_thread.run_sync(self._items.close, abandon_on_cancel=True)
+
+    def _advance(self) -> Any:
+        with self._lock:
+            if self._is_closed:
+                return _EXHAUSTED
+            self._is_advancing = True
+        try:
+            return next(self._items, _EXHAUSTED)
+        finally:
+            self._come_back()
+
+    def _come_back(self) -> None:
+        with self._lock:
+            self._is_advancing = False
+            was_left_behind = self._is_closed
+        if was_left_behind and hasattr(self._items, "close"):
+            try:
+                self._items.close()
+            except Exception:
+                _logger.exception("An iterable of events failed while it was closed")
+
+
+async def _close(iterator: AsyncIterator[Any]) -> None:
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()
