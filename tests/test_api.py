@@ -18,7 +18,6 @@ import pallasite
 
 STILL_TO_COME = {
     "formparsers",
-    "middleware.gzip",
     "middleware.opentelemetry",
     "middleware.wsgi",
     "staticfiles",

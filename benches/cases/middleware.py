@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
 from dataclasses import replace
 from typing import Any
 
 from benches.app import small_app
 from benches.case import Framework, case
-from benches.cases.responses import DOCUMENT
 from benches.exchange import Exchange, Reply, get
 from benches.rivals.bare import app as bare_app
 
@@ -21,7 +21,27 @@ PREFLIGHT = replace(
     CROSS_ORIGIN.with_headers((b"access-control-request-method", b"PUT")),
     method="OPTIONS",
 ).with_headers((b"access-control-request-headers", b"x-token"))
-BIG_JSON = json.dumps([DOCUMENT] * 27).encode()
+
+
+def records(count: int) -> list[dict[str, Any]]:
+    """Rows of a table as interfaces answer them: alike, but none the same."""
+    chance = random.Random(1)
+    return [
+        {
+            "id": 10_000 + number,
+            "customer": f"{chance.choice(NAMES)} {chance.choice(NAMES)}",
+            "ordered_on": f"2026-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}",
+            "total": round(chance.uniform(1, 900), 2),
+            "currency": chance.choice(["EUR", "USD", "JPY"]),
+            "paid": chance.random() < 0.8,
+            "lines": [{"sku": f"{chance.getrandbits(32):08x}", "quantity": chance.randint(1, 9)} for _ in range(2)],
+        }
+        for number in range(count)
+    ]
+
+
+NAMES = ["Ada", "Blaise", "Charles", "Edsger", "Grace", "Hedy", "Joan", "Konrad", "Leslie", "Margaret", "Niklaus"]
+BIG_JSON = json.dumps(records(1_150)).encode()
 
 
 @case("3 pure-ASGI layers", group="toolkit", request=get("/"), target=0.4, needs=("applications", "middleware"))

@@ -3,6 +3,7 @@
 mod accept;
 mod cookie;
 mod form;
+mod gzip;
 mod header;
 mod host;
 mod json;
@@ -31,6 +32,8 @@ mod _core {
     use super::cookie::{cookies_from_headers, parse_cookies};
     #[pymodule_export]
     use super::form::FormError;
+    #[pymodule_export]
+    use super::gzip::{GzipStream, gzip};
     #[pymodule_export]
     use super::header::{
         encode_header, find_header, header_items, header_values, remove_header, set_header,
