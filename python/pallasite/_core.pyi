@@ -1,6 +1,7 @@
 """The native half of Pallasite: what each function takes and gives back, and what it raises."""
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
+from os import PathLike
 from typing import Any, TypeAlias, final
 
 from pallasite.convertors import Convertor
@@ -361,6 +362,20 @@ def set_cookie(
     Raises:
         ValueError: the key is empty, an attribute's name, or has characters beyond letters, digits and
             !#$%&'*+-.^_`|~: in it; an attribute holds a control character or a semicolon; something is not Latin-1.
+    """
+
+# --- static_file
+
+def open_cached(directory: str | PathLike[str], path: str | PathLike[str], follow_symlink: bool, /) -> int | None:
+    """A descriptor, for reading, of what lies at a relative path in a directory, or None if nothing does.
+
+    Never waits for a disk. Without `follow_symlink` nothing outside the directory is reached and no symbolic link is
+    followed; with it, a path with `..` in it may lead anywhere. The caller closes the descriptor.
+
+    Raises:
+        BlockingIOError: it takes more to know, as with a name that the kernel has not cached, a symbolic link, a
+            missing permission, or another system than Linux 5.12 and later. Ask again by other means, in a thread.
+        ValueError: (UnicodeEncodeError) no file can have such a name.
     """
 
 # --- url

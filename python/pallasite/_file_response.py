@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from mimetypes import guess_type
 from secrets import token_hex
+from typing import Protocol
 from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
 
+from pallasite._conditions import entity_tag
 from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
 from pallasite._ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite.background import BackgroundTask
@@ -44,6 +45,9 @@ class FileResponse(Response):
     chunk_size: int = 64 * 1024
     max_ranges: int = 100
 
+    # Whether a server that can is given the path in place of the bytes.
+    _sends_path: bool = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -70,11 +74,9 @@ class FileResponse(Response):
 
     def set_stat_headers(self, stat_result: os.stat_result) -> None:
         """Adds the length, the date and the entity tag, which changes whenever size or date do."""
-        identity = f"{stat_result.st_mtime}-{stat_result.st_size}".encode()
-        etag = hashlib.md5(identity, usedforsecurity=False).hexdigest()
         self.headers.setdefault("content-length", str(stat_result.st_size))
         self.headers.setdefault("last-modified", _http_date(stat_result.st_mtime))
-        self.headers.setdefault("etag", f'"{etag}"')
+        self.headers.setdefault("etag", entity_tag(stat_result))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_http = scope["type"] == "http"
@@ -82,7 +84,7 @@ class FileResponse(Response):
         if scope["type"] == "websocket":
             send = _denial_send(send)
         only_head = is_http and method == "HEAD"
-        by_path = is_http and "http.response.pathsend" in scope.get("extensions", {})
+        by_path = self._sends_path and is_http and "http.response.pathsend" in scope.get("extensions", {})
         found, file = await self._look_up(needs_bytes=not (only_head or by_path))
         try:
             ranges = self._requested_ranges(scope, method, found.st_size)
@@ -233,6 +235,13 @@ class FileResponse(Response):
         return parts + len(f"--{boundary}--"), part_header
 
 
+class _Source(Protocol):
+    """What a file's bytes are read from."""
+
+    async def seek(self, offset: int, /) -> int: ...
+    async def read(self, size: int, /) -> bytes: ...
+
+
 class _Loaded:
     """The face of an open file for one that is in memory already."""
 
@@ -248,8 +257,6 @@ class _Loaded:
 
 # Tests replace anyio.open_file and expect to see it called.
 _STOCK_OPEN_FILE = anyio.open_file
-
-_Source = _Loaded | anyio.AsyncFile[bytes]
 
 
 def _stat_file(path: str | os.PathLike[str]) -> os.stat_result:

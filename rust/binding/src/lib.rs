@@ -13,6 +13,7 @@ mod query;
 mod response;
 mod route;
 mod set_cookie;
+mod static_file;
 mod text;
 mod url;
 mod urlencoded;
@@ -54,6 +55,8 @@ mod _core {
     use super::route::{PathPattern, RouteTable};
     #[pymodule_export]
     use super::set_cookie::{http_date, set_cookie};
+    #[pymodule_export]
+    use super::static_file::open_cached;
     #[pymodule_export]
     use super::url::{absolute_url, split_url, url_from_scope};
     #[pymodule_export]

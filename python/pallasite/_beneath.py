@@ -1,0 +1,174 @@
+"""Files below a directory, opened so that nothing outside it is reached, whatever is swapped while we look.
+
+Two ways give the same answer: `find_cached` runs on the event loop and never waits, `find` runs in a worker thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pallasite._core import open_cached
+
+__all__ = ["Found", "OpenFile", "find", "find_cached", "open_known"]
+
+# No system opens longer names, and Python's realpath takes time quadratic in them.
+_MAX_PATH_CHARACTERS = 4096
+
+# Whatever is meant by them, there is no such file to serve.
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
+
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+_WALKS = os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd
+
+# NONBLOCK: should the file have turned into a pipe, nobody waits for a writer.
+_READ = os.O_RDONLY
+for _name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NOINHERIT", "O_NONBLOCK"):
+    _READ |= getattr(os, _name, 0)
+_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+# O_PATH needs no permission to list the directory, as looking a name up does not either.
+_STEP: int = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class OpenFile:
+    """A file open for reading. It is closed with its last reference, so that a response may simply be dropped."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __del__(self, close: object = os.close) -> None:
+        close(self._descriptor)  # type: ignore[operator]
+
+    def stat(self) -> os.stat_result:
+        return os.fstat(self._descriptor)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Fewer bytes at the end of the file only. Waits for the disk."""
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, size, offset)
+        os.lseek(self._descriptor, offset, os.SEEK_SET)
+        return os.read(self._descriptor, size)
+
+    def read_cached(self, offset: int, size: int) -> bytes | None:
+        """Exactly `size` bytes, or None where the page cache does not hold them all."""
+        if _NOWAIT is None:
+            return None
+        buffer = bytearray(size)
+        try:
+            count = os.preadv(self._descriptor, [buffer], offset, _NOWAIT)
+        except OSError:
+            # Also where a file system cannot say what it has in memory.
+            return None
+        return bytes(buffer) if count == size else None
+
+
+class Found:
+    """What lies at a path. `file` is None for anything but a regular file, and where only a look was asked for."""
+
+    # No frozen dataclass: that takes 1 us to make, and one is made for every request.
+    __slots__ = ("_directory", "_path", "file", "stat")
+
+    def __init__(
+        self, directory: str | os.PathLike[str], path: str, stat_result: os.stat_result, file: OpenFile | None = None
+    ) -> None:
+        self._directory = directory
+        self._path = path
+        self.stat = stat_result
+        self.file = file
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self._directory, self._path)
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.stat.st_mode)
+
+    @property
+    def is_directory(self) -> bool:
+        return stat.S_ISDIR(self.stat.st_mode)
+
+
+def find_cached(directory: str | os.PathLike[str], path: str, follow_symlink: bool) -> Found | None:
+    """As `find`, without waiting. `path` is normalised and does not begin with `..`.
+
+    Raises:
+        BlockingIOError: `find` has to be asked.
+    """
+    descriptor = open_cached(directory, path, follow_symlink)
+    if descriptor is None:
+        return None
+    file = OpenFile(descriptor)
+    return Found(directory, path, os.fstat(descriptor), file)
+
+
+def find(directory: str | os.PathLike[str], path: str, follow_symlink: bool, needs_bytes: bool = True) -> Found | None:
+    """What a relative path leads to inside a directory, opened if it is a regular file; None if there is nothing.
+
+    Symbolic links may lead out of the directory with `follow_symlink` only. Waits for the disk.
+
+    Raises:
+        PermissionError: a directory or the file may not be read.
+        ValueError: no file can have such a name.
+    """
+    if len(path) > _MAX_PATH_CHARACTERS:
+        return None
+    joined = os.path.join(directory, path)
+    resolve = os.path.abspath if follow_symlink else os.path.realpath
+    full_path, root = resolve(joined), resolve(os.fspath(directory))
+    if os.path.commonpath((full_path, root)) != root:
+        return None
+    try:
+        if follow_symlink or not _WALKS:
+            return _open_by_path(full_path, root, follow_symlink, needs_bytes)
+        return _open_by_steps(full_path, root, needs_bytes)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def open_known(path: str | os.PathLike[str], known: os.stat_result) -> OpenFile | None:
+    """The file at `path` if it is still the one that `known` describes, else None. Waits for the disk."""
+    try:
+        file = OpenFile(os.open(path, _READ))
+    except FileNotFoundError:
+        return None
+    return file if os.path.samestat(file.stat(), known) else None
+
+
+def _open_by_path(full_path: str, root: str, follow_symlink: bool, needs_bytes: bool) -> Found | None:
+    looked = os.stat(full_path)
+    if not needs_bytes or not stat.S_ISREG(looked.st_mode):
+        return Found("", full_path, looked)
+    file = OpenFile(os.open(full_path, _READ))
+    opened = file.stat()
+    if not follow_symlink and (os.path.realpath(full_path) != full_path or not os.path.samestat(looked, opened)):
+        return None
+    return Found("", full_path, opened, file if stat.S_ISREG(opened.st_mode) else None)
+
+
+def _open_by_steps(full_path: str, root: str, needs_bytes: bool) -> Found | None:
+    """Goes down from `root` one resolved name at a time: a link put there since is not followed."""
+    names = [name for name in full_path[len(root) :].split(os.sep) if name]
+    last = names.pop() if names else "."
+    # The served directory itself is the deployer's: it may be anything that can be entered.
+    folder = os.open(root, _STEP)
+    try:
+        for name in names:
+            inner = os.open(name, _STEP | _NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        looked = os.stat(last, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISLNK(looked.st_mode):
+            return None
+        if not needs_bytes or not stat.S_ISREG(looked.st_mode):
+            return Found("", full_path, looked)
+        file = OpenFile(os.open(last, _READ | _NOFOLLOW, dir_fd=folder))
+    finally:
+        os.close(folder)
+    opened = file.stat()
+    return Found("", full_path, opened, file if stat.S_ISREG(opened.st_mode) else None)

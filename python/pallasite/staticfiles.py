@@ -1,0 +1,379 @@
+"""Files of a directory over HTTP: conditional requests, ranges, and directories with an index page.
+
+A file that the system has in memory is answered on the event loop, any other in one trip to a worker thread; Starlette
+makes five, of 140 us each. What is sent comes from the descriptor that was checked, not from a second look at the path.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import mimetypes
+import os
+import stat
+from collections.abc import Callable, Generator
+from functools import partial
+
+import anyio.lowlevel
+import anyio.to_thread
+
+from pallasite._beneath import Found, OpenFile, find, find_cached, open_known
+from pallasite._conditions import asks_for_ranges, entity_tag, is_not_modified, last_modified
+from pallasite._utils import get_route_path
+from pallasite.datastructures import URL, Headers
+from pallasite.exceptions import HTTPException
+from pallasite.responses import FileResponse, RedirectResponse, Response
+from pallasite.types import Receive, Scope, Send
+from pallasite.websockets import WebSocketClose
+
+__all__ = ["NotModifiedResponse", "PathLike", "StaticFiles"]
+
+PathLike = str | os.PathLike[str]
+
+# Read in one trip to a worker thread, and sent in pieces of `FileResponse.chunk_size`.
+_READ_AHEAD_BYTES = 1024 * 1024
+
+# A copy of this size takes 30 us on the event loop.
+_MOST_ON_LOOP_BYTES = 256 * 1024
+
+_Find = Callable[[PathLike, str, bool], Found | None]
+
+
+class NotModifiedResponse(Response):
+    """A 304 with those of the given headers that such a response carries. Source: RFC 9110 section 15.4.5."""
+
+    NOT_MODIFIED_HEADERS = ("cache-control", "content-location", "date", "etag", "expires", "vary")
+
+    def __init__(self, headers: Headers) -> None:
+        kept = {name: headers[name] for name in headers if name in self.NOT_MODIFIED_HEADERS}
+        super().__init__(status_code=304, headers=kept)
+
+
+class StaticFiles:
+    """An ASGI application that answers with the files of one or more directories, the first that has one winning.
+
+    `packages` names Python packages whose `statics` directory is served too, or (package, directory) pairs. With
+    `html`, a directory is answered with its `index.html` and a missing file with `404.html`. `check_dir` makes a
+    missing directory an error at once. Symbolic links may lead out of the directory with `follow_symlink` only.
+
+    The directory is looked up at every request, so that one behind a symbolic link can be switched at any time.
+
+    Raises:
+        RuntimeError: with `check_dir`, the directory does not exist; without, from the first request on.
+        AssertionError: a package or its directory does not exist.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: PathLike | None = None,
+        packages: list[str | tuple[str, str]] | None = None,
+        html: bool = False,
+        check_dir: bool = True,
+        follow_symlink: bool = False,
+    ) -> None:
+        if check_dir and directory is not None and not os.path.isdir(directory):
+            raise RuntimeError(f"Directory '{directory}' does not exist")
+        self.directory = directory
+        self.packages = packages
+        self.html = html
+        self.follow_symlink = follow_symlink
+        self.config_checked = False
+        self.all_directories = self.get_directories(directory, packages)
+        if not mimetypes.inited:
+            # Reads files: better now than at the first request.
+            mimetypes.init()
+
+    def get_directories(
+        self, directory: PathLike | None = None, packages: list[str | tuple[str, str]] | None = None
+    ) -> list[PathLike]:
+        """The directories to search, in order: `directory` and then those of the packages."""
+        found: list[PathLike] = [] if directory is None else [directory]
+        found.extend(
+            _package_directory(*((entry, "statics") if isinstance(entry, str) else entry)) for entry in packages or ()
+        )
+        return found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+            return
+        assert scope["type"] == "http"
+        if not self.config_checked:
+            await self.check_config()
+            self.config_checked = True
+        response = await self.get_response(self.get_path(scope), scope)
+        await response(scope, receive, send)
+
+    def get_path(self, scope: Scope) -> str:
+        """The requested path relative to the directories, in the system's notation; only its beginning may be `..`."""
+        return os.path.normpath(get_route_path(scope).lstrip("/"))
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The response to a request for `path`, a relative path.
+
+        Raises:
+            HTTPException: 404 for what is not there, 405 for other methods than GET and HEAD, 401 for what may not be
+                read.
+        """
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        try:
+            if self._has_hooks():
+                return await self._respond_with_hooks(path, scope)
+            try:
+                return self._respond(path, scope, find_cached)
+            except BlockingIOError:
+                return await anyio.to_thread.run_sync(self._respond, path, scope, find)
+        except PermissionError as error:
+            raise HTTPException(401) from error
+        except ValueError as error:
+            # NUL, lone surrogates, another drive.
+            raise HTTPException(404) from error
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise HTTPException(404) from error
+            raise
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """The full path and the status of what a relative path leads to, or `("", None)`. Waits for the disk."""
+        found = self._search(path, partial(find, needs_bytes=False))
+        return ("", None) if found is None else (found.path, found.stat)
+
+    def file_response(
+        self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """The file, or 304 where the client has it already. Sent only if it still is the one of `stat_result`."""
+        response = _StaticFileResponse(full_path, stat_result, status_code)
+        if self.is_not_modified(response.headers, Headers(scope=scope)):
+            return NotModifiedResponse(response.headers)
+        return response
+
+    async def check_config(self) -> None:
+        """Raises RuntimeError if the directory is missing or is none. Called once, at the first request."""
+        directory = self.directory
+        if directory is None:
+            return
+        try:
+            found = await anyio.to_thread.run_sync(os.stat, directory)
+        except FileNotFoundError as error:
+            raise RuntimeError(f"StaticFiles directory '{directory}' does not exist.") from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise RuntimeError(f"StaticFiles path '{directory}' is not a directory.")
+
+    def is_not_modified(self, response_headers: Headers, request_headers: Headers) -> bool:
+        """True if the request's conditions say that the client has this very version.
+
+        If-None-Match decides where it is given. Source: RFC 9110 section 13.2.2.
+        """
+        etag, modified = response_headers["etag"], response_headers.get("last-modified", "")
+        return is_not_modified(request_headers.raw, etag, modified)
+
+    def _has_hooks(self) -> bool:
+        """True if a subclass, a test or somebody else replaced one of the methods that are left out otherwise."""
+        cls = type(self)
+        return (
+            cls.lookup_path is not _LOOKUP_PATH
+            or cls.file_response is not _FILE_RESPONSE
+            or cls.is_not_modified is not _IS_NOT_MODIFIED
+            or not _HOOKS.isdisjoint(self.__dict__)
+        )
+
+    def _respond(self, path: str, scope: Scope, find: _Find) -> Response:
+        """With `find_cached` on the event loop, with `find` in a worker thread.
+
+        Raises:
+            BlockingIOError: on the event loop: only a worker thread can tell.
+        """
+        found, status_code = self._search(path, find), 200
+        if found is None or not found.is_file:
+            steps = self._choose_page(found, path, scope)
+            try:
+                wanted = next(steps)
+                while True:
+                    wanted = steps.send(self._search(wanted, find))
+            except StopIteration as end:
+                found, status_code = end.value
+        if found is None:
+            return _with_slash(scope)
+        etag, modified = entity_tag(found.stat), last_modified(found.stat)
+        if status_code == 200 and is_not_modified(scope["headers"], etag, modified):
+            return _not_modified(etag)
+        response = _StaticFileResponse(found.path, found.stat, status_code)
+        response.load(found.file, scope, waits=find is not find_cached)
+        return response
+
+    async def _respond_with_hooks(self, path: str, scope: Scope) -> Response:
+        """As `_respond`, with the public methods at the threads where they have always been called."""
+        found, status_code = await self._look_up_with_hook(path), 200
+        if found is None or not found.is_file:
+            steps = self._choose_page(found, path, scope)
+            try:
+                wanted = next(steps)
+                while True:
+                    wanted = steps.send(await self._look_up_with_hook(wanted))
+            except StopIteration as end:
+                found, status_code = end.value
+        if found is None:
+            return _with_slash(scope)
+        if status_code == 200:
+            return self.file_response(found.path, found.stat, scope)
+        return _StaticFileResponse(found.path, found.stat, status_code)
+
+    async def _look_up_with_hook(self, path: str) -> Found | None:
+        full_path, stat_result = await anyio.to_thread.run_sync(self.lookup_path, path)
+        return None if stat_result is None else Found("", full_path, stat_result)
+
+    def _choose_page(
+        self, found: Found | None, path: str, scope: Scope
+    ) -> Generator[str, Found | None, tuple[Found | None, int]]:
+        """What to answer with where no file was found: a page and a status, or (None, 307) to have a slash added.
+
+        Yields the paths that it wants to have looked up.
+        """
+        if self.html:
+            if found is not None and found.is_directory:
+                index = yield os.path.join(path, "index.html")
+                if index is not None and index.is_file:
+                    return (index, 200) if scope["path"].endswith("/") else (None, 307)
+            page = yield "404.html"
+            if page is not None and page.is_file:
+                return page, 404
+        raise HTTPException(404)
+
+    def _search(self, path: str, find: _Find) -> Found | None:
+        if path.startswith(("/", "\\")) or "\0" in path:
+            return None
+        path = os.path.normpath(path)
+        if path.startswith("..") and path[2:3] in ("", os.sep):
+            return None
+        for directory in self.all_directories:
+            found = find(directory, path, self.follow_symlink)
+            if found is not None:
+                return found
+        return None
+
+
+_HOOKS = frozenset({"lookup_path", "file_response", "is_not_modified"})
+_LOOKUP_PATH = StaticFiles.lookup_path
+_FILE_RESPONSE = StaticFiles.file_response
+_IS_NOT_MODIFIED = StaticFiles.is_not_modified
+
+
+class _StaticFileResponse(FileResponse):
+    """A file that is open already or else is opened and compared with what was known of it."""
+
+    # The server would look the path up a second time, and might find another file there.
+    _sends_path = False
+
+    _file: OpenFile | None = None
+    _content: bytes | None = None
+
+    def __init__(self, path: PathLike, stat_result: os.stat_result, status_code: int) -> None:
+        super().__init__(path, status_code=status_code, stat_result=stat_result)
+
+    def load(self, file: OpenFile | None, scope: Scope, *, waits: bool) -> None:
+        """Keeps the open file and its first bytes, all of them if they are few.
+
+        Raises:
+            BlockingIOError: a worker thread has to read them (not if `waits`).
+        """
+        self._file = file
+        assert file is not None
+        assert self.stat_result is not None
+        if scope["method"] == "HEAD":
+            return
+        size = self.stat_result.st_size
+        if size <= self.chunk_size and (waits or size <= _MOST_ON_LOOP_BYTES):
+            content = file.read(0, size) if waits else file.read_cached(0, size)
+            if content is None:
+                raise BlockingIOError
+            if len(content) == size:
+                self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content = self._content
+        if content is None or self.background is not None or asks_for_ranges(scope["headers"]):
+            await super().__call__(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _look_up(self, *, needs_bytes: bool) -> tuple[os.stat_result, _Reader | None]:
+        known = self.stat_result
+        assert known is not None
+        if not needs_bytes:
+            return known, None
+        if self._file is None:
+            self._file = await anyio.to_thread.run_sync(open_known, self.path, known)
+            if self._file is None:
+                raise HTTPException(404)
+        return known, _Reader(self._file, self.chunk_size)
+
+
+class _Reader:
+    """Reads a file from memory where the system has it there, and far ahead in a worker thread where not."""
+
+    def __init__(self, file: OpenFile, chunk_size: int) -> None:
+        self._file = file
+        self._chunk_size = chunk_size
+        self._offset = 0
+        self._ahead = b""
+        self._ahead_offset = 0
+        self._left_on_loop = _READ_AHEAD_BYTES
+
+    async def seek(self, offset: int) -> int:
+        self._offset = offset
+        return offset
+
+    async def read(self, size: int) -> bytes:
+        chunk = await self._piece(size)
+        self._offset += len(chunk)
+        return chunk
+
+    async def _piece(self, size: int) -> bytes:
+        start = self._offset - self._ahead_offset
+        if 0 <= start < len(self._ahead):
+            return self._ahead[start : start + size]
+        if size <= _MOST_ON_LOOP_BYTES:
+            chunk = self._file.read_cached(self._offset, size)
+            if chunk is not None:
+                await self._let_others_run(size)
+                return chunk
+        # Less than a chunk is the end of what is wanted.
+        wanted = size if size < self._chunk_size else max(size, _READ_AHEAD_BYTES)
+        self._ahead = await anyio.to_thread.run_sync(self._file.read, self._offset, wanted)
+        self._ahead_offset = self._offset
+        return self._ahead[:size]
+
+    async def _let_others_run(self, size: int) -> None:
+        """A fast client and a file in memory would have us all to themselves: `send` need not wait."""
+        self._left_on_loop -= size
+        if self._left_on_loop <= 0:
+            self._left_on_loop = _READ_AHEAD_BYTES
+            await anyio.lowlevel.checkpoint()
+
+
+def _package_directory(package: str, name: str) -> str:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise AssertionError(f"Package {package!r} could not be found.")
+    directory = os.path.normpath(os.path.join(os.path.dirname(spec.origin), name))
+    if not os.path.isdir(directory):
+        raise AssertionError(f"Directory {name!r} in package {package!r} could not be found.")
+    return directory
+
+
+def _not_modified(etag: str) -> NotModifiedResponse:
+    """As `NotModifiedResponse` of a file's headers, of which only this one is kept."""
+    response = NotModifiedResponse.__new__(NotModifiedResponse)
+    response.status_code = 304
+    response.raw_headers = [(b"etag", etag.encode())]
+    response.body = b""
+    response.background = None
+    return response
+
+
+def _with_slash(scope: Scope) -> RedirectResponse:
+    url = URL(scope=scope)
+    return RedirectResponse(url.replace(path=f"{url.path}/"))
