@@ -111,11 +111,11 @@ class UrlencodedParser:
     def finish(self, items: list[Any], /) -> None:
         """Say that the body is complete, and append its last field."""
 
-def form_parameter(header: bytes, name: bytes, /) -> bytes | None:
-    """The value of a parameter, its name given in lower case, of a form's Content-Type or Content-Disposition.
+def form_parameters(header: bytes, first: bytes, second: bytes, /) -> tuple[bytes | None, bytes | None]:
+    """The values of two parameters, their names given in lower case, of a form's Content-Type or Content-Disposition.
 
     Only `\\\\` and `\\"` are escapes in a quoted value, since a backslash in a file name is mostly a Windows path.
-    Raises FormError if the parameter is there twice.
+    Raises FormError if one of them is there twice.
     """
 
 # --- gzip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
+from tempfile import SpooledTemporaryFile
 from threading import Lock
 from typing import Any
 
@@ -11,8 +13,10 @@ import anyio
 from pallasite.concurrency import run_in_threadpool
 from pallasite.datastructures import UploadFile
 
-# Bytes that are gathered for one trip to the worker thread, which costs about 0.1 ms.
-_BATCH_BYTES = 1024 * 1024
+# Bytes that are gathered for one trip to the worker thread, which costs 0.1 to 0.3 ms.
+_BATCH_BYTES = 2 * 1024 * 1024
+# As many at most, small as they may be: each costs memory of its own. Also below what one `pwritev` takes (1024).
+_BATCH_PIECES = 256
 
 Piece = bytes | memoryview
 
@@ -25,8 +29,8 @@ class Spool:
         # Of the file that comes in now.
         self._pieces: list[Piece] = []
         self._waiting_bytes = 0
-        # What the next trip does: append these pieces to this file, and whether the file is complete then.
-        self._writes: list[tuple[Any, list[Piece], bool]] = []
+        # What the next trip does: append these pieces to this file, which is so long, and whether it is complete then.
+        self._writes: list[tuple[Any, list[Piece], int, bool]] = []
         # A task may be cancelled while its worker still writes; whoever closes the files waits for that.
         self._lock = Lock()
         self._discarded = False
@@ -79,29 +83,50 @@ class Spool:
 
     def _settle(self, *, complete: bool) -> None:
         upload = self._uploads[-1]
+        size = upload.size or 0
         if upload._will_roll(self._waiting_bytes):
-            if not complete and self._waiting_bytes < _BATCH_BYTES:
+            if not complete and self._waiting_bytes < _BATCH_BYTES and len(self._pieces) < _BATCH_PIECES:
                 return
-            self._writes.append((upload.file, self._pieces, complete))
+            self._writes.append((upload.file, self._pieces, size, complete))
         else:
             for piece in self._pieces:
                 upload.file.write(piece)
             if complete:
                 upload.file.seek(0)
-        assert upload.size is not None, "a file in a spool counts its bytes"
-        upload.size += self._waiting_bytes
+        upload.size = size + self._waiting_bytes
         self._pieces = []
         self._waiting_bytes = 0
 
-    def _write_all(self, writes: list[tuple[Any, list[Piece], bool]]) -> None:
+    def _write_all(self, writes: list[tuple[Any, list[Piece], int, bool]]) -> None:
         with self._lock:
-            for file, pieces, complete in writes:
+            for file, pieces, size, complete in writes:
                 if self._discarded:
                     return
-                # The pieces go straight to disk, rather than through the memory that they would overflow.
-                if pieces and getattr(file, "_rolled", True) is False:
-                    file.rollover()
-                for piece in pieces:
-                    file.write(piece)
+                _append(file, pieces, size)
                 if complete:
                     file.seek(0)
+
+
+def _append(file: Any, pieces: list[Piece], size: int) -> None:
+    """Appends to a file on disk, or one that is to go there."""
+    if type(file) is not SpooledTemporaryFile or not hasattr(os, "pwritev"):
+        for piece in pieces:
+            file.write(piece)
+        return
+    # Straight to disk, many pieces at a time: two thirds of the time that `write` takes. The file's own position stays
+    # where it was, which is why it need not be told.
+    descriptor = file.fileno()  # moves what is in memory to disk
+    for start in range(0, len(pieces), _BATCH_PIECES):
+        size = _write_at(size, descriptor, pieces[start : start + _BATCH_PIECES])
+
+
+def _write_at(offset: int, descriptor: int, pieces: list[Piece]) -> int:
+    """Where the pieces end."""
+    end = offset + sum(map(len, pieces))
+    written = offset + os.pwritev(descriptor, pieces, offset)
+    if written < end:
+        # Interrupted, or the disk is almost full: the next call says which.
+        rest = memoryview(b"".join(pieces))
+        while written < end:
+            written += os.pwrite(descriptor, rest[written - offset :], written)
+    return end

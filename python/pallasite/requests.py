@@ -5,9 +5,10 @@ Everything is read from the ASGI scope when it is asked for, and kept: creating 
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 
@@ -63,6 +64,14 @@ class MalformedJSON(json.JSONDecodeError, HTTPException):
         self.headers = None
 
     __str__ = json.JSONDecodeError.__str__
+
+
+@functools.cache
+def _form_parser() -> Callable[..., Awaitable[FormData]]:
+    # Imported when the first form comes, as few requests are forms; cached, for an import statement takes 1 us a time.
+    from pallasite.formparsers import parse_form
+
+    return parse_form
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -330,8 +339,7 @@ class Request(HTTPConnection[StateT]):
         self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
     ) -> FormData:
         if self._form is None:
-            from pallasite.formparsers import parse_form
-
+            parse_form = _form_parser()
             self._form = await parse_form(self, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
         return self._form
 

@@ -44,7 +44,7 @@ mod _core {
     #[pymodule_export]
     use super::json::dumps;
     #[pymodule_export]
-    use super::multipart::{MultipartParser, form_parameter};
+    use super::multipart::{MultipartParser, form_parameters};
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]

@@ -161,23 +161,26 @@ impl Parts {
             None => None,
         };
         let headers = PyList::empty(py);
-        for (name, value) in &part.headers {
+        for (name, value) in part.headers() {
             headers.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
         }
         Ok((items.len(), name, filename, headers))
     }
 }
 
-/// The value of a parameter of a form's Content-Type or Content-Disposition.
+/// Two parameters of a form's Content-Type or Content-Disposition.
 #[pyfunction]
-#[pyo3(signature = (header, name, /))]
-pub(crate) fn form_parameter<'py>(
+#[pyo3(signature = (header, first, second, /))]
+pub(crate) fn form_parameters<'py>(
     py: Python<'py>,
     header: &[u8],
-    name: &[u8],
-) -> PyResult<Option<Bound<'py, PyBytes>>> {
-    match pallasite_core::parameters::find_parameter(header, name) {
-        Ok(value) => Ok(value.map(|value| PyBytes::new(py, &value))),
+    first: &[u8],
+    second: &[u8],
+) -> PyResult<(Option<Bound<'py, PyBytes>>, Option<Bound<'py, PyBytes>>)> {
+    match pallasite_core::parameters::find_parameters(header, [first, second]) {
+        Ok(found) => Ok(found
+            .map(|value| value.map(|value| PyBytes::new(py, &value)))
+            .into()),
         Err(_) => Err(new_error(multipart::FormError::AmbiguousName)),
     }
 }

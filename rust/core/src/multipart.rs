@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use crate::header::{is_token, lower_name};
+use crate::header::is_token;
 use crate::limits::{MAX_BOUNDARY_BYTES, MAX_PART_HEADER_BYTES, MAX_PART_HEADERS};
-use crate::parameters::{find_parameter, without_windows_path};
+use crate::parameters::{Repeated, find_parameters, without_windows_path};
 
 /// How much of a form is accepted.
 #[derive(Clone, Copy, Debug)]
@@ -72,18 +72,67 @@ impl fmt::Display for FormError {
 }
 
 /// A part's headers, understood.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Part {
-    /// Names in lower case, values as sent but for the spaces before them.
-    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// The field's name.
     pub name: Vec<u8>,
     /// A file has one, be it empty; a field has none.
     pub filename: Option<Vec<u8>>,
+    /// The headers one behind the other, and where each name and value stands: no allocation for each of them.
+    text: Vec<u8>,
+    spans: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Part {
+    /// Names in lower case, values as sent but for the spaces before them.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let part = |span: &Range<usize>| self.text.get(span.clone()).unwrap_or_default();
+        self.spans
+            .iter()
+            .map(move |(name, value)| (part(name), part(value)))
+    }
+
+    fn push_header(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.text.len();
+        self.text.extend(name.iter().map(u8::to_ascii_lowercase));
+        let middle = self.text.len();
+        self.text.extend_from_slice(value);
+        self.spans.push((start..middle, middle..self.text.len()));
+    }
+
+    fn clear_headers(&mut self) {
+        self.text.clear();
+        self.spans.clear();
+    }
+
+    /// Sets name and file name from the Content-Disposition.
+    fn read_disposition(&mut self) -> Result<(), FormError> {
+        (self.name, self.filename) = names_of(self.headers())?;
+        Ok(())
+    }
+}
+
+/// Name and file name.
+fn names_of<'a>(
+    headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<(Vec<u8>, Option<Vec<u8>>), FormError> {
+    let mut dispositions = headers.filter(|(name, _)| *name == b"content-disposition");
+    let disposition = dispositions.next().map(|(_, value)| value);
+    if dispositions.next().is_some() {
+        return Err(FormError::AmbiguousName);
+    }
+    match find_parameters(disposition.unwrap_or_default(), [b"name", b"filename"]) {
+        Ok([Some(name), filename]) => {
+            let filename = filename.map(|filename| without_windows_path(&filename).to_vec());
+            Ok((name.into_owned(), filename))
+        }
+        Ok([None, _]) => Err(FormError::NoName),
+        Err(Repeated) => Err(FormError::AmbiguousName),
+    }
 }
 
 /// What a piece of the body brought.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Event<'a> {
     /// A part begins.
     Part(&'a Part),
@@ -255,7 +304,7 @@ impl MultipartParser {
             (State::DelimiterEnd | State::PaddingEnd, b'\n') => {
                 self.end_part(emit)?;
                 self.in_part = false;
-                self.part.headers.clear();
+                self.part.clear_headers();
                 self.line.clear();
                 self.state = State::Header;
             }
@@ -300,7 +349,7 @@ impl MultipartParser {
     }
 
     fn read_header(&mut self, rest: &[u8], first: u8) -> Result<usize, FormError> {
-        if self.line.is_empty() && first != b'\r' && self.part.headers.len() >= MAX_PART_HEADERS {
+        if self.line.is_empty() && first != b'\r' && self.part.spans.len() >= MAX_PART_HEADERS {
             return Err(self.fail(FormError::TooManyHeaders));
         }
         // One byte more than the line may have, so that its CR is seen.
@@ -318,16 +367,16 @@ impl MultipartParser {
             self.state = State::HeadersEnd;
             return Ok(1);
         }
-        let header = if self.line.is_empty() {
-            parse_header(end)
+        let line = if self.line.is_empty() {
+            end
         } else {
             self.line.extend_from_slice(end);
-            parse_header(&self.line)
+            self.line.as_slice()
         };
-        let Some(header) = header else {
+        let Some((name, value)) = parse_header(line) else {
             return Err(self.fail(FormError::BadHeader));
         };
-        self.part.headers.push(header);
+        self.part.push_header(name, value);
         self.line.clear();
         self.state = State::HeaderEnd;
         Ok(self.count(length + 1))
@@ -335,30 +384,10 @@ impl MultipartParser {
 
     /// At the end of the headers: what the Content-Disposition says.
     fn begin_part(&mut self) -> Result<(), FormError> {
-        let mut dispositions = self
-            .part
-            .headers
-            .iter()
-            .filter(|(name, _)| name == b"content-disposition");
-        let disposition = dispositions
-            .next()
-            .map_or(&b""[..], |(_, value)| value.as_slice());
-        let repeated = dispositions.next().is_some();
-        let found = find_parameter(disposition, b"name").and_then(|name| {
-            let filename = find_parameter(disposition, b"filename")?;
-            Ok((
-                name.map(std::borrow::Cow::into_owned),
-                filename.map(|filename| without_windows_path(&filename).to_vec()),
-            ))
-        });
-        let (name, filename) = match found {
-            Ok(found) if !repeated => found,
-            _ => return Err(self.fail(FormError::AmbiguousName)),
-        };
-        let Some(name) = name else {
-            return Err(self.fail(FormError::NoName));
-        };
-        if filename.is_some() {
+        if let Err(error) = self.part.read_disposition() {
+            return Err(self.fail(error));
+        }
+        if self.part.filename.is_some() {
             self.files += 1;
             if self.files > self.limits.max_files {
                 return Err(self.fail(FormError::TooManyFiles));
@@ -369,8 +398,6 @@ impl MultipartParser {
                 return Err(self.fail(FormError::TooManyFields));
             }
         }
-        self.part.name = name;
-        self.part.filename = filename;
         self.field_bytes = 0;
         self.in_part = true;
         self.matched = 0;
@@ -483,15 +510,15 @@ fn partial_delimiter(text: &[u8], delimiter: &[u8]) -> usize {
         .map_or(0, <[u8]>::len)
 }
 
-/// A header line without its line break; None if it is none.
-fn parse_header(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+/// Name and value of a header line without its line break; None if it is none.
+fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let name = line.get(..colon).filter(|name| is_token(name))?;
     let mut value = line.get(colon + 1..)?;
     while let [b' ', behind @ ..] = value {
         value = behind;
     }
-    Some((lower_name(name).into_owned(), value.to_vec()))
+    Some((name, value))
 }
 
 #[cfg(test)]

@@ -4,29 +4,32 @@
 
 use std::borrow::Cow;
 
-/// The value of the parameter `wanted`, given in lower case. Linear, whatever the header holds.
+/// The values of the parameters `wanted`, given in lower case. Linear, whatever the header holds.
 ///
 /// `name*=` (RFC 8187) is no such parameter: RFC 7578 forbids it in forms.
 ///
 /// # Errors
-/// [`Repeated`] if the parameter is there twice: receivers would not agree which one counts.
-pub fn find_parameter<'a>(
+/// [`Repeated`] if one of them is there twice: receivers would not agree which one counts.
+pub fn find_parameters<'a, const N: usize>(
     header: &'a [u8],
-    wanted: &[u8],
-) -> Result<Option<Cow<'a, [u8]>>, Repeated> {
-    let mut found = None;
+    wanted: [&[u8]; N],
+) -> Result<[Option<Cow<'a, [u8]>>; N], Repeated> {
+    let mut found = [const { None }; N];
     for segment in Segments::of(header).skip(1) {
         let (name, value) = match memchr::memchr(b'=', segment) {
             Some(equals) => segment.split_at(equals),
             None => (segment, &b""[..]),
         };
-        if !trim(name).eq_ignore_ascii_case(wanted) {
-            continue;
+        let name = trim(name);
+        for (place, wanted) in found.iter_mut().zip(wanted) {
+            if !name.eq_ignore_ascii_case(wanted) {
+                continue;
+            }
+            if place.is_some() {
+                return Err(Repeated);
+            }
+            *place = Some(unquote(trim(value.strip_prefix(b"=").unwrap_or(value))));
         }
-        if found.is_some() {
-            return Err(Repeated);
-        }
-        found = Some(unquote(trim(value.strip_prefix(b"=").unwrap_or(value))));
     }
     Ok(found)
 }
@@ -129,7 +132,7 @@ mod tests {
 
     fn name_of(header: &str) -> Result<Option<String>, Repeated> {
         let text = |value: Cow<'_, [u8]>| String::from_utf8_lossy(&value).into_owned();
-        find_parameter(header.as_bytes(), b"name").map(|found| found.map(text))
+        find_parameters(header.as_bytes(), [b"name"]).map(|[found]| found.map(text))
     }
 
     #[test]
@@ -177,7 +180,7 @@ mod tests {
         fn parameter_of_any_bytes_is_never_longer(header in proptest::collection::vec(
             prop_oneof![any::<u8>(), Just(b';'), Just(b'"'), Just(b'\\'), Just(b'='), Just(b'n')], 0..64
         )) {
-            if let Ok(Some(value)) = find_parameter(&header, b"n") {
+            if let Ok([Some(value)]) = find_parameters(&header, [b"n"]) {
                 prop_assert!(value.len() < header.len());
             }
         }

@@ -30,8 +30,17 @@ pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr2(b'+', b'%', component).is_none() {
         return Cow::Borrowed(component);
     }
+    let mut run = Vec::with_capacity(component.len());
+    if component.is_ascii() {
+        decode_escapes(component, &mut run);
+        return Cow::Owned(match String::from_utf8(run) {
+            Ok(text) => text.into_bytes(),
+            Err(error) => String::from_utf8_lossy(error.as_bytes())
+                .into_owned()
+                .into_bytes(),
+        });
+    }
     let mut text = Vec::with_capacity(component.len());
-    let mut run = Vec::new();
     let mut rest = component;
     while !rest.is_empty() {
         let ascii = rest

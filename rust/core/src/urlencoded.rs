@@ -130,6 +130,10 @@ mod tests {
     use proptest::prelude::*;
 
     type Fields = Vec<(String, String)>;
+    type Case = (
+        &'static str,
+        Result<&'static [(&'static str, &'static str)], FormError>,
+    );
 
     const LIMITS: FormLimits = FormLimits {
         max_files: 0,
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn fields_table() {
-        let table: [(&str, Result<&[(&str, &str)], FormError>); 9] = [
+        let table: [Case; 9] = [
             ("", Ok(&[])),
             ("&&", Ok(&[])),
             ("a=1&b", Ok(&[("a", "1"), ("b", "")])),
