@@ -62,7 +62,7 @@ require_rust() {
     [ "$(printf '%s\n%s\n' "$need" "$have" | sort -t. -k1,1n -k2,2n | head -1)" = "$need" ] ||
         fail "Rust $have is too old, Pallasite needs $need or later: run 'rustup update stable'"
     command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null ||
-        fail "no C linker (cc) found, Rust needs one: install gcc or clang (Debian: apt install gcc libc6-dev; macOS: xcode-select --install)"
+        fail "no C compiler (cc) found, the build needs one to compile and link: install gcc or clang (Debian: apt install gcc libc6-dev; macOS: xcode-select --install)"
 }
 
 # One hash over the names and contents of the given files and folders; what is not there is skipped.

@@ -17,7 +17,6 @@ import starlette
 import pallasite
 
 STILL_TO_COME = {
-    "formparsers",
     "middleware.opentelemetry",
     "middleware.wsgi",
     "staticfiles",

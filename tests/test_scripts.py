@@ -42,7 +42,7 @@ def the_error(result: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.fixture
 def bare_path(tmp_path: Path) -> Path:
-    """A PATH with the usual small tools and neither Rust nor a C linker."""
+    """A PATH with the usual small tools and neither Rust nor a C compiler."""
     for tool in TOOLS.split():
         (tmp_path / tool).symlink_to(str(shutil.which(tool)))
     return tmp_path
@@ -74,10 +74,10 @@ def test_rust_too_old_says_how_to_update(bare_path: Path) -> None:
     assert "Rust 1.70.0 is too old" in the_error(run("setup", PATH=str(bare_path)))
 
 
-def test_c_linker_missing_says_what_to_install(bare_path: Path) -> None:
+def test_c_compiler_missing_says_what_to_install(bare_path: Path) -> None:
     stand_in(bare_path, "cargo")
     stand_in(bare_path, "rustc", "rustc 1.999.0 (90c541806 2023-05-31)")
-    assert "no C linker (cc) found" in the_error(run("setup", PATH=str(bare_path)))
+    assert "no C compiler (cc) found" in the_error(run("setup", PATH=str(bare_path)))
 
 
 def test_port_taken_suggests_another() -> None:

@@ -9,7 +9,7 @@ from pallasite.convertors import Convertor
 __version__: str
 
 # Of a file: index in the items, name, file name (None for a field), headers; then its content; then None.
-MultipartEvent: TypeAlias = tuple[int, str, str | None, list[tuple[bytes, bytes]]] | bytes | memoryview | None
+_MultipartEvent: TypeAlias = tuple[int, str, str | None, list[tuple[bytes, bytes]]] | bytes | memoryview | None
 
 # --- accept
 # Content negotiation (RFC 9110 section 12) and Content-Type (section 8.3). Bytes are read as latin-1.
@@ -82,7 +82,7 @@ class MultipartParser:
     def steps(self) -> int:
         """Bytes looked at so far."""
 
-    def feed(self, piece: bytes | bytearray | memoryview, items: list[Any], /) -> list[MultipartEvent] | None:
+    def feed(self, piece: bytes | bytearray | memoryview, items: list[Any], /) -> list[_MultipartEvent] | None:
         """Append the fields that `piece` completes to `items`, as `(name, value)`, and None where a file begins.
 
         What it brought of files comes back, None if nothing: a tuple when one begins, content that may refer to

@@ -267,7 +267,7 @@ class MultiPartParser:
                 return f"Part exceeded maximum size of {int(self.max_part_size / 1024)}KB."
         return "Invalid multipart data."
 
-    def _keep_files(self, events: list[_core.MultipartEvent]) -> None:
+    def _keep_files(self, events: list[_core._MultipartEvent]) -> None:
         for event in events:
             if isinstance(event, tuple):
                 index, name, filename, headers = event
@@ -289,7 +289,7 @@ class MultiPartParser:
         self._files.begin(upload)
         return upload
 
-    def _call_back(self, events: list[_core.MultipartEvent]) -> None:
+    def _call_back(self, events: list[_core._MultipartEvent]) -> None:
         for event in events:
             if isinstance(event, tuple):
                 self.items.pop()  # the place kept for it
