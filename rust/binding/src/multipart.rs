@@ -168,6 +168,8 @@ impl Parts {
     }
 }
 
+type OptionalBytes<'py> = Option<Bound<'py, PyBytes>>;
+
 /// Two parameters of a form's Content-Type or Content-Disposition.
 #[pyfunction]
 #[pyo3(signature = (header, first, second, /))]
@@ -176,7 +178,7 @@ pub(crate) fn form_parameters<'py>(
     header: &[u8],
     first: &[u8],
     second: &[u8],
-) -> PyResult<(Option<Bound<'py, PyBytes>>, Option<Bound<'py, PyBytes>>)> {
+) -> PyResult<(OptionalBytes<'py>, OptionalBytes<'py>)> {
     match pallasite_core::parameters::find_parameters(header, [first, second]) {
         Ok(found) => Ok(found
             .map(|value| value.map(|value| PyBytes::new(py, &value)))
