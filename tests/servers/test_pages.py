@@ -18,7 +18,7 @@ def post_note(client: httpx.Client, text: str, author: str = "Ada") -> httpx.Res
     return client.post("/notes", data={"author": author, "text": text}, headers=BROWSER)
 
 
-@pytest.mark.parametrize("path", ["/", "/notes", "/files", "/chat", "/slow", "/api", "/sign-in"])
+@pytest.mark.parametrize("path", ["/", "/notes", "/files", "/chat", "/live", "/slow", "/api", "/sign-in"])
 def test_page_is_html_with_the_security_headers(client: httpx.Client, path: str) -> None:
     answer = client.get(path, headers=BROWSER)
     assert answer.status_code == 200

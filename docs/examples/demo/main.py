@@ -13,8 +13,9 @@ from pallasite.middleware.sessions import SessionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import Route
+from pallasite.sse import end_streams_on_shutdown
 
-from . import account, api, assets, chat, errors, files, notes, slow
+from . import account, api, assets, chat, errors, files, live, notes, slow
 from .headers import HeadersMiddleware
 from .pages import page
 from .settings import MAX_BODY_BYTES, SESSION_SECONDS, Settings
@@ -31,7 +32,8 @@ async def home(request: Request) -> Response:
 async def lifespan(app: Pallasite) -> AsyncIterator[None]:
     await app.state.store.open()
     try:
-        yield
+        with end_streams_on_shutdown():
+            yield
     finally:
         await app.state.store.close()
 
@@ -42,6 +44,7 @@ app = Pallasite(
         *notes.routes,
         *files.routes,
         *chat.routes,
+        *live.routes,
         *slow.routes,
         *api.routes,
         *errors.routes,

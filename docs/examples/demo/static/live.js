@@ -1,0 +1,25 @@
+// Shows the server's events; the browser connects again by itself and names the last event it has seen.
+const wave = document.getElementById("wave");
+const log = document.getElementById("log");
+const state = document.getElementById("state");
+const LONGEST_LOG = 200;
+const TEXTS = {
+  join: () => "A page was opened.",
+  leave: () => "A page was closed.",
+  wave: (event) => `${event.name} waved.`,
+};
+
+const source = new EventSource(wave.dataset.events);
+source.addEventListener("error", () => (state.textContent = "Connection lost, trying again…"));
+for (const kind of Object.keys(TEXTS)) {
+  source.addEventListener(kind, ({ data }) => {
+    const event = JSON.parse(data);
+    const pages = event.listeners === 1 ? "1 page is" : `${event.listeners} pages are`;
+    state.textContent = `${pages} listening.`;
+    const item = document.createElement("li");
+    item.textContent = `${new Date(event.at).toLocaleTimeString()} ${TEXTS[kind](event)}`;
+    log.prepend(item);
+    while (log.children.length > LONGEST_LOG) log.lastElementChild.remove();
+  });
+}
+wave.addEventListener("click", () => fetch(wave.dataset.wave, { method: "POST" }));
