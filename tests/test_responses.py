@@ -197,12 +197,38 @@ def test_json_subclasses_of_builtins_are_encoded() -> None:
         (float("nan"), ValueError, "Out of range float values"),
         ({"a": object()}, TypeError, "not JSON serializable"),
         ({b"a": 1}, TypeError, "keys must be"),
-        ("\ud800", UnicodeEncodeError, "surrogates"),
     ],
 )
 def test_json_errors_are_pythons(content: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         JSONResponse(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        ("\ud800", rb'"\ud800"'),
+        (
+            {"\udfff": ["é\udc00\U0001f600\\"]},
+            rb'{"\udfff":["' + "é".encode() + rb"\udc00" + "\U0001f600".encode() + rb'\\"]}',
+        ),
+        (_Text("\udc80"), rb'"\udc80"'),
+    ],
+    ids=["text", "key", "subclass"],
+)
+def test_json_lone_surrogate_is_escaped(content: Any, body: bytes) -> None:
+    assert JSONResponse(content).body == body
+    assert json.loads(body) == content
+
+
+def test_text_lone_surrogate_is_the_replacement_character() -> None:
+    assert Response("a\ud800").body == "a\ufffd".encode()
+    with pytest.raises(UnicodeEncodeError):
+        type("Latin", (Response,), {"charset": "latin-1"})("\u20ac")
+
+
+def test_redirect_lone_surrogate_is_the_replacement_character() -> None:
+    assert RedirectResponse("/\ud800").headers["location"] == "/%EF%BF%BD"
 
 
 def test_json_circular_is_a_value_error() -> None:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pallasite._core import dumps, http_date, response_head
 from pallasite._core import set_cookie as write_cookie
 from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
+from pallasite._surrogates import encode_text, escape_surrogates
 from pallasite.background import BackgroundTask
 from pallasite.concurrency import iterate_in_threadpool
 from pallasite.datastructures import URL, MutableHeaders
@@ -86,14 +87,16 @@ class Response:
             self.init_headers(headers)
 
     def render(self, content: Any) -> bytes | memoryview:
-        """The body of this content: bytes as they are, text encoded with `charset`, nothing for None."""
+        """The body of this content: bytes as they are, text encoded with `charset`, nothing for None.
+
+        A lone surrogate, which no encoding can carry, is sent as U+FFFD.
+        """
         if content is None:
             return b""
         if isinstance(content, bytes):
             return content
         if not isinstance(content, memoryview):
-            encoded: bytes = content.encode(self.charset)
-            return encoded
+            return encode_text(content, self.charset)
         # Servers take len() for the number of bytes.
         return content.cast("B") if content.c_contiguous else content.tobytes()
 
@@ -218,14 +221,20 @@ class JSONResponse(Response):
 
         Raises:
             TypeError: a value of a type that JSON does not have.
-            ValueError: NaN, an infinity, a value that contains itself, or text with lone surrogates.
+            ValueError: NaN, an infinity, or a value that contains itself.
+
+        Deviation: a lone surrogate is written as its escape (``\\ud800``) where it would be a UnicodeEncodeError: a
+        client can send it as JSON, and would make a server error of every echo.
         """
         if json.dumps is _STOCK_JSON_DUMPS:
             encoded = dumps(content)
             if encoded is not None:
                 return encoded
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=None, separators=(",", ":"))
-        return text.encode("utf-8")
+        try:
+            return text.encode("utf-8")
+        except UnicodeEncodeError:
+            return escape_surrogates(text).encode("utf-8")
 
 
 _render_json = JSONResponse.render
@@ -245,7 +254,7 @@ class RedirectResponse(Response):
         background: BackgroundTask | None = None,
     ) -> None:
         super().__init__(b"", status_code, headers, None, background)
-        location = quote(str(url), safe=_URL_SAFE)
+        location = quote(encode_text(str(url), "utf-8"), safe=_URL_SAFE)
         if headers is None:
             self.raw_headers.append((b"location", location.encode()))
         else:
@@ -296,7 +305,7 @@ class StreamingResponse(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for chunk in self.body_iterator:
             if type(chunk) is not bytes and not isinstance(chunk, (bytes, memoryview)):
-                chunk = chunk.encode(self.charset)
+                chunk = encode_text(chunk, self.charset)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -22,6 +22,7 @@ from enum import Enum
 from typing import Any, NoReturn
 
 from pallasite._core import dumps
+from pallasite._surrogates import escape_surrogates
 from pallasite.exceptions import WebSocketException
 from pallasite.requests import HTTPConnection, StateT
 from pallasite.responses import Response
@@ -359,7 +360,10 @@ def _next_state(allowed: dict[str, WebSocketState], message: Message) -> WebSock
 
 def _to_json(data: Any) -> str:
     encoded = dumps(data) if json.dumps is _STOCK_JSON_DUMPS else None
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False) if encoded is None else encoded.decode("utf-8")
+    if encoded is not None:
+        return encoded.decode("utf-8")
+    # A text frame is UTF-8, which cannot hold lone surrogates.
+    return escape_surrogates(json.dumps(data, separators=(",", ":"), ensure_ascii=False))
 
 
 def _not_connected() -> WebSocketDisconnected:
