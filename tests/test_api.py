@@ -19,7 +19,6 @@ import pallasite
 STILL_TO_COME = {
     "middleware.opentelemetry",
     "middleware.wsgi",
-    "staticfiles",
 }
 
 
