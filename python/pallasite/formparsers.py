@@ -214,11 +214,13 @@ class MultiPartParser:
             MultiPartException: the body is no such form, or is past a limit. All files are closed, as with any error.
             OSError: a file cannot be written.
         """
-        handle = self._call_back if self._has_callbacks else self._keep_files
+        handle, items = self._keep_files, self.items
+        if self._has_callbacks:
+            handle, items = self._call_back, []
         try:
             parser = self._new_parser()
             async for piece in self.stream:
-                events = parser.feed(piece, self.items)
+                events = parser.feed(piece, items)
                 if events is not None:
                     handle(events)
                     if self._spool is not None:
@@ -292,7 +294,6 @@ class MultiPartParser:
     def _call_back(self, events: list[_core._MultipartEvent]) -> None:
         for event in events:
             if isinstance(event, tuple):
-                self.items.pop()  # the place kept for it
                 self.on_part_begin()
                 for name, value in event[3]:
                     self.on_header_field(name, 0, len(name))
