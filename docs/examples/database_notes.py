@@ -24,6 +24,7 @@ from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Route
 
 LONGEST_TITLE = 100
+LARGEST_ID = 2**63 - 1  # the database's integers end there, those in addresses do not
 
 
 class Base(DeclarativeBase):
@@ -47,6 +48,11 @@ def session_of(request: Request) -> AsyncSession:
     return session
 
 
+def is_text(value: object) -> bool:
+    """True for text that a database takes; JSON can spell lone surrogates, which have no encoding."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 async def list_notes(request: Request) -> Response:
     async with session_of(request) as session:
         notes = await session.scalars(select(Note).order_by(Note.id))
@@ -59,7 +65,7 @@ async def add_note(request: Request) -> Response:
         note = Note(title=fields["title"], text=fields.get("text", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise HTTPException(422, "A note is a JSON object with a title.") from None
-    if not (isinstance(note.title, str) and 0 < len(note.title) <= LONGEST_TITLE and isinstance(note.text, str)):
+    if not (is_text(note.title) and 0 < len(note.title) <= LONGEST_TITLE and is_text(note.text)):
         raise HTTPException(422, f"A title is text of 1 to {LONGEST_TITLE} characters.")
     async with session_of(request) as session:
         session.add(note)
@@ -71,8 +77,10 @@ async def add_note(request: Request) -> Response:
 
 
 async def show_note(request: Request) -> Response:
-    async with session_of(request) as session:
-        note = await session.get(Note, request.path_params["note_id"])
+    number, note = request.path_params["note_id"], None
+    if number <= LARGEST_ID:
+        async with session_of(request) as session:
+            note = await session.get(Note, number)
     if note is None:
         raise HTTPException(404, "There is no such note.")
     return JSONResponse(note.as_json())

@@ -66,9 +66,10 @@ class Mutation:
 @strawberry.type
 class Subscription:
     @strawberry.subscription
-    async def book_added(self, info: Info) -> AsyncGenerator[Book, None]:
+    async def book_added(self, info: Info, known: int | None = None) -> AsyncGenerator[Book, None]:
+        """The books that come after the first `known` ones, by default after those that are there now."""
         library: Library = info.context["library"]
-        seen = len(library.books)
+        seen = len(library.books) if known is None else max(known, 0)
         while True:
             arrived = library.arrived
             while seen < len(library.books):

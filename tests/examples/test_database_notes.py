@@ -66,7 +66,12 @@ def test_body_that_is_no_json_is_422(client: TestClient) -> None:
     assert client.post("/notes", content=b"\xff{").status_code == 422
 
 
-@pytest.mark.parametrize("number", ["7", "0", "9223372036854775807"])
+def test_text_that_has_no_encoding_is_422(client: TestClient) -> None:
+    for body in (b'{"title": "\\ud800"}', b'{"title": "x", "text": "\\udfff"}'):
+        assert client.post("/notes", content=body).status_code == 422
+
+
+@pytest.mark.parametrize("number", ["7", "0", "9223372036854775807", "9223372036854775808", "9" * 4000])
 def test_note_that_does_not_exist_is_404(client: TestClient, number: str) -> None:
     assert client.get(f"/notes/{number}").status_code == 404
 
