@@ -23,8 +23,23 @@ PREFLIGHT = replace(
 ).with_headers((b"access-control-request-headers", b"x-token"))
 
 
-def records(count: int) -> list[dict[str, Any]]:
-    """Rows of a table as interfaces answer them: alike, but none the same."""
+def measurements(count: int) -> list[dict[str, Any]]:
+    """Rows with many numbers, none the same."""
+    chance = random.Random(1)
+    return [
+        {
+            "id": number,
+            "name": f"user {chance.randrange(10**6)}",
+            "price": chance.random(),
+            "ok": number % 2 == 0,
+            "at": f"2026-01-{chance.randint(1, 28):02}T10:{chance.randint(0, 59):02}",
+        }
+        for number in range(count)
+    ]
+
+
+def orders(count: int) -> list[dict[str, Any]]:
+    """Rows with more words than numbers."""
     chance = random.Random(1)
     return [
         {
@@ -41,7 +56,8 @@ def records(count: int) -> list[dict[str, Any]]:
 
 
 NAMES = ["Ada", "Blaise", "Charles", "Edsger", "Grace", "Hedy", "Joan", "Konrad", "Leslie", "Margaret", "Niklaus"]
-BIG_JSON = json.dumps(records(1_150)).encode()
+MEASUREMENTS = json.dumps(measurements(2_450)).encode()
+ORDERS = json.dumps(orders(1_200)).encode()
 
 
 @case("3 pure-ASGI layers", group="toolkit", request=get("/"), target=0.4, needs=("applications", "middleware"))
@@ -191,6 +207,16 @@ def unpacked(reply: Reply) -> Reply:
     return replace(reply.without(b"content-length"), chunks=(gzip.decompress(reply.body),))
 
 
+def with_gzip(web: Framework, content: bytes) -> Any:
+    Response = web.responses.Response
+
+    async def document(request: Any) -> Any:
+        return Response(content, media_type="application/json")
+
+    layer = web.middleware.Middleware(web.module("middleware.gzip").GZipMiddleware)
+    return web.applications.Starlette(routes=[web.routing.Route("/", document)], middleware=[layer])
+
+
 @case(
     "gzip of 250 KB JSON",
     group="toolkit",
@@ -201,10 +227,16 @@ def unpacked(reply: Reply) -> Reply:
     needs=("middleware.gzip",),
 )
 def gzip_json(web: Framework) -> Any:
-    Response = web.responses.Response
+    return with_gzip(web, MEASUREMENTS)
 
-    async def document(request: Any) -> Any:
-        return Response(BIG_JSON, media_type="application/json")
 
-    layer = web.middleware.Middleware(web.module("middleware.gzip").GZipMiddleware)
-    return web.applications.Starlette(routes=[web.routing.Route("/", document)], middleware=[layer])
+@case(
+    "gzip of 250 KB JSON, mostly words",
+    group="toolkit",
+    request=get("/"),
+    on_loop=True,
+    same=unpacked,
+    needs=("middleware.gzip",),
+)
+def gzip_json_words(web: Framework) -> Any:
+    return with_gzip(web, ORDERS)
