@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
-from base64 import b64decode, b64encode
+import time
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Awaitable
 from typing import Any, Literal, Self
 
 import itsdangerous
 
+from pallasite._core import cookies_from_headers, dumps, encode_header, find_header
 from pallasite.datastructures import MutableHeaders, Secret
-from pallasite.requests import HTTPConnection
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
 # What every browser stores of one cookie, its name and "=" included (RFC 6265 section 6.1). More is dropped silently.
@@ -23,18 +26,64 @@ class SessionTooLarge(ValueError):
     """The session does not fit into a cookie that browsers store; nothing was sent."""
 
 
+_VARY = (b"vary", b"Cookie")
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+_URLUNSAFE = bytes.maketrans(b"-_", b"+/")
+_INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+
+
 class _Signer(itsdangerous.TimestampSigner):
-    """Derives its key once: itsdangerous does so for every signature, a third of the time it takes."""
+    """Signs and checks as `itsdangerous.TimestampSigner` does, at a tenth of its cost.
+
+    The key is derived once and hashed once: each signature goes on from copies of the two hashes that HMAC begins
+    with (RFC 2104 section 4), which takes a third of the time of `hmac.digest`.
+    """
 
     def __init__(self, secret_key: str) -> None:
         super().__init__(secret_key)
-        self._derived: dict[Any, bytes] = {}
+        block = self.derive_key().ljust(hashlib.sha1().block_size, b"\0")
+        self._inner = hashlib.sha1(block.translate(_INNER_PAD))
+        self._outer = hashlib.sha1(block.translate(_OUTER_PAD))
+        self._stamp = (0, b"")
 
-    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        key = self._derived.get(secret_key)
-        if key is None:
-            key = self._derived[secret_key] = super().derive_key(secret_key)
-        return key
+    def sign(self, value: str | bytes) -> bytes:
+        data = value.encode("utf-8") if isinstance(value, str) else value
+        now = int(time.time())
+        known, stamp = self._stamp
+        if now != known:
+            stamp = _encode(now.to_bytes((now.bit_length() + 7) // 8, "big"))
+            self._stamp = (now, stamp)
+        stamped = b"%b.%b" % (data, stamp)
+        return b"%b.%b" % (stamped, self._signature(stamped))
+
+    def unsign(self, signed_value: str | bytes, max_age: int | None = None, return_timestamp: bool = False) -> Any:
+        if return_timestamp:
+            return super().unsign(signed_value, max_age, return_timestamp)
+        data = signed_value.encode("utf-8") if isinstance(signed_value, str) else signed_value
+        stamped, _, signature = data.rpartition(b".")
+        value, _, stamp = stamped.rpartition(b".")
+        if not hmac.compare_digest(self._signature(stamped), signature):
+            raise itsdangerous.BadSignature("The signature does not match")
+        if max_age is not None:
+            age = int(time.time()) - int.from_bytes(_decode(stamp), "big")
+            if not 0 <= age <= max_age:
+                raise itsdangerous.SignatureExpired(f"Signed {age} seconds ago, the limit is {max_age}")
+        return value
+
+    def _signature(self, value: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(value)
+        outer.update(inner.digest())
+        return _encode(outer.digest())
+
+
+def _encode(data: bytes) -> bytes:
+    """Base64 for URLs, without padding."""
+    return b2a_base64(data, newline=False).translate(_URLSAFE, b"=")
+
+
+def _decode(text: bytes) -> bytes:
+    return a2b_base64(text.translate(_URLUNSAFE) + b"==")
 
 
 class SessionMiddleware:
@@ -100,13 +149,13 @@ class SessionMiddleware:
 
     def _load(self, scope: Scope) -> tuple[bytes | None, Session]:
         """The session's JSON as the client sent it back (None where there is none that we signed), and the session."""
-        cookie = HTTPConnection(scope).cookies.get(self.session_cookie)
+        cookie = cookies_from_headers(scope["headers"]).get(self.session_cookie)
         if cookie is None:
             return None, Session()
         try:
-            stored = b64decode(self.signer.unsign(cookie.encode("utf-8"), max_age=self.max_age))
-            return stored, Session(json.loads(stored))
-        except (itsdangerous.BadSignature, ValueError, TypeError):
+            stored = a2b_base64(self.signer.unsign(cookie.encode("utf-8"), max_age=self.max_age))
+            return stored, Session(json.loads(stored.decode("utf-8")))
+        except (itsdangerous.BadData, ValueError, TypeError):
             return None, Session()
 
     def _store(self, session: Any, stored: bytes | None, message: Message) -> None:
@@ -114,26 +163,39 @@ class SessionMiddleware:
         accessed = getattr(session, "accessed", True)  # an application may have put a plain dictionary there
         if not accessed:
             return
-        message.setdefault("headers", [])
-        headers = MutableHeaders(scope=message)
-        headers.add_vary_header("Cookie")
+        # The response may be sent again, to somebody else: its own headers stay as they are.
+        headers = message["headers"] = list(message.get("headers", ()))
+        if find_header(headers, "vary") is None:
+            headers.append(_VARY)
+        else:
+            MutableHeaders(raw=headers).add_vary_header("Cookie")
         modified = getattr(session, "modified", True)
-        text = json.dumps(session).encode("utf-8") if session else None
+        text = _json(session) if session else None
         # A nested value may have changed without the session's knowledge: then its JSON differs.
-        if text is not None and (modified or text != stored):
-            value = self.signer.sign(b64encode(text)).decode("ascii")
+        if text is not None and (modified or (text != stored and not _holds(stored, session))):
+            value = self.signer.sign(b2a_base64(text, newline=False)).decode("ascii")
             age = "" if self.max_age is None else f"Max-Age={self.max_age}; "
-            self._append_cookie(headers, value, age)
+            headers.append(self._cookie(value, age))
         elif text is None and modified and stored is not None:
-            self._append_cookie(headers, "null", "expires=Thu, 01 Jan 1970 00:00:00 GMT; ")
+            headers.append(self._cookie("null", "expires=Thu, 01 Jan 1970 00:00:00 GMT; "))
 
-    def _append_cookie(self, headers: MutableHeaders, value: str, lifetime: str) -> None:
+    def _cookie(self, value: str, lifetime: str) -> tuple[bytes, bytes]:
         size = len(self.session_cookie) + 1 + len(value)
         if size > MAX_COOKIE_BYTES:
             raise SessionTooLarge(f"The session takes {size} bytes as a cookie; browsers store {MAX_COOKIE_BYTES}")
-        headers.append(
+        return encode_header(
             "set-cookie", f"{self.session_cookie}={value}; path={self.path}; {lifetime}{self.security_flags}"
         )
+
+
+def _json(session: dict[str, Any]) -> bytes:
+    text = dumps(dict(session))
+    return json.dumps(session, separators=(",", ":")).encode("ascii") if text is None else text
+
+
+def _holds(stored: bytes | None, session: dict[str, Any]) -> bool:
+    """Whether `stored` is the same session as written by somebody else, with more space in it for one."""
+    return stored is not None and bool(json.loads(stored) == session)
 
 
 class Session(dict[str, Any]):

@@ -1,0 +1,405 @@
+"""Sessions in a signed cookie: what is stored, when, and what a client cannot make of it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+
+import anyio
+import itsdangerous
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.middleware.sessions import SessionMiddleware as StarlettesSessions
+
+from pallasite.applications import Pallasite
+from pallasite.datastructures import Secret
+from pallasite.middleware import Middleware
+from pallasite.middleware.sessions import MAX_COOKIE_BYTES, Session, SessionMiddleware, SessionTooLarge
+from pallasite.requests import Request
+from pallasite.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from pallasite.routing import Route, WebSocketRoute
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "iron and crystal"
+SIGNER = itsdangerous.TimestampSigner(SECRET)
+DAY = 24 * 60 * 60
+
+
+def signed(data, signer=SIGNER):
+    return signer.sign(base64.b64encode(json.dumps(data).encode())).decode()
+
+
+async def visit(change, *, cookie=None, headers=(), layer=SessionMiddleware, response=None, **options):
+    """The headers of a response to a request that does `change(session)`, and what `change` gave back."""
+    seen, sent = [], []
+
+    async def app(scope, receive, send):
+        seen.append(change(Request(scope)))
+        await (response or PlainTextResponse("ok", headers=dict(headers)))(scope, receive, send)
+
+    async def receive():
+        await anyio.sleep_forever()
+
+    async def send(message):
+        sent.append(message)
+
+    raw = [] if cookie is None else [(b"cookie", f"theme=dark; session={cookie}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": raw}
+    await layer(app, secret_key=SECRET, **options)(scope, receive, send)
+    return [(name, value.decode()) for name, value in sent[0]["headers"]], seen[0]
+
+
+def cookies(headers):
+    return [value for name, value in headers if name == b"set-cookie"]
+
+
+def value_of(headers):
+    (cookie,) = cookies(headers)
+    return cookie.partition("=")[2].partition(";")[0]
+
+
+def stored_in(headers):
+    return json.loads(base64.b64decode(SIGNER.unsign(value_of(headers))))
+
+
+def look(request):
+    return dict(request.session)
+
+
+def put(**values):
+    return lambda request: request.session.update(values)
+
+
+async def test_session_is_stored_and_comes_back():
+    headers, _ = await visit(put(user="ada", n=[1, {"é": None}]))
+    assert stored_in(headers) == {"user": "ada", "n": [1, {"é": None}]}
+    _, seen = await visit(look, cookie=value_of(headers))
+    assert seen == {"user": "ada", "n": [1, {"é": None}]}
+
+
+async def test_cookies_are_read_by_starlette_and_read_from_it():
+    ours, _ = await visit(put(user="ada"))
+    _, seen = await visit(look, cookie=value_of(ours), layer=StarlettesSessions)
+    assert seen == {"user": "ada"}
+    theirs, _ = await visit(put(user="ada"), layer=StarlettesSessions)
+    headers, seen = await visit(look, cookie=value_of(theirs))
+    assert seen == {"user": "ada"}
+    assert cookies(headers) == []  # another spelling of the same JSON is no change
+
+
+@given(value=st.binary(max_size=100), secret=st.text(min_size=1, max_size=80))
+def test_signer_agrees_with_itsdangerous(value, secret):
+    ours, theirs = SessionMiddleware(None, secret).signer, itsdangerous.TimestampSigner(secret)
+    assert theirs.unsign(ours.sign(value), max_age=60) == value
+    assert ours.unsign(theirs.sign(value), max_age=60) == value
+    assert ours.unsign(theirs.sign(value).decode("latin-1").encode("latin-1")) == value
+
+
+def test_signer_takes_text_and_gives_the_time_as_itsdangerous_does():
+    signer = SessionMiddleware(None, SECRET).signer
+    value, when = signer.unsign(signer.sign("text").decode(), return_timestamp=True)
+    assert (value, when) == SIGNER.unsign(signer.sign("text"), return_timestamp=True)
+    assert value == b"text"
+
+
+@pytest.mark.parametrize(
+    ("options", "attributes"),
+    [
+        ({}, f"path=/; Max-Age={14 * DAY}; httponly; samesite=lax"),
+        ({"max_age": None}, "path=/; httponly; samesite=lax"),
+        ({"max_age": 60, "same_site": "strict"}, "path=/; Max-Age=60; httponly; samesite=strict"),
+        ({"max_age": None, "same_site": "none", "https_only": True}, "path=/; httponly; samesite=none; secure"),
+        ({"max_age": None, "path": "/app"}, "path=/app; httponly; samesite=lax"),
+        (
+            {"max_age": None, "https_only": True, "domain": "example.org", "partitioned": True},
+            "path=/; httponly; samesite=lax; secure; domain=example.org; partitioned",
+        ),
+    ],
+)
+async def test_cookie_attributes_follow_the_options_as_starlettes_do(options, attributes):
+    ours, _ = await visit(put(a=1), **options)
+    theirs, _ = await visit(put(a=1), layer=StarlettesSessions, **options)
+    assert [cookie.partition("; ")[2] for cookie in cookies(ours)] == [attributes]
+    assert [cookie.partition("; ")[2] for cookie in cookies(theirs)] == [attributes]
+
+
+async def test_cookie_name_can_be_chosen():
+    headers, _ = await visit(put(a=1), session_cookie="sid")
+    assert cookies(headers)[0].startswith("sid=")
+
+
+async def test_secret_can_be_a_secret_and_not_empty():
+    assert SIGNER.unsign(SessionMiddleware(None, Secret(SECRET)).signer.sign(b"x")) == b"x"
+    with pytest.raises(ValueError, match="must not be empty"):
+        SessionMiddleware(None, "")
+
+
+async def test_line_break_in_an_option_is_a_value_error():
+    with pytest.raises(ValueError):
+        await visit(put(a=1), path="/\r\nx: y")
+
+
+async def test_session_not_looked_at_leaves_the_response_alone():
+    headers, _ = await visit(lambda request: None, cookie=signed({"a": 1}))
+    assert not {b"vary", b"set-cookie"} & {name for name, _ in headers}
+
+
+async def test_session_looked_at_varies_by_cookie():
+    headers, _ = await visit(look, cookie=signed({"a": 1}))
+    assert (dict(headers)[b"vary"], cookies(headers)) == ("Cookie", [])
+    headers, _ = await visit(look, headers=[("vary", "Accept-Encoding")])
+    assert [value for name, value in headers if name == b"vary"] == ["Accept-Encoding, Cookie"]
+
+
+CHANGES = {
+    "set": lambda session: session.__setitem__("b", 2),
+    "delete": lambda session: session.__delitem__("a"),
+    "pop": lambda session: session.pop("a"),
+    "popitem": lambda session: session.popitem(),
+    "setdefault": lambda session: session.setdefault("b", 2),
+    "update": lambda session: session.update(b=2),
+    "or": lambda session: session.__ior__({"b": 2}),
+    "nested list": lambda session: session["list"].append(3),
+    "nested dictionary": lambda session: session["list"][0].update(x=2),
+}
+START = {"a": 1, "list": [{"x": 1}], "end": 0}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_change_of_any_kind_is_stored(change):
+    expected = json.loads(json.dumps(START))
+    change(expected)
+    headers, _ = await visit(lambda request: change(request.session), cookie=signed(START))
+    assert stored_in(headers) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session: session.pop("missing", None),
+        lambda session: session.setdefault("a", 5),
+        lambda session: session.get("a"),
+        lambda session: list(session.items()),
+    ],
+    ids=["pop missing", "setdefault present", "get", "items"],
+)
+async def test_reading_stores_nothing(change):
+    headers, _ = await visit(lambda request: change(request.session), cookie=signed(START))
+    assert cookies(headers) == []
+
+
+def test_session_knows_whether_it_was_changed():
+    session = Session({"a": 1})
+    assert (session.accessed, session.modified) == (False, False)
+    session.mark_accessed()
+    assert (session.accessed, session.modified) == (True, False)
+    for refused in (lambda: session.pop("missing"), lambda: session.__delitem__("missing"), Session().popitem):
+        with pytest.raises(KeyError):
+            refused()
+    assert not session.modified
+    session |= {"b": 2}
+    assert isinstance(session, Session)
+    assert session.modified
+    assert session == {"a": 1, "b": 2}
+
+
+async def test_session_cleared_removes_the_cookie():
+    headers, _ = await visit(lambda request: request.session.clear(), cookie=signed({"a": 1}))
+    assert cookies(headers) == ["session=null; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly; samesite=lax"]
+    headers, _ = await visit(lambda request: request.session.clear())
+    assert cookies(headers) == []
+
+
+async def test_session_too_large_is_refused_loudly_at_the_limit():
+    smallest, _ = await visit(put(a=""))
+    room = (MAX_COOKIE_BYTES - len("session=") - len(value_of(smallest))) // 4 * 3
+    headers, _ = await visit(put(a="x" * (room - 3)))
+    assert len(cookies(headers)[0].partition(";")[0]) <= MAX_COOKIE_BYTES
+    with pytest.raises(SessionTooLarge, match=r"takes \d+ bytes as a cookie; browsers store 4096"):
+        await visit(put(a="x" * (room + 4)))
+
+
+async def test_session_that_is_no_json_is_a_type_error():
+    with pytest.raises(TypeError):
+        await visit(put(a=object()))
+
+
+def expired():
+    class Earlier(itsdangerous.TimestampSigner):
+        def get_timestamp(self):
+            return super().get_timestamp() - 15 * DAY
+
+    return signed({"a": 1}, Earlier(SECRET))
+
+
+def from_the_future():
+    class Later(itsdangerous.TimestampSigner):
+        def get_timestamp(self):
+            return super().get_timestamp() + DAY
+
+    return signed({"a": 1}, Later(SECRET))
+
+
+GOOD = signed({"a": 1})
+FORGED = {
+    "other secret": signed({"a": 1}, itsdangerous.TimestampSigner("other")),
+    "unsigned": base64.b64encode(b'{"a": 1}').decode(),
+    "signature cut": GOOD[:-1],
+    "signature longer": GOOD + "A",
+    "payload changed": "f" + GOOD[1:],
+    "time changed": re.sub(r"\.(\w)", lambda match: "." + ("A" if match[1] != "A" else "B"), GOOD, count=1),
+    "time missing": itsdangerous.Signer(SECRET).sign(b"e30=").decode(),
+    "no json": SIGNER.sign(base64.b64encode(b"{")).decode(),
+    "no dictionary": signed(5),
+    "no base64": SIGNER.sign(b"e").decode(),
+    "no utf-8": SIGNER.sign(base64.b64encode(b'{"a": "\xff"}')).decode(),
+    "empty": "",
+    "dots": "...",
+    "not ascii": "é.é.é",
+    "long": "A." * 50_000,
+    "expired": expired(),
+    "from the future": from_the_future(),
+}
+
+
+@pytest.mark.parametrize("cookie", FORGED.values(), ids=FORGED)
+async def test_cookie_forged_garbled_or_expired_is_an_empty_session(cookie):
+    headers, seen = await visit(look, cookie=cookie)
+    assert (seen, cookies(headers)) == ({}, [])
+
+
+@given(garbage=st.text(st.characters(codec="latin-1", exclude_characters=";"), max_size=60))
+def test_cookie_of_any_text_is_an_empty_session(garbage):
+    layer = SessionMiddleware(None, SECRET)
+    scope = {"headers": [(b"cookie", b"session=" + garbage.encode("latin-1"))]}
+    assert layer._load(scope) == (None, {})
+
+
+async def test_expired_is_judged_by_max_age():
+    _, seen = await visit(look, cookie=expired(), max_age=16 * DAY)
+    assert seen == {"a": 1}
+    _, seen = await visit(look, cookie=expired(), max_age=None)
+    assert seen == {"a": 1}
+    _, seen = await visit(look, cookie=signed({"a": 1}), max_age=-1)
+    assert seen == {}
+
+
+async def test_plain_dictionary_put_in_its_place_is_stored():
+    def replace(request):
+        request.scope["session"] = {"user": "grace"}
+
+    headers, _ = await visit(replace, cookie=signed({"a": 1}))
+    assert stored_in(headers) == {"user": "grace"}
+
+
+async def test_signer_of_ones_own_is_used():
+    signer = itsdangerous.TimestampSigner("another", salt="pepper")
+    sent = []
+
+    async def app(scope, receive, send):
+        Request(scope).session["n"] = Request(scope).session["n"] + 1
+        await PlainTextResponse("ok")(scope, receive, send)
+
+    async def send(message):
+        sent.append(message)
+
+    layer = SessionMiddleware(app, SECRET)
+    layer.signer = signer
+    await layer({"type": "http", "headers": [(b"cookie", b"session=" + signed({"n": 1}, signer).encode())]}, None, send)
+    value = value_of([(name, value.decode()) for name, value in sent[0]["headers"]])
+    assert json.loads(base64.b64decode(signer.unsign(value))) == {"n": 2}
+
+
+async def test_response_sent_twice_gives_each_client_its_own_cookie():
+    response = PlainTextResponse("shared")
+    first, _ = await visit(put(user="ada"), response=response)
+    second, _ = await visit(put(user="grace"), response=response)
+    assert stored_in(first) == {"user": "ada"}
+    assert stored_in(second) == {"user": "grace"}
+
+
+async def test_lifespan_passes_through_untouched():
+    scopes = []
+
+    async def app(scope, receive, send):
+        scopes.append(scope)
+
+    await SessionMiddleware(app, SECRET)({"type": "lifespan"}, None, None)
+    assert scopes == [{"type": "lifespan"}]
+
+
+async def test_stream_stores_what_was_changed_before_its_start():
+    async def pieces():
+        yield b"a"
+        await anyio.lowlevel.checkpoint()
+        yield b"b"
+
+    headers, _ = await visit(put(a=1), response=StreamingResponse(pieces()))
+    assert stored_in(headers) == {"a": 1}
+
+
+async def test_error_and_disconnect_go_through():
+    async def broken(scope, receive, send):
+        Request(scope).session["a"] = 1
+        raise LookupError("no")
+
+    async def gone(message):
+        raise OSError("gone")
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    with pytest.raises(LookupError):
+        await SessionMiddleware(broken, SECRET)(dict(scope), None, None)
+    with pytest.raises(OSError, match="gone"):
+        await SessionMiddleware(PlainTextResponse("ok"), SECRET)(dict(scope), None, gone)
+
+
+def test_application_keeps_a_session_across_requests_and_websockets(test_client_factory):
+    events = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        events.append("up")
+        yield
+        events.append("down")
+
+    async def count(request):
+        request.session["visits"] = request.session.get("visits", 0) + 1
+        return JSONResponse(request.session)
+
+    async def sign_out(request):
+        request.session.clear()
+        return JSONResponse({})
+
+    async def tell(websocket):
+        await websocket.accept()
+        await websocket.send_json(websocket.session)
+        await websocket.close()
+
+    app = Pallasite(
+        routes=[Route("/", count), Route("/out", sign_out), WebSocketRoute("/ws", tell)],
+        middleware=[Middleware(SessionMiddleware, secret_key=SECRET)],
+        lifespan=lifespan,
+    )
+    with test_client_factory(app) as client:
+        assert client.get("/").json() == {"visits": 1}
+        assert client.get("/").json() == {"visits": 2}
+        with client.websocket_connect("/ws") as websocket:
+            assert websocket.receive_json() == {"visits": 2}
+        client.get("/out")
+        assert client.get("/").json() == {"visits": 1}
+    assert events == ["up", "down"]
+
+
+def test_websocket_accepted_after_a_change_stores_nothing(test_client_factory):
+    async def app(scope, receive, send):
+        scope["session"]["a"] = 1
+        await send({"type": "websocket.accept", "headers": []})
+        await send({"type": "websocket.close", "code": 1000})
+
+    client = test_client_factory(SessionMiddleware(app, SECRET))
+    with client.websocket_connect("/") as websocket:
+        assert websocket.extra_headers == []
