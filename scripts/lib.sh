@@ -55,7 +55,7 @@ build_dir() { echo "$ROOT/target/cpython-$PY_VERSION"; }
 require_rust() {
     local have need
     command -v cargo >/dev/null && command -v rustc >/dev/null ||
-        fail "Rust is missing: install it from https://rustup.rs (or your system's packages), then open a new shell"
+        fail "Rust is missing: install it with rustup or your system's packages, then open a new shell"
     need=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     have=$(rustc --version 2>/dev/null | cut -d' ' -f2)
     [ -n "$have" ] || fail "rustc does not run: run 'rustup default stable'"
