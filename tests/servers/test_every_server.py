@@ -20,7 +20,10 @@ def visitor(any_server: Server) -> httpx.Client:
 
 def test_pages_and_guest_book(visitor: httpx.Client) -> None:
     with visitor:
-        assert visitor.get("/static/style.css").headers["content-type"].startswith("text/css")
+        style = visitor.get("/static/style.css")
+        assert style.headers["content-type"].startswith("text/css")
+        assert style.headers["content-encoding"] == "gzip"
+        assert visitor.get("/static/style.css", headers={"if-none-match": style.headers["etag"]}).status_code == 304
         posted = visitor.post("/notes", data={"author": "Grace", "text": "nickel iron"})
         assert posted.status_code == 303
         page = visitor.get(posted.headers["location"], params={"q": "nickel"})
@@ -55,6 +58,8 @@ def test_upload_and_download(visitor: httpx.Client) -> None:
         assert visitor.get(url).content == content
         part = visitor.get(url, headers={"range": "bytes=100-199"})
         assert (part.status_code, part.content) == (206, content[100:200])
+        assert visitor.post("/files", files=[("file", ("form.bin", content))]).status_code == 303
+        assert "form.bin" in visitor.get("/files").text
 
 
 def test_slow_work_runs_in_a_thread(visitor: httpx.Client) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import re
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -13,6 +17,9 @@ import pytest
 from .conftest import MAX_UPLOAD_BYTES, Server, eventually
 
 CONTENT = bytes(range(256)) * 1000
+
+#: What browsers send for a file field in which nothing was chosen.
+NO_CHOICE = b'--b\r\ncontent-disposition: form-data; name="file"; filename=""\r\n\r\n\r\n--b--\r\n'
 
 
 @pytest.fixture
@@ -46,6 +53,55 @@ def test_upload_comes_back_as_it_was(client: httpx.Client) -> None:
     assert download.headers["content-disposition"] == 'attachment; filename="iron.bin"'
     assert download.headers["x-content-type-options"] == "nosniff"
     assert "iron.bin" in client.get("/files").text
+
+
+def test_form_brings_files_that_come_back_as_they_were(client: httpx.Client) -> None:
+    names = [f"{uuid.uuid4().hex} {ending}" for ending in ("a.bin", "Übung #2.txt", 'c"d.bin')]
+    contents = [CONTENT, b"--boundary\r\n\r\n--", b""]
+    parts = [("file", (name, content)) for name, content in zip(names, contents, strict=True)]
+    answer = client.post("/files", files=parts)
+    assert (answer.status_code, httpx.URL(answer.headers["location"]).path) == (303, "/files")
+    page = client.get("/files").text
+    for name, content in zip(names, contents, strict=True):
+        shown = re.escape(html.escape(name).replace("&quot;", "&#34;"))
+        address = re.search(rf'href="([^"]+)" download>{shown}<', page)
+        assert address is not None, name
+        assert client.get(html.unescape(address[1])).content == content
+
+
+@pytest.mark.parametrize(
+    ("request_of", "status"),
+    [
+        ({"content": NO_CHOICE, "headers": {"content-type": "multipart/form-data; boundary=b"}}, 422),
+        ({"data": {"file": "text"}}, 400),
+        ({"files": [("other", ("a.txt", b"x"))]}, 422),
+        ({"files": [("file", (f"{number}", b"x")) for number in range(21)]}, 400),
+        ({"files": [("file", ("big", b"x" * MAX_UPLOAD_BYTES))]}, 413),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400),
+        ({"content": b"--b\r\ncut", "headers": {"content-type": "multipart/form-data; boundary=b"}}, 400),
+        ({"content": b""}, 422),
+    ],
+    ids=["nothing-chosen", "no-file", "another-field", "too-many", "too-large", "no-boundary", "cut", "nothing"],
+)
+def test_form_without_usable_files_is_refused_and_nothing_is_kept(
+    client: httpx.Client, server: Server, request_of: dict[str, Any], status: int
+) -> None:
+    before = stored(server)
+    answer = client.post("/files", **request_of)
+    assert answer.status_code == status
+    assert stored(server) == before
+
+
+def test_form_cut_short_leaves_nothing_behind(client: httpx.Client, server: Server) -> None:
+    before = stored(server)
+    head = "POST /files HTTP/1.1\r\nhost: demo\r\ncontent-length: 500000\r\n"
+    head += "content-type: multipart/form-data; boundary=b\r\n"
+    part = '\r\n--b\r\ncontent-disposition: form-data; name="file"; filename="cut.bin"\r\n\r\nbegin'
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall((head + part).encode())
+    client.post("/files", files=[("file", ("whole.bin", b"x"))])
+    assert len(stored(server)) == len(before) + 1
+    assert "cut.bin" not in client.get("/files").text
 
 
 def test_upload_in_chunks_without_a_length_comes_back_as_it_was(client: httpx.Client) -> None:
@@ -190,15 +246,17 @@ def test_head_of_a_file_tells_its_size(client: httpx.Client, address: str) -> No
     assert answer.headers["accept-ranges"] == "bytes"
 
 
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
 def test_deleted_file_is_gone_from_the_disk_and_from_its_address(
-    client: httpx.Client, server: Server, address: str
+    client: httpx.Client, server: Server, address: str, method: str
 ) -> None:
     token = Path(httpx.URL(address).path).parts[2]
     assert token in stored(server)
-    assert client.delete(address).status_code == 204
+    target, status = (address, 204) if method == "DELETE" else (f"/files/{token}/delete", 303)
+    assert client.request(method, target).status_code == status
     assert token not in stored(server)
     assert client.get(address).status_code == 404
-    assert client.delete(address).status_code == 404
+    assert client.request(method, target).status_code == 404
 
 
 @pytest.mark.parametrize("token", ["unknown", "%2e%2e", "..%5c", "%00", "a" * 3000])

@@ -56,6 +56,33 @@ def test_asset_has_its_type_and_length(client: httpx.Client, name: str, content_
     assert answer.headers["etag"]
 
 
+def test_asset_that_the_browser_has_is_304(client: httpx.Client) -> None:
+    first = client.get("/static/style.css")
+    assert first.headers["cache-control"] == "no-cache"
+    for condition in (
+        {"if-none-match": first.headers["etag"]},
+        {"if-none-match": f'"other", {first.headers["etag"]}'},
+        {"if-modified-since": first.headers["last-modified"]},
+    ):
+        answer = client.get("/static/style.css", headers=condition)
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["cache-control"] == "no-cache"
+        assert "content-encoding" not in answer.headers
+    assert client.get("/static/style.css", headers={"if-none-match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/chat", "/static/style.css", "/nowhere"])
+def test_long_answer_is_compressed_for_those_who_can_read_it(client: httpx.Client, path: str) -> None:
+    plain = client.get(path, headers={"accept-encoding": "identity", "accept": "text/html"})
+    packed = client.get(path, headers={"accept-encoding": "gzip", "accept": "text/html"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content)
+    assert packed.content == plain.content
+    for answer in (plain, packed):
+        assert "accept-encoding" in answer.headers["vary"].lower()
+
+
 @pytest.mark.parametrize("name", ["nothing.css", "..%2fmain.py", "%2e%2e/main.py", "style.css%00", "style.css%0a", "."])
 def test_asset_that_does_not_exist_is_404(server: Server, name: str) -> None:
     status, _ = server.exchange(f"GET /static/{name} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n\r\n".encode())
@@ -88,6 +115,14 @@ def test_form_of_strange_bytes_is_refused_or_stored_never_an_error(client: httpx
     form = {"content-type": "application/x-www-form-urlencoded"}
     for body in (b"", b"&&==", b"text=%ff%fe", b"\xff\xfe", b"text=%ED%A0%80", b"text=" + b"%" * 50, b"a=1&" * 5000):
         assert client.post("/notes", content=body, headers=form).status_code in (303, 400, 422)
+
+
+def test_note_can_come_in_a_multipart_form_but_not_with_a_file(client: httpx.Client) -> None:
+    fields = {"author": (None, "Ada"), "text": (None, "Grüße")}
+    posted = client.post("/notes", files=fields)
+    assert posted.status_code == 303
+    assert "Grüße" in client.get(posted.headers["location"]).text
+    assert client.post("/notes", files=fields | {"file": ("a.txt", b"x")}).status_code == 400
 
 
 def test_form_beyond_the_body_limit_is_413(client: httpx.Client) -> None:

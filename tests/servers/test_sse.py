@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from .conftest import MAIN_SERVERS, SECONDS_TO_STOP, Server, new_client
 
@@ -62,6 +65,27 @@ def test_events_reach_every_page(server: Server, client: httpx.Client) -> None:
         assert client.post("/live/wave").status_code == 204
         assert first.until("wave")["name"] == "Somebody"
         assert second.until("wave")["listeners"] >= 2
+
+
+def test_notes_files_and_visitors_of_the_chat_are_told(server: Server, client: httpx.Client) -> None:
+    name = f"Ada {uuid.uuid4().hex[:12]}"
+    with live_page(server) as page:
+        page.until("join")
+        number = client.post("/api/notes", json={"author": name, "text": "news"}).json()["id"]
+        assert page.until("note", name=name)["note"] == number
+        client.post("/notes", data={"author": name, "text": "more news"})
+        page.until("note", name=name)
+        client.put(f"/files/{name}", content=b"iron")
+        assert page.until("file", name=name)["size"] == 4
+        with connect(f"{server.chat_url}?name={quote(name)}", proxy=None):
+            page.until("chat", name=name)
+
+
+def test_stream_is_not_compressed_and_comes_at_once(server: Server) -> None:
+    with live_page(server) as page:  # which accepts gzip
+        page.until("join")
+        assert "content-encoding" not in page.response.headers
+        assert page.response.headers["cache-control"] == "no-store"
 
 
 def test_page_that_is_closed_is_noticed(server: Server) -> None:

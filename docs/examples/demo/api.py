@@ -10,7 +10,7 @@ from pallasite.requests import Request
 from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Mount, Route
 
-from .notes import add_summary, clean_note, find_own_note
+from .notes import add_note, add_summary, clean_note, find_own_note
 from .pages import iso_moment, page
 from .store import Note
 from .words import BadText
@@ -44,7 +44,7 @@ async def create_note(request: Request) -> Response:
     except BadText as error:
         raise HTTPException(422, str(error)) from error
     store = request.app.state.store
-    note = await store.add_note(author, text)
+    note = await add_note(store, author, text)
     content = as_json(request, note)
     return JSONResponse(
         content, 201, headers={"location": content["url"]}, background=BackgroundTask(add_summary, store, note)

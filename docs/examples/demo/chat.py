@@ -21,6 +21,7 @@ from pallasite.responses import Response
 from pallasite.routing import Route, WebSocketRoute
 from pallasite.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
+from .live import journal
 from .pages import page
 from .words import BadText, clean_text
 
@@ -69,6 +70,7 @@ class Room:
         self.tell({"type": "join", "name": free, "people": people})
         self.members[free] = member
         member.tell({"type": "welcome", "you": free, "people": people, "history": list(self.history)})
+        journal.write("chat", name=free)
         return member
 
     def leave(self, member: Member) -> None:

@@ -1,4 +1,4 @@
-"""A middleware in plain ASGI: security headers, and the time the application took, on every response."""
+"""A middleware in plain ASGI: security and cache headers, and the time the application took, on every response."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ SECURITY_HEADERS = {
 }
 
 
+#: Browsers ask each time, and get 304 for what they have: nobody sees an old script with a new page.
+CACHE_CONTROL = "no-cache"
+
+
 class HeadersMiddleware:
-    """Adds `SECURITY_HEADERS` and `Server-Timing` (milliseconds until the response started)."""
+    """Adds `SECURITY_HEADERS`, `CACHE_CONTROL` and `Server-Timing` (milliseconds until the response started)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -31,6 +35,7 @@ class HeadersMiddleware:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(SECURITY_HEADERS)
+                headers.setdefault("cache-control", CACHE_CONTROL)
                 headers["server-timing"] = f"app;dur={(time.perf_counter() - started) * 1000:.2f}"
             await send(message)
 

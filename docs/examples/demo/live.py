@@ -1,4 +1,4 @@
-"""Live events: every open page hears what happens, and catches up on what it missed while it was away."""
+"""Live events: every open page hears what happens in the demo, and catches up on what it missed while it was away."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Journal:
         self._news = anyio.Event()
 
     def write(self, kind: str, **fields: object) -> None:
+        """Tell all listeners; `kind` and `fields` are what `live.js` makes a sentence of."""
         self._written += 1
         data = {"listeners": self.listeners, "at": round(time.time() * 1000), **fields}
         event = ServerSentEvent(data, event=kind, id=f"{self._run}-{self._written}")

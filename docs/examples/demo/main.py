@@ -9,16 +9,18 @@ from contextlib import asynccontextmanager
 import pallasite
 from pallasite.applications import Pallasite
 from pallasite.middleware import Middleware
+from pallasite.middleware.gzip import GZipMiddleware
 from pallasite.middleware.sessions import SessionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import Response
-from pallasite.routing import Route
+from pallasite.routing import Mount, Route
 from pallasite.sse import end_streams_on_shutdown
+from pallasite.staticfiles import StaticFiles
 
-from . import account, api, assets, chat, errors, files, live, notes, slow
+from . import account, api, chat, errors, files, live, notes, slow
 from .headers import HeadersMiddleware
 from .pages import page
-from .settings import MAX_BODY_BYTES, SESSION_SECONDS, Settings
+from .settings import HERE, MAX_BODY_BYTES, SESSION_SECONDS, Settings
 from .store import Store
 
 settings = Settings.from_environment()
@@ -49,10 +51,11 @@ app = Pallasite(
         *api.routes,
         *errors.routes,
         *account.routes,
-        *assets.routes,
+        Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
     ],
     middleware=[
         Middleware(HeadersMiddleware),
+        Middleware(GZipMiddleware),
         Middleware(SessionMiddleware, secret_key=settings.secret(), max_age=SESSION_SECONDS),
     ],
     exception_handlers=errors.handlers,

@@ -10,6 +10,7 @@ from pallasite.requests import Request
 from pallasite.responses import RedirectResponse, Response
 from pallasite.routing import Route
 
+from .live import journal
 from .pages import form_fields, page, visitor_name
 from .store import Note, Store
 from .words import BadText, clean_text, summarise
@@ -29,7 +30,7 @@ async def post_note(request: Request) -> Response:
         author, text = await clean_note(request, fields.get("author") or "guest", fields.get("text"))
     except BadText as error:
         return await notes_page(request, problem=str(error), draft=fields, status_code=422)
-    note = await request.app.state.store.add_note(author, text)
+    note = await add_note(request.app.state.store, author, text)
     # The browser is sent on at once; the summary is worked out after the response.
     return RedirectResponse(
         request.url_for("notes").replace(fragment=f"note-{note.id}"),
@@ -81,6 +82,12 @@ async def clean_note(request: Request, author: object, text: object) -> tuple[st
         if await request.app.state.store.account(name):
             raise BadText("this name belongs to somebody: sign in to use it")
     return name, clean_text(text, "text", LONGEST_NOTE, lines=True)
+
+
+async def add_note(store: Store, author: str, text: str) -> Note:
+    note = await store.add_note(author, text)
+    journal.write("note", name=author, note=note.id)
+    return note
 
 
 async def find_own_note(request: Request) -> Note:

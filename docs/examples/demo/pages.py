@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
@@ -15,6 +14,8 @@ from pallasite.responses import Response
 from pallasite.templating import Jinja2Templates
 
 from .settings import HERE
+
+MOST_FIELDS = 20
 
 
 def visitor_name(connection: HTTPConnection) -> str:
@@ -33,9 +34,9 @@ def page(request: Request, template: str, *, status_code: int = 200, **context: 
 
 
 async def form_fields(request: Request) -> dict[str, str]:
-    """The fields of a posted `application/x-www-form-urlencoded` form (its size is the application's body limit)."""
-    body = await request.body()
-    return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+    """The fields of a posted form; 400 if it has files or too much of anything, 413 above the body limit."""
+    async with request.form(max_files=0, max_fields=MOST_FIELDS) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def moment(seconds: float) -> str:

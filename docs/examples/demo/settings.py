@@ -22,7 +22,7 @@ class Settings:
     """Where the demo keeps its data and how much it accepts.
 
     `data` holds the database and the uploaded files (`DEMO_DATA`, by default `.cache/demo` in the working directory);
-    `max_upload_bytes` bounds one uploaded file (`DEMO_MAX_UPLOAD`, by default 64 MB).
+    `max_upload_bytes` bounds the body of one upload (`DEMO_MAX_UPLOAD`, by default 64 MB).
     """
 
     data: Path

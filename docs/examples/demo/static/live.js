@@ -7,6 +7,9 @@ const TEXTS = {
   join: () => "A page was opened.",
   leave: () => "A page was closed.",
   wave: (event) => `${event.name} waved.`,
+  note: (event) => `${event.name} wrote note ${event.note}.`,
+  file: (event) => `${event.name} was uploaded.`,
+  chat: (event) => `${event.name} came into the chat.`,
 };
 
 const source = new EventSource(wave.dataset.events);
