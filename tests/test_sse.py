@@ -22,6 +22,7 @@ from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
 from pallasite.middleware import Middleware
 from pallasite.middleware.base import BaseHTTPMiddleware
+from pallasite.middleware.gzip import GZipMiddleware
 from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import Route
@@ -773,8 +774,7 @@ async def test_function_middleware_lets_events_through_and_the_stream_end(end: s
 
 
 def test_compression_leaves_event_streams_alone(test_client_factory: ClientFactory) -> None:
-    gzip = pytest.importorskip("pallasite.middleware.gzip")
-    app = gzip.GZipMiddleware(EventSourceResponse(["x" * 5000]), minimum_size=1)
+    app = GZipMiddleware(EventSourceResponse(["x" * 5000]), minimum_size=1)
     response = test_client_factory(app).get("/", headers={"accept-encoding": "gzip"})
     assert "content-encoding" not in response.headers
     assert response.text == f"data: {'x' * 5000}\n\n"
