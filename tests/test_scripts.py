@@ -65,7 +65,7 @@ def test_interpreter_that_is_too_old_is_told_which_is_needed(tmp_path: Path) -> 
 
 
 def test_rust_missing_says_where_to_get_it(bare_path: Path) -> None:
-    assert "Rust is missing: install it from" in the_error(run("setup", PATH=str(bare_path)))
+    assert "Rust is missing: install it with rustup" in the_error(run("setup", PATH=str(bare_path)))
 
 
 def test_rust_too_old_says_how_to_update(bare_path: Path) -> None:
