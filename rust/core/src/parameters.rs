@@ -16,13 +16,12 @@ pub fn find_parameters<'a, const N: usize>(
 ) -> Result<[Option<Cow<'a, [u8]>>; N], Repeated> {
     let mut found = [const { None }; N];
     for segment in Segments::of(header).skip(1) {
-        let (name, value) = match memchr::memchr(b'=', segment) {
-            Some(equals) => segment.split_at(equals),
-            None => (segment, &b""[..]),
-        };
+        let equals = memchr::memchr(b'=', segment);
+        let (name, value) = segment.split_at(equals.unwrap_or(segment.len()));
         let name = trim(name);
         for (place, wanted) in found.iter_mut().zip(wanted) {
-            if !name.eq_ignore_ascii_case(wanted) {
+            // Python programs lower the case of what stands before `=` only.
+            if name != wanted && (equals.is_none() || !name.eq_ignore_ascii_case(wanted)) {
                 continue;
             }
             if place.is_some() {
@@ -147,6 +146,7 @@ mod tests {
             ("form-data; name=\"a\\\\b\\c\"", Some("a\\b\\c")),
             ("form-data; name=\"open; x=1", Some("\"open; x=1")),
             ("form-data; name", Some("")),
+            ("form-data; NAME", None),
             ("form-data; name=", Some("")),
             ("form-data; name*=utf-8''a", None),
             ("form-data; =a", None),
