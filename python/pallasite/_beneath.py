@@ -8,13 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from pallasite._core import open_cached
 
 __all__ = ["Found", "OpenFile", "find", "find_cached", "open_known"]
-
-# No system opens longer names, and Python's realpath takes time quadratic in them.
-_MAX_PATH_CHARACTERS = 4096
 
 # Whatever is meant by them, there is no such file to serve.
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
@@ -39,8 +37,9 @@ class OpenFile:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def __del__(self, close: object = os.close) -> None:
-        close(self._descriptor)  # type: ignore[operator]
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # A default, because at the interpreter's end modules are emptied first.
+        close(self._descriptor)
 
     def stat(self) -> os.stat_result:
         return os.fstat(self._descriptor)
@@ -114,8 +113,6 @@ def find(directory: str | os.PathLike[str], path: str, follow_symlink: bool, nee
         PermissionError: a directory or the file may not be read.
         ValueError: no file can have such a name.
     """
-    if len(path) > _MAX_PATH_CHARACTERS:
-        return None
     joined = os.path.join(directory, path)
     resolve = os.path.abspath if follow_symlink else os.path.realpath
     full_path, root = resolve(joined), resolve(os.fspath(directory))

@@ -34,9 +34,13 @@ def is_not_modified(headers: list[tuple[bytes, bytes]], etag: str, modified: str
     tags = ",".join(header_values(headers, "if-none-match"))
     if tags:
         # Weak comparison: whether the client's tag is weak does not count. Source: RFC 9110 section 13.1.2
-        return tags.strip() == "*" or etag in {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+        return tags.strip() == "*" or (etag != "" and etag in {_without_weakness(tag) for tag in tags.split(",")})
     since = header_values(headers, "if-modified-since")
     return bool(since) and (since[0] == modified or _is_later(since[0], modified))
+
+
+def _without_weakness(tag: str) -> str:
+    return tag.strip().removeprefix("W/")
 
 
 def _is_later(since: str, modified: str) -> bool:

@@ -12,6 +12,7 @@ import mimetypes
 import os
 import stat
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 
 import anyio.lowlevel
@@ -35,6 +36,9 @@ _READ_AHEAD_BYTES = 1024 * 1024
 
 # A copy of this size takes 30 us on the event loop.
 _MOST_ON_LOOP_BYTES = 256 * 1024
+
+# No system opens longer names, and Python's realpath takes time quadratic in them.
+_MAX_PATH_CHARACTERS = 4096
 
 _Find = Callable[[PathLike, str, bool], Found | None]
 
@@ -118,22 +122,14 @@ class StaticFiles:
         """
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        if self._has_hooks():
+            return await self._respond_with_hooks(path, scope)
         try:
-            if self._has_hooks():
-                return await self._respond_with_hooks(path, scope)
-            try:
+            with suppress(BlockingIOError):
                 return self._respond(path, scope, find_cached)
-            except BlockingIOError:
-                return await anyio.to_thread.run_sync(self._respond, path, scope, find)
+            return await anyio.to_thread.run_sync(self._respond, path, scope, find)
         except PermissionError as error:
             raise HTTPException(401) from error
-        except ValueError as error:
-            # NUL, lone surrogates, another drive.
-            raise HTTPException(404) from error
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                raise HTTPException(404) from error
-            raise
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         """The full path and the status of what a relative path leads to, or `("", None)`. Waits for the disk."""
@@ -166,7 +162,7 @@ class StaticFiles:
 
         If-None-Match decides where it is given. Source: RFC 9110 section 13.2.2.
         """
-        etag, modified = response_headers["etag"], response_headers.get("last-modified", "")
+        etag, modified = response_headers.get("etag", ""), response_headers.get("last-modified", "")
         return is_not_modified(request_headers.raw, etag, modified)
 
     def _has_hooks(self) -> bool:
@@ -221,7 +217,16 @@ class StaticFiles:
         return _StaticFileResponse(found.path, found.stat, status_code)
 
     async def _look_up_with_hook(self, path: str) -> Found | None:
-        full_path, stat_result = await anyio.to_thread.run_sync(self.lookup_path, path)
+        try:
+            full_path, stat_result = await anyio.to_thread.run_sync(self.lookup_path, path)
+        except PermissionError as error:
+            raise HTTPException(401) from error
+        except ValueError as error:
+            raise HTTPException(404) from error
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise HTTPException(404) from error
+            raise
         return None if stat_result is None else Found("", full_path, stat_result)
 
     def _choose_page(
@@ -242,15 +247,19 @@ class StaticFiles:
         raise HTTPException(404)
 
     def _search(self, path: str, find: _Find) -> Found | None:
-        if path.startswith(("/", "\\")) or "\0" in path:
+        if len(path) > _MAX_PATH_CHARACTERS or path.startswith(("/", "\\")) or "\0" in path:
             return None
         path = os.path.normpath(path)
         if path.startswith("..") and path[2:3] in ("", os.sep):
             return None
-        for directory in self.all_directories:
-            found = find(directory, path, self.follow_symlink)
-            if found is not None:
-                return found
+        try:
+            for directory in self.all_directories:
+                found = find(directory, path, self.follow_symlink)
+                if found is not None:
+                    return found
+        except ValueError:
+            # Lone surrogates, another drive: no file can be meant.
+            return None
         return None
 
 
@@ -268,19 +277,20 @@ class _StaticFileResponse(FileResponse):
 
     _file: OpenFile | None = None
     _content: bytes | None = None
+    _ahead: bytes = b""
 
     def __init__(self, path: PathLike, stat_result: os.stat_result, status_code: int) -> None:
         super().__init__(path, status_code=status_code, stat_result=stat_result)
 
     def load(self, file: OpenFile | None, scope: Scope, *, waits: bool) -> None:
-        """Keeps the open file and its first bytes, all of them if they are few.
+        """Keeps the open file and, for a GET request, its first bytes: all of them if they are few.
 
         Raises:
             BlockingIOError: a worker thread has to read them (not if `waits`).
         """
-        self._file = file
         assert file is not None
         assert self.stat_result is not None
+        self._file = file
         if scope["method"] == "HEAD":
             return
         size = self.stat_result.st_size
@@ -288,12 +298,15 @@ class _StaticFileResponse(FileResponse):
             content = file.read(0, size) if waits else file.read_cached(0, size)
             if content is None:
                 raise BlockingIOError
-            if len(content) == size:
-                self._content = content
+            # Fewer bytes: somebody is writing to it. That is found out again when it is sent.
+            self._content = content if len(content) == size else None
+        elif waits and not asks_for_ranges(scope["headers"]):
+            self._ahead = file.read(0, _READ_AHEAD_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         content = self._content
-        if content is None or self.background is not None or asks_for_ranges(scope["headers"]):
+        is_plain = scope["type"] == "http" and content is not None and self.background is None
+        if not is_plain or asks_for_ranges(scope["headers"]):
             await super().__call__(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -308,17 +321,17 @@ class _StaticFileResponse(FileResponse):
             self._file = await anyio.to_thread.run_sync(open_known, self.path, known)
             if self._file is None:
                 raise HTTPException(404)
-        return known, _Reader(self._file, self.chunk_size)
+        return known, _Reader(self._file, self.chunk_size, self._ahead)
 
 
 class _Reader:
     """Reads a file from memory where the system has it there, and far ahead in a worker thread where not."""
 
-    def __init__(self, file: OpenFile, chunk_size: int) -> None:
+    def __init__(self, file: OpenFile, chunk_size: int, ahead: bytes) -> None:
         self._file = file
         self._chunk_size = chunk_size
         self._offset = 0
-        self._ahead = b""
+        self._ahead = ahead
         self._ahead_offset = 0
         self._left_on_loop = _READ_AHEAD_BYTES
 
@@ -342,8 +355,8 @@ class _Reader:
                 return chunk
         # Less than a chunk is the end of what is wanted.
         wanted = size if size < self._chunk_size else max(size, _READ_AHEAD_BYTES)
+        self._ahead, self._ahead_offset = b"", self._offset
         self._ahead = await anyio.to_thread.run_sync(self._file.read, self._offset, wanted)
-        self._ahead_offset = self._offset
         return self._ahead[:size]
 
     async def _let_others_run(self, size: int) -> None:
