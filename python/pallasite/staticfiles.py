@@ -62,6 +62,9 @@ class StaticFiles:
 
     The directory is looked up at every request, so that one behind a symbolic link can be switched at any time.
 
+    Deviation: a path that leaves the directory and comes back in is not found, which would tell the directory's name.
+    The server is not given the path to send by itself (`http.response.pathsend`): it might find another file there.
+
     Raises:
         RuntimeError: with `check_dir`, the directory does not exist; without, from the first request on.
         AssertionError: a package or its directory does not exist.
