@@ -16,10 +16,7 @@ import starlette
 
 import pallasite
 
-STILL_TO_COME = {
-    "middleware.opentelemetry",
-    "middleware.wsgi",
-}
+STILL_TO_COME: set[str] = set()
 
 
 def submodules(package: ModuleType) -> set[str]:

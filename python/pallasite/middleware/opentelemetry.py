@@ -1,0 +1,145 @@
+"""A span for each request. Source: OpenTelemetry's semantic conventions for HTTP servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+try:
+    from opentelemetry import metrics, propagate, trace
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+except ImportError as error:
+    raise ImportError("opentelemetry-api must be installed to use OpenTelemetryMiddleware") from error
+
+from pallasite import __version__
+from pallasite.datastructures import URL
+from pallasite.routing import Mount
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+
+# In the scope while a request is traced or excluded, so that layers below leave it alone.
+_SCOPE_KEY = "starlette.opentelemetry"
+
+
+class OpenTelemetryMiddleware:
+    """Makes a server span for each request, named after its method and route, below the client's span if it sent one.
+
+    Requests whose whole URL matches one of `excluded_urls` get none: regular expressions, as a sequence or separated by
+    commas. The global tracer provider is taken unless one is given. WebSockets are not traced.
+
+    What the spans hold may still change. Needs the `opentelemetry-api` package.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        excluded_urls: str | Sequence[str] = (),
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        self.app = app
+        patterns = excluded_urls.split(",") if isinstance(excluded_urls, str) else excluded_urls
+        self._excluded_urls = [re.compile(pattern.strip()) for pattern in patterns if pattern.strip()]
+        self._tracer_provider = tracer_provider or trace.get_tracer_provider()
+        self._meter_provider = meter_provider
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope.get(_SCOPE_KEY):
+            await self.app(scope, receive, send)
+            return
+        scope[_SCOPE_KEY] = True
+        try:
+            await self._run(scope, receive, send)
+        finally:
+            del scope[_SCOPE_KEY]
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if isinstance(self._tracer_provider, trace.NoOpTracerProvider):
+            await self.app(scope, receive, send)
+            return
+        url = URL(scope=scope)
+        whole = str(url)
+        if any(pattern.search(whole) for pattern in self._excluded_urls):
+            await self.app(scope, receive, send)
+            return
+
+        fields = _fields(scope)
+        method = scope.get("method", "").upper()
+        tracer = self._tracer_provider.get_tracer("pallasite", __version__)
+        with tracer.start_as_current_span(
+            method,
+            context=propagate.extract(fields),
+            kind=SpanKind.SERVER,
+            attributes=_request_attributes(scope, url, fields),
+        ) as span:
+
+            def observed(message: Message) -> Awaitable[None]:
+                if message["type"] == "http.response.start":
+                    _note_status(span, message["status"])
+                return send(message)
+
+            try:
+                await self.app(scope, receive, observed)
+            except Exception as error:
+                span.set_attribute("error.type", type(error).__qualname__)
+                raise
+            finally:
+                # Only now is it known which route took the request.
+                route = _route_path(scope)
+                if route is not None:
+                    span.update_name(f"{method} {route}")
+                    span.set_attribute("http.route", route)
+
+
+def _fields(scope: Scope) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in scope.get("headers", ()):
+        fields.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return fields
+
+
+def _request_attributes(scope: Scope, url: URL, fields: Mapping[str, list[str]]) -> dict[str, str | int]:
+    method = scope.get("method", "")
+    client, server = scope.get("client"), scope.get("server")
+    address, port = _address(url)
+    known: dict[str, Any] = {
+        "http.request.method": method.upper(),
+        "http.request.method_original": method if method != method.upper() else None,
+        "url.path": scope.get("path", ""),
+        "url.scheme": scope.get("scheme", "http"),
+        "url.query": url.query or None,
+        "network.protocol.version": scope.get("http_version") or None,
+        "client.address": client[0] if client is not None else None,
+        "user_agent.original": fields.get("user-agent", [""])[0] or None,
+    }
+    if address is not None:
+        known["server.address"] = address
+        known["server.port"] = server[1] if port is None and server is not None else port
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _address(url: URL) -> tuple[str | None, int | None]:
+    """The server's name and port as the URL has them. A client may have sent anything for them."""
+    try:
+        return url.hostname, url.port
+    except ValueError:
+        return None, None
+
+
+def _note_status(span: Span, status: int) -> None:
+    span.set_attribute("http.response.status_code", status)
+    if status >= 500:
+        span.set_attribute("error.type", str(status))
+        span.set_status(Status(StatusCode.ERROR))
+
+
+def _route_path(scope: Scope) -> str | None:
+    """The path of the route that took the request, parameters unfilled; None if that is not known."""
+    route, root_path = scope.get("route"), scope.get("root_path", "")
+    if isinstance(route, Mount):
+        return root_path or "/"
+    path_format = getattr(route, "path_format", None)
+    if not isinstance(path_format, str):
+        return None
+    return root_path.rstrip("/") + path_format or "/"

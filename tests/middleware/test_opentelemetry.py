@@ -1,0 +1,257 @@
+"""Spans of requests: which there are, what they are called and what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+
+import pytest
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind, StatusCode
+
+from pallasite.applications import Pallasite
+from pallasite.middleware import Middleware
+from pallasite.middleware.opentelemetry import OpenTelemetryMiddleware
+from pallasite.responses import PlainTextResponse, StreamingResponse
+from pallasite.routing import Mount, Route, WebSocketRoute
+
+pytestmark = pytest.mark.anyio
+
+
+class Recorded(trace.NonRecordingSpan):
+    def __init__(self, name, parent, kind, attributes):
+        super().__init__(trace.INVALID_SPAN_CONTEXT)
+        self.name, self.parent, self.kind, self.attributes = name, parent, kind, dict(attributes)
+        self.status = None
+        self.ended = False
+
+    def update_name(self, name):
+        self.name = name
+
+    def set_attribute(self, key, value):
+        self.attributes[key] = value
+
+    def set_status(self, status, description=None):
+        self.status = status.status_code
+
+
+class Recorder(trace.TracerProvider, trace.Tracer):
+    """A provider that keeps its spans in a list."""
+
+    def __init__(self):
+        self.spans = []
+
+    def get_tracer(self, *arguments, **options):
+        return self
+
+    def start_span(self, *arguments, **options):
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def start_as_current_span(self, name, context=None, kind=SpanKind.INTERNAL, attributes=None, **options):
+        parent = trace.get_current_span(context).get_span_context()
+        span = Recorded(name, parent, kind, attributes)
+        self.spans.append(span)
+        try:
+            with trace.use_span(span):
+                yield span
+        finally:
+            span.ended = True
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+def application(recorder, routes, **options):
+    return Pallasite(
+        routes=routes, middleware=[Middleware(OpenTelemetryMiddleware, tracer_provider=recorder, **options)]
+    )
+
+
+def home(request):
+    return PlainTextResponse("ok")
+
+
+def test_span_is_named_after_method_and_route(recorder, test_client_factory):
+    app = application(recorder, [Mount("/api", routes=[Route("/users/{name}", home)])])
+    client = test_client_factory(app, base_url="http://example.org:8080")
+    assert client.get("/api/users/ada?q=1", headers={"user-agent": "tests"}).text == "ok"
+    (span,) = recorder.spans
+    assert (span.name, span.kind, span.status, span.ended) == ("GET /api/users/{name}", SpanKind.SERVER, None, True)
+    assert not span.parent.is_valid
+    assert span.attributes == {
+        "http.request.method": "GET",
+        "http.response.status_code": 200,
+        "http.route": "/api/users/{name}",
+        "url.path": "/api/users/ada",
+        "url.query": "q=1",
+        "url.scheme": "http",
+        "server.address": "example.org",
+        "server.port": 8080,
+        "network.protocol.version": "1.1",
+        "client.address": "testclient",
+        "user_agent.original": "tests",
+    }
+
+
+def test_span_continues_the_clients_trace(recorder, test_client_factory):
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    test_client_factory(application(recorder, [Route("/", home)])).get("/", headers={"traceparent": parent})
+    assert f"{recorder.spans[0].parent.trace_id:032x}" == parent.split("-")[1]
+
+
+def test_span_is_current_in_the_endpoint(recorder, test_client_factory):
+    seen = []
+
+    async def endpoint(request):
+        seen.append(trace.get_current_span())
+        return home(request)
+
+    test_client_factory(application(recorder, [Route("/", endpoint)])).get("/")
+    assert seen == recorder.spans
+
+
+def test_span_of_no_route_is_named_after_the_method(recorder, test_client_factory):
+    test_client_factory(application(recorder, [])).get("/nowhere")
+    (span,) = recorder.spans
+    assert (span.name, "http.route" in span.attributes) == ("GET", False)
+
+
+def test_span_of_a_mounted_application_has_the_mounts_path(recorder, test_client_factory):
+    app = application(recorder, [Mount("/files", PlainTextResponse("ok")), Mount("/", PlainTextResponse("ok"))])
+    client = test_client_factory(app)
+    client.get("/files/a")
+    client.get("/a")
+    assert [span.name for span in recorder.spans] == ["GET /files", "GET /"]
+
+
+def test_error_and_error_response_are_marked(recorder, test_client_factory):
+    def fail(request):
+        raise LookupError("no")
+
+    routes = [Route("/fail", fail), Route("/503", lambda request: PlainTextResponse("later", 503))]
+    client = test_client_factory(application(recorder, routes), raise_server_exceptions=False)
+    client.get("/fail")
+    client.get("/503")
+    client.get("/404")
+    failed, unavailable, missing = recorder.spans
+    assert failed.attributes["error.type"] == "LookupError"
+    assert (unavailable.attributes["error.type"], unavailable.status) == ("503", StatusCode.ERROR)
+    assert ("error.type" in missing.attributes, missing.status) == (False, None)
+
+
+def test_stream_is_one_span_to_its_end(recorder, test_client_factory):
+    async def pieces():
+        assert not recorder.spans[0].ended
+        yield b"a"
+        yield b"b"
+
+    app = application(recorder, [Route("/", lambda request: StreamingResponse(pieces()))])
+    assert test_client_factory(app).get("/").content == b"ab"
+    assert [span.ended for span in recorder.spans] == [True]
+
+
+async def test_client_that_leaves_ends_the_span(recorder):
+    async def gone(message):
+        raise OSError("gone")
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    with pytest.raises(OSError, match="gone"):
+        await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, gone)
+    assert [(span.ended, span.attributes["error.type"]) for span in recorder.spans] == [(True, "OSError")]
+    assert not any("opentelemetry" in key for key in scope)
+
+
+@pytest.mark.parametrize(
+    ("excluded", "traced"),
+    [
+        ((), ["/health", "/page"]),
+        ("", ["/health", "/page"]),
+        ("/health$, /nothing", ["/page"]),
+        (["^http://testserver/"], []),
+        ([r"testserver/pa+ge"], ["/health"]),
+    ],
+)
+def test_excluded_urls_have_no_span(recorder, test_client_factory, excluded, traced):
+    app = application(recorder, [Route("/health", home), Route("/page", home)], excluded_urls=excluded)
+    client = test_client_factory(app)
+    assert [client.get(path).status_code for path in ("/health", "/page")] == [200, 200]
+    assert [span.attributes["url.path"] for span in recorder.spans] == traced
+
+
+def test_request_has_one_span_however_many_layers_there_are(recorder, test_client_factory):
+    inner = application(recorder, [Route("/", home)])
+    test_client_factory(application(recorder, [Mount("/inner", inner)])).get("/inner/")
+    assert [span.name for span in recorder.spans] == ["GET /inner/"]
+
+
+async def test_scope_with_next_to_nothing_in_it_is_traced(recorder):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "get", "path": "/", "query_string": b"", "headers": []}
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, send)
+    (span,) = recorder.spans
+    assert span.name == "GET"
+    assert span.attributes["http.request.method_original"] == "get"
+    assert sent[0]["status"] == 200
+
+
+@pytest.mark.parametrize("host", [b"a:99999999", b"[", b"\xff", b"a b", b"", b"a:b", b"[::1%]:x"])
+async def test_forged_host_is_no_error(recorder, host):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"\xff", "headers": [(b"host", host)]}
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, send)
+    assert (len(recorder.spans), sent[0]["status"]) == (1, 200)
+
+
+async def test_no_op_provider_costs_no_span(monkeypatch):
+    monkeypatch.setattr(trace.NoOpTracerProvider, "get_tracer", lambda *arguments, **options: pytest.fail("asked"))
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"))({"type": "http", "headers": []}, None, send)
+    assert sent[0]["status"] == 200
+
+
+def test_websocket_and_lifespan_have_no_span(recorder, test_client_factory):
+    async def echo(websocket):
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+        await websocket.close()
+
+    app = application(recorder, [WebSocketRoute("/", echo)])
+    with test_client_factory(app) as client, client.websocket_connect("/") as websocket:
+        websocket.send_text("hello")
+        assert websocket.receive_text() == "hello"
+    assert recorder.spans == []
+
+
+def test_package_that_is_missing_is_named():
+    script = """
+import sys
+sys.modules["opentelemetry"] = None
+try:
+    import pallasite.middleware.opentelemetry
+except ImportError as error:
+    assert "opentelemetry-api" in str(error), error
+else:
+    sys.exit("it was imported")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_global_propagator_is_the_one_that_is_asked():
+    assert "traceparent" in propagate.get_global_textmap().fields

@@ -1,0 +1,340 @@
+"""The bridge to WSGI: the environ, the response, and threads that neither run ahead nor stay behind."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import subprocess
+import sys
+import threading
+import warnings
+
+import anyio
+import pytest
+
+from pallasite.applications import Pallasite
+from pallasite.exceptions import StarletteDeprecationWarning
+from pallasite.routing import Mount
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", StarletteDeprecationWarning)
+    from pallasite.middleware import wsgi
+
+pytestmark = pytest.mark.anyio
+
+SCOPE = {
+    "type": "http",
+    "http_version": "1.1",
+    "method": "GET",
+    "path": "/",
+    "query_string": b"",
+    "headers": [],
+}
+
+
+def environ(**changes):
+    return wsgi.build_environ({**SCOPE, **changes}, b"")
+
+
+async def request(app, *received, send=None, **changes):
+    """Every message that `app` sends."""
+    sent, waiting = [], list(received or [{"type": "http.request"}])
+
+    async def receive():
+        return waiting.pop(0)
+
+    async def note(message):
+        sent.append(message)
+
+    await wsgi.WSGIMiddleware(app)({**SCOPE, **changes}, receive, send or note)
+    return sent
+
+
+def answer(*pieces, status="200 OK", headers=()):
+    def app(environ, start_response):
+        start_response(status, list(headers))
+        return pieces
+
+    return app
+
+
+def body(sent):
+    return b"".join(message["body"] for message in sent if message["type"] == "http.response.body")
+
+
+def test_module_warns_when_it_is_imported_and_only_then():
+    with pytest.warns(StarletteDeprecationWarning, match="wsgi is deprecated"):
+        importlib.reload(wsgi)
+    quiet = "import sys, pallasite.applications; assert 'pallasite.middleware.wsgi' not in sys.modules"
+    subprocess.run([sys.executable, "-W", "error", "-c", quiet], check=True)
+
+
+def test_environ_holds_what_the_scope_says():
+    found = wsgi.build_environ(
+        {
+            **SCOPE,
+            "method": "POST",
+            "scheme": "https",
+            "query_string": b"q=1&x=\xe9",
+            "client": ("192.0.2.1", 5),
+            "server": ("example.org", 8000),
+            "headers": [
+                (b"Content-Type", b"text/plain"),
+                (b"content-length", b"4"),
+                (b"x-one", b"a"),
+                (b"x-one", b"\xe9"),
+                (b"cookie", b"a=1"),
+                (b"cookie", b"b=2"),
+            ],
+        },
+        b"body",
+    )
+    assert found.pop("wsgi.input").read() == b"body"
+    assert found == {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "q=1&x=\xe9",
+        "SERVER_NAME": "example.org",
+        "SERVER_PORT": 8000,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "192.0.2.1",
+        "CONTENT_TYPE": "text/plain",
+        "CONTENT_LENGTH": "4",
+        "HTTP_X_ONE": "a,\xe9",
+        "HTTP_COOKIE": "a=1; b=2",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https",
+        "wsgi.errors": sys.stdout,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+
+
+def test_environ_of_a_server_without_address_is_localhost():
+    found = environ()
+    assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("localhost", 80)
+    assert "REMOTE_ADDR" not in found
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path", "script_name", "path_info"),
+    [
+        ("", "/a/b", "", "/a/b"),
+        ("/a", "/a/b", "/a", "/b"),
+        ("/a", "/a", "/a", ""),
+        ("/a", "/ab", "/a", "/ab"),
+        ("/é", "/é/日", "/\xc3\xa9", "/\xe6\x97\xa5"),
+        ("", "/\udcff", "", "/\xed\xb3\xbf"),
+    ],
+)
+def test_environ_paths_are_bytes_as_characters(root_path, path, script_name, path_info):
+    found = environ(root_path=root_path, path=path)
+    assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == (script_name, path_info)
+
+
+def test_environ_leaves_out_fields_that_could_pass_for_others():
+    found = environ(headers=[(b"x_user", b"root"), (b"x-user", b"ada"), (b"proxy", b"http://evil.example")])
+    assert {name for name in found if name.startswith("HTTP_")} == {"HTTP_X_USER"}
+    assert found["HTTP_X_USER"] == "ada"
+
+
+async def test_response_is_sent_piece_by_piece():
+    sent = await request(answer(b"one ", b"", b"two", headers=[("X-A", " b ")], status="201 Created"))
+    assert sent == [
+        {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"b")]},
+        {"type": "http.response.body", "body": b"one ", "more_body": True},
+        {"type": "http.response.body", "body": b"two", "more_body": True},
+        {"type": "http.response.body", "body": b""},
+    ]
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "204"])
+async def test_response_without_body_is_a_head_and_an_end(status):
+    sent = await request(answer(status=status))
+    assert [message.get("status") for message in sent] == [204, None]
+
+
+async def test_body_of_a_request_is_read_whole():
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    pieces = [{"type": "http.request", "body": b"%d " % n, "more_body": n < 3} for n in range(1, 4)]
+    assert body(await request(app, *pieces)) == b"1 2 3 "
+
+
+async def test_request_cut_off_does_not_reach_the_application():
+    cut = [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
+    assert await request(answer(b"never"), *cut) == []
+
+
+async def test_write_sends_before_what_is_returned():
+    def app(environ, start_response):
+        write = start_response("200 OK", [])
+        write(b"one ")
+        return [b"two"]
+
+    assert body(await request(app)) == b"one two"
+
+
+async def test_iterable_is_closed_even_after_an_error():
+    class Pieces:
+        closed = 0
+
+        def __init__(self, pieces):
+            self.pieces = pieces
+
+        def __iter__(self):
+            for piece in self.pieces:
+                if piece is None:
+                    raise LookupError("no more")
+                yield piece
+
+        def close(self):
+            Pieces.closed += 1
+
+    def app_giving(pieces):
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return Pieces(pieces)
+
+        return app
+
+    await request(app_giving([b"a"]))
+    with pytest.raises(LookupError):
+        await request(app_giving([b"a", None]))
+    assert Pieces.closed == 2
+
+
+async def test_error_of_the_application_reaches_the_server():
+    def app(environ, start_response):
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        await request(app)
+
+
+async def test_error_answered_by_the_application_is_sent_and_raised():
+    def app(environ, start_response):
+        start_response("200 OK", [("x-a", "1")])
+        try:
+            raise LookupError("no")
+        except LookupError:
+            start_response("500 Oh", [("x-b", "2")], sys.exc_info())
+        return [b"sorry"]
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(LookupError):
+        await request(app, send=send)
+    assert sent[0] == {"type": "http.response.start", "status": 500, "headers": [(b"x-b", b"2")]}
+    assert body(sent) == b"sorry"
+
+
+async def test_error_after_the_start_cannot_be_answered():
+    def app(environ, start_response):
+        start_response("200 OK", [])(b"started")
+        try:
+            raise LookupError("no")
+        except LookupError:
+            start_response("500 Oh", [], sys.exc_info())
+        return [b"never"]
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(LookupError):
+        await request(app, send=send)
+    assert (sent[0]["status"], body(sent)) == (200, b"started")
+
+
+async def test_application_that_breaks_the_rules_is_told():
+    def starting_twice(environ, start_response):
+        start_response("200 OK", [])
+        start_response("200 OK", [])
+
+    with pytest.raises(AssertionError, match="called before"):
+        await request(starting_twice)
+    with pytest.raises(AssertionError, match="did not call"):
+        await request(lambda environ, start_response: [b"x"])
+    with pytest.raises(ValueError):
+        await request(answer(b"x", headers=[("x-a", "1\r\nx-b: 2")]))
+
+
+async def test_application_waits_for_a_slow_client():
+    made, gate = [], anyio.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        for number in range(100):
+            made.append(number)
+            yield b"x"
+
+    async def send(message):
+        await gate.wait()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: request(app, send=send))
+        await anyio.wait_all_tasks_blocked()
+        assert len(made) < 50
+        gate.set()
+    assert len(made) == 100
+
+
+async def test_client_that_leaves_ends_the_application():
+    closed = threading.Event()
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            while True:
+                yield b"x"
+        finally:
+            closed.set()
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await request(app, send=send)
+    assert closed.is_set()
+
+
+async def test_websocket_is_refused_and_lifespan_is_not_understood():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await wsgi.WSGIMiddleware(answer(b""))({"type": "websocket"}, None, send)
+    assert sent == [{"type": "websocket.close", "code": 1000}]
+    with pytest.raises(AssertionError, match="lifespan"):
+        await wsgi.WSGIMiddleware(answer(b""))({"type": "lifespan"}, None, None)
+
+
+def test_mounted_beside_a_lifespan(test_client_factory):
+    events = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        events.append("up")
+        yield
+        events.append("down")
+
+    def app(environ, start_response):
+        data = environ["wsgi.input"].read()
+        start_response("200 OK", [("content-type", "text/plain")])
+        return io.BytesIO(environ["SCRIPT_NAME"].encode() + environ["PATH_INFO"].encode() + b" " + data)
+
+    with test_client_factory(Pallasite(routes=[Mount("/old", wsgi.WSGIMiddleware(app))], lifespan=lifespan)) as client:
+        assert client.post("/old/page", content=b"data").text == "/old/page data"
+    assert events == ["up", "down"]
