@@ -48,7 +48,7 @@ def parse_cookies(header: str, /) -> dict[str, str]:
 # --- form
 # Bodies of forms, pushed in pieces of any size: how a body is cut makes no difference to what comes out. Linear in the
 # body; at most one field or one part's headers are kept. An instance serves one body and one thread at a time (another
-# gets a RuntimeError). Limits are whole numbers below 2**64.
+# gets a RuntimeError). Limits are any numbers, `math.inf` included.
 
 class FormError(ValueError):
     """A form that cannot be read: `args` is a code, one of "no_boundary", "no_name", "too_many_files",
@@ -72,9 +72,9 @@ class MultipartParser:
         cls,
         boundary: bytes,
         codec: str,
-        max_files: int,
-        max_fields: int,
-        max_part_size: int,
+        max_files: float,
+        max_fields: float,
+        max_part_size: float,
         stream_fields: bool = False,
         /,
     ) -> MultipartParser: ...
@@ -100,7 +100,7 @@ class UrlencodedParser:
     `max_part_size` is in bytes and holds for a field's name and value together, as they are sent.
     """
 
-    def __new__(cls, max_fields: int, max_part_size: int, /) -> UrlencodedParser: ...
+    def __new__(cls, max_fields: float, max_part_size: float, /) -> UrlencodedParser: ...
     @property
     def steps(self) -> int:
         """Bytes looked at so far."""

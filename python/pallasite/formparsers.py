@@ -6,7 +6,7 @@ The limits hold while parsing; a body that goes past one, or that is no form, is
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from encodings import normalize_encoding
 from encodings.aliases import aliases
@@ -34,8 +34,8 @@ _WEB_CODECS = frozenset(
 )
 _LONGEST_CHARSET = 32  # characters
 
-# Native limits are 64-bit numbers; nothing is longer than this.
-_UNLIMITED = 2**63 - 1
+# Gives the next piece of a body, and whether there is more.
+Receive = Callable[[], Awaitable[tuple[bytes, bool]]]
 
 
 async def parse_form(
@@ -55,7 +55,7 @@ async def parse_form(
     kind = content_type.partition(";")[0].strip(" \t").lower()
     if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
         return FormData()
-    # Closed where it is not read to its end; to have `aclosing` around it would cost every form 0.6 us.
+    # Closed below where it is not read to its end; `aclosing` around it would cost every form 0.6 us.
     stream = request.stream()
     parser: FormParser | MultiPartParser
     if kind == "multipart/form-data":
@@ -64,6 +64,8 @@ async def parse_form(
         )
     else:
         parser = FormParser(headers, stream, max_fields=max_fields, max_part_size=max_part_size)
+    if request._is_unread:
+        parser._receive = request._receive_chunk
     try:
         return await parser.parse()
     except BaseException as error:
@@ -89,6 +91,7 @@ class FormParser:
     """
 
     _has_callbacks = False
+    _receive: Receive | None = None
 
     def __init__(
         self,
@@ -114,10 +117,12 @@ class FormParser:
         Raises:
             MultiPartException: too many fields, or one that is too long.
         """
-        parser = _core.UrlencodedParser(_whole(self.max_fields), _whole(self.max_part_size))
+        parser = _core.UrlencodedParser(self.max_fields, self.max_part_size)
         found: list[Any] = [] if self._has_callbacks else self._items
+        receive, more = self._receive or _receiver_of(self.stream), True
         try:
-            async for piece in self.stream:
+            while more:
+                piece, more = await receive()
                 parser.feed(piece, found)
             parser.finish(found)
         except _core.FormError as error:
@@ -184,6 +189,7 @@ class MultiPartParser:
     """Bytes that a field may have."""
 
     _has_callbacks = False
+    _receive: Receive | None = None
     _spool: Spool | None = None
 
     def __init__(
@@ -217,9 +223,11 @@ class MultiPartParser:
         handle, items = self._keep_files, self.items
         if self._has_callbacks:
             handle, items = self._call_back, []
+        receive, more = self._receive or _receiver_of(self.stream), True
         try:
             parser = self._new_parser()
-            async for piece in self.stream:
+            while more:
+                piece, more = await receive()
                 events = parser.feed(piece, items)
                 if events is not None:
                     handle(events)
@@ -249,9 +257,9 @@ class MultiPartParser:
         return _core.MultipartParser(
             boundary or b"",
             self._charset,
-            _whole(self.max_files),
-            _whole(self.max_fields),
-            _whole(self.max_part_size),
+            self.max_files,
+            self.max_fields,
+            self.max_part_size,
             self._has_callbacks,
         )
 
@@ -391,11 +399,15 @@ def _new_form(items: list[tuple[str, str | UploadFile]]) -> FormData:
     return form
 
 
-def _whole(limit: float) -> int:
-    """A limit as the native parsers take it; infinity is a limit too."""
-    if 0 <= limit < _UNLIMITED:
-        return int(limit)
-    return 0 if limit < 0 else _UNLIMITED
+def _receiver_of(stream: AsyncGenerator[bytes, None]) -> Receive:
+    pieces = aiter(stream)
+
+    async def receive() -> tuple[bytes, bool]:
+        async for piece in pieces:
+            return piece, True
+        return b"", False
+
+    return receive
 
 
 def _codec_of(charset: str) -> str:

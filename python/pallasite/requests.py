@@ -296,6 +296,11 @@ class Request(HTTPConnection[StateT]):
         self._stream_consumed = not more
         return message.get("body", b""), more
 
+    @property
+    def _is_unread(self) -> bool:
+        """Whether `_receive_chunk` gives what `stream` would, which has another frame and a generator to pay for."""
+        return type(self).stream is _stream and not self._stream_consumed and not hasattr(self, "_body")
+
     async def body(self) -> bytes:
         """The whole body; read once, then kept.
 

@@ -2,9 +2,9 @@
 
 use std::ffi::CString;
 
-use pallasite_core::multipart::{FormError as Reason, FormLimits};
+use pallasite_core::multipart::FormError as Reason;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
@@ -52,11 +52,25 @@ pub(crate) fn busy<T>(_: T) -> PyErr {
     PyRuntimeError::new_err("the parser is in use by another thread")
 }
 
-pub(crate) fn new_limits(max_files: u64, max_fields: u64, max_field_bytes: u64) -> FormLimits {
-    FormLimits {
-        max_files,
-        max_fields,
-        max_field_bytes,
+/// A limit as Python has it: any number, infinity included, below zero as zero.
+pub(crate) struct Limit(pub(crate) u64);
+
+impl<'py> FromPyObject<'_, 'py> for Limit {
+    type Error = PyErr;
+
+    fn extract(number: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(whole) = number.extract::<u64>() {
+            return Ok(Self(whole));
+        }
+        // A float that is not a number compares with nothing, so it limits nothing; a cast takes care of the others.
+        match number.extract::<f64>() {
+            Ok(limit) if limit.is_nan() => Ok(Self(u64::MAX)),
+            Ok(limit) => Ok(Self(limit as u64)),
+            Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => {
+                Ok(Self(if number.lt(0)? { 0 } else { u64::MAX }))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

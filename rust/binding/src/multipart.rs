@@ -2,11 +2,11 @@
 
 use std::sync::Mutex;
 
-use pallasite_core::multipart::{self, Event, Part};
+use pallasite_core::multipart::{self, Event, FormLimits, Part};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
-use crate::form::{Charset, Failure, busy, new_error, new_limits, piece_of};
+use crate::form::{Charset, Failure, Limit, busy, new_error, piece_of};
 
 /// A field's buffer is reused for the next one unless it has grown beyond this many bytes.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
@@ -41,12 +41,16 @@ impl MultipartParser {
     fn new(
         boundary: &[u8],
         codec: &str,
-        max_files: u64,
-        max_fields: u64,
-        max_part_size: u64,
+        max_files: Limit,
+        max_fields: Limit,
+        max_part_size: Limit,
         stream_fields: bool,
     ) -> PyResult<Self> {
-        let limits = new_limits(max_files, max_fields, max_part_size);
+        let limits = FormLimits {
+            max_files: max_files.0,
+            max_fields: max_fields.0,
+            max_field_bytes: max_part_size.0,
+        };
         let parser = multipart::MultipartParser::new(boundary, limits).map_err(new_error)?;
         let parts = Parts {
             charset: Charset::new(codec)?,

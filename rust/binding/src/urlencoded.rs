@@ -2,11 +2,12 @@
 
 use std::sync::Mutex;
 
+use pallasite_core::multipart::FormLimits;
 use pallasite_core::urlencoded;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::form::{Failure, busy, new_limits, piece_of};
+use crate::form::{Failure, Limit, busy, piece_of};
 use crate::text::new_text;
 
 /// See `_core.pyi`.
@@ -19,8 +20,12 @@ pub(crate) struct UrlencodedParser {
 impl UrlencodedParser {
     #[new]
     #[pyo3(signature = (max_fields, max_part_size, /))]
-    fn new(max_fields: u64, max_part_size: u64) -> Self {
-        let limits = new_limits(0, max_fields, max_part_size);
+    fn new(max_fields: Limit, max_part_size: Limit) -> Self {
+        let limits = FormLimits {
+            max_files: 0,
+            max_fields: max_fields.0,
+            max_field_bytes: max_part_size.0,
+        };
         Self {
             parser: Mutex::new(urlencoded::UrlencodedParser::new(limits)),
         }
