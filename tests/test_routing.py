@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pallasite.applications import Pallasite
-from pallasite.convertors import Convertor, StringConvertor, register_url_convertor
+from pallasite.convertors import CONVERTOR_TYPES, Convertor, StringConvertor, register_url_convertor
 from pallasite.endpoints import HTTPEndpoint
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.requests import Request
@@ -31,6 +31,7 @@ from pallasite.routing import (
     replace_params,
     request_response,
 )
+from pallasite.types import Scope
 from pallasite.websockets import WebSocket, WebSocketDisconnect
 
 pytestmark = pytest.mark.anyio
@@ -507,6 +508,32 @@ def test_changed_route_is_matched_anew() -> None:
     assert names(router, "/x") is None
     assert names(router, "/y/5") == "a"
     assert router.url_path_for("a", n=6) == "/y/6"
+
+
+def test_replaced_convertors_convert_at_once() -> None:
+    route = Route("/{n}", show, name="a")
+    router = Router([route])
+    assert names(router, "/5") == "a"
+    route.param_convertors = {"n": CONVERTOR_TYPES["int"]}
+    scope = scope_of("/5")
+    assert router._route_list().built_table().match(scope) is not None
+    assert scope["path_params"] == {"n": 5}
+
+
+def test_route_added_while_the_table_is_built_is_found() -> None:
+    class Late(BaseRoute):
+        @property
+        def _kind(self) -> int:  # asked in the middle of building
+            if len(router.routes) == 1:
+                router.routes.insert(0, Route("/late", show, name="late"))
+            return 4
+
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            return Match.NONE, {}
+
+    router = Router([Late()])
+    router._route_list().built_table()
+    assert names(router, "/late") == "late"
 
 
 def test_copied_route_is_a_route_of_its_own() -> None:

@@ -22,12 +22,17 @@ _built: weakref.WeakSet[RouteList] = weakref.WeakSet()
 
 
 def _changes(method: _F) -> _F:
-    """The list's method, dropping what was built before it runs."""
+    """The list's method, dropping what was built.
+
+    After it has run, for another thread may build in the meantime.
+    """
     name = method.__name__
 
     def changed(self: RouteList, *args: Any, **kwargs: Any) -> Any:
-        self.forget()
-        return getattr(list, name)(self, *args, **kwargs)
+        try:
+            return getattr(list, name)(self, *args, **kwargs)
+        finally:
+            self.forget()
 
     changed.__name__, changed.__qualname__, changed.__doc__ = name, f"RouteList.{name}", method.__doc__
     return changed  # type: ignore[return-value]
@@ -36,10 +41,11 @@ def _changes(method: _F) -> _F:
 class RouteList(list["BaseRoute"]):
     """The list behind ``router.routes``. Change it like any list, at any time: the next request sees the change."""
 
-    __slots__ = ("__weakref__", "names", "table")
+    __slots__ = ("__weakref__", "changes", "names", "table")
 
     def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
         super().__init__(routes)
+        self.changes = 0
         self.table: RouteTable | None = None
         self.names: RouteNames | None = None
 
@@ -50,27 +56,36 @@ class RouteList(list["BaseRoute"]):
 
     def forget(self) -> None:
         """Drops what was built."""
+        self.changes += 1
         self.table = self.names = None
 
     def built_table(self) -> RouteTable:
         """The native table over these routes, built on the first call after a change."""
         table = self.table
         if table is None:
-            for route in self:
-                _mark(route)
-            table = self.table = RouteTable([_entry(route) for route in self])
-            _built.add(self)
+            changes = self._mark_all()
+            table = RouteTable([_entry(route) for route in self])
+            if self.changes == changes:
+                self.table = table
         return table
 
     def built_names(self) -> RouteNames:
         """The index of names over these routes, built on the first call after a change."""
         names = self.names
         if names is None:
-            for route in self:
-                _mark(route)
-            names = self.names = RouteNames(self)
-            _built.add(self)
+            changes = self._mark_all()
+            names = RouteNames(self)
+            if self.changes == changes:
+                self.names = names
         return names
+
+    def _mark_all(self) -> int:
+        """Has changes of the routes heard of from here on; `changes` tells whether there were any."""
+        changes = self.changes
+        _built.add(self)
+        for route in self:
+            _mark(route)
+        return changes
 
     append = _changes(list.append)
     clear = _changes(list.clear)
@@ -140,7 +155,7 @@ def _entry(route: Any) -> tuple[int, Any, Any, Any, bool]:
     kind = getattr(route, "_kind", OPAQUE)
     if kind != OPAQUE and _is_stock(route, "matches"):
         pattern = route._pattern
-        if pattern is not None:
+        if pattern is not None and route.param_convertors is pattern.convertors:
             return (
                 kind,
                 route,
