@@ -6,7 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable
 
 from pallasite._core import Observer
-from pallasite._exception_handler import find_handler, respond_to_exception
+from pallasite._exception_handler import HANDLERS_SCOPE_KEY, find_handler, respond_to_exception
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.requests import Request
@@ -28,12 +28,13 @@ class FunctionApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request: Request = Request(scope, receive, send)
+        handlers = scope.get(HANDLERS_SCOPE_KEY)
         observed = send if type(send) is Observer else Observer(send)
         try:
             response = await self.func(request)
             await response(scope, receive, observed)
         except Exception as exc:
-            handler = find_handler(scope, exc)
+            handler = find_handler(handlers, exc)
             if handler is None:
                 raise
             await respond_to_exception(handler, exc, request, scope, receive, observed)
@@ -49,10 +50,11 @@ class SessionApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         session: WebSocket = WebSocket(scope, receive, send)
+        handlers = scope.get(HANDLERS_SCOPE_KEY)
         try:
             await self.func(session)
         except Exception as exc:
-            handler = find_handler(scope, exc)
+            handler = find_handler(handlers, exc)
             if handler is None:
                 raise
             observed = send if type(send) is Observer else Observer(send)

@@ -1,7 +1,8 @@
 """How an exception becomes a response: the one place that finds and calls a handler.
 
 `ExceptionMiddleware` puts its two tables into the scope; whoever runs an endpoint looks them up there, so that the
-handler sees the very request object that the endpoint had (with the body it read).
+handler sees the very request object that the endpoint had (with the body it read). They are looked up on the way in:
+an application further inside puts its own tables into the same scope.
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ StatusHandlers = dict[int, ExceptionHandler]
 HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
 
 
-def find_handler(scope: Scope, exc: Exception) -> ExceptionHandler | None:
+def find_handler(tables: tuple[ExceptionHandlers, StatusHandlers] | None, exc: Exception) -> ExceptionHandler | None:
     """The handler for `exc`: by status for an `HTTPException`, else by the nearest class; None where there is none."""
-    tables: tuple[ExceptionHandlers, StatusHandlers] | None = scope.get(HANDLERS_SCOPE_KEY)
     if tables is None:
         return None
     by_class, by_status = tables
@@ -73,12 +73,14 @@ async def respond_to_exception(
 def wrap_app_handling_exceptions(app: ASGIApp, conn: Request | WebSocket) -> ASGIApp:
     """An application that runs `app` and answers its exceptions with the handlers in the connection's scope."""
 
+    tables = conn.scope.get(HANDLERS_SCOPE_KEY)
+
     async def wrapped_app(scope: Scope, receive: Receive, send: Send) -> None:
         observed = send if type(send) is Observer else Observer(send)
         try:
             await app(scope, receive, observed)
         except Exception as exc:
-            handler = find_handler(conn.scope, exc)
+            handler = find_handler(tables, exc)
             if handler is None:
                 raise
             await respond_to_exception(handler, exc, conn, scope, receive, observed)

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from pallasite._core import Observer
 from pallasite.datastructures import State, URLPath
+from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware, _MiddlewareFactory
 from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
 from pallasite.middleware.errors import ServerErrorMiddleware
@@ -108,15 +109,18 @@ class Pallasite:
         try:
             app = stack.app
             if type(app) is ExceptionMiddleware and ExceptionMiddleware.__call__ is _exceptions_call:
+                missing: HTTPException | None = None
                 try:
                     router = app.enter(scope)
                     if router is None:
                         await app.app(scope, receive, observed)
                     elif not await router.dispatch(scope, receive, observed):
-                        await app.no_route(router, scope, receive, observed)
+                        missing = await app.no_route(router, scope, receive, observed)
                 except Exception as exc:
                     if not await app.answer(exc, scope, receive, observed):
                         raise
+                if missing is not None and not await app.answer(missing, scope, receive, observed):
+                    raise missing
             else:
                 await app(scope, receive, observed)
         except Exception as exc:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 
 from pallasite._core import Observer, PathPattern, RouteTable
 from pallasite._endpoint_apps import FunctionApp, request_response, websocket_session
-from pallasite._exception_handler import find_handler, respond_to_exception
+from pallasite._exception_handler import HANDLERS_SCOPE_KEY, find_handler, respond_to_exception
 from pallasite._lifespan import NoLifespan, as_lifespan
 from pallasite._paths import (
     PARAM_FORMAT_REGEX,
@@ -608,6 +608,7 @@ class Router:
             # Its `__call__` and that of a stock response, written out: each frame that this spares is 0.2 us of the
             # 3 us that a request takes. A response class with a `__call__` of its own, or a patch, is called.
             request: Request = Request(scope, receive, send)
+            handlers = scope.get(HANDLERS_SCOPE_KEY)
             observed = send if type(send) is Observer else Observer(send)
             try:
                 response = await endpoint.func(request)
@@ -621,7 +622,7 @@ class Router:
                 else:
                     await response(scope, receive, observed)
             except Exception as exc:
-                handler = find_handler(scope, exc)
+                handler = find_handler(handlers, exc)
                 if handler is None:
                     raise
                 await respond_to_exception(handler, exc, request, scope, receive, observed)

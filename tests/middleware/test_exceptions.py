@@ -8,10 +8,12 @@ import pytest
 
 from pallasite.applications import Pallasite
 from pallasite.exceptions import HTTPException, WebSocketException
+from pallasite.middleware import Middleware
+from pallasite.middleware.errors import ServerErrorMiddleware
 from pallasite.middleware.exceptions import ExceptionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from pallasite.routing import Route, Router, WebSocketRoute
+from pallasite.routing import Mount, Route, Router, WebSocketRoute
 from pallasite.websockets import WebSocket, WebSocketDisconnect
 
 
@@ -175,3 +177,49 @@ def test_lifespan_passes_untouched(test_client_factory: Any) -> None:
     with test_client_factory(ExceptionMiddleware(app)):
         pass
     assert kinds == ["lifespan"]
+
+
+@pytest.mark.parametrize("layers", [[], [Middleware(ServerErrorMiddleware)]], ids=["written out", "layered"])
+def test_what_the_handler_for_404_raises_is_a_server_error(layers: list[Middleware], test_client_factory: Any) -> None:
+    async def conflict(request: Request, exc: Exception) -> Response:
+        raise HTTPException(409)
+
+    client = test_client_factory(Pallasite(middleware=layers, exception_handlers={404: conflict}))
+    with pytest.raises(HTTPException, match="409"):
+        client.get("/nowhere")
+
+
+def test_handlers_of_a_mounted_application_are_not_those_of_the_one_around_it(test_client_factory: Any) -> None:
+    inner = Pallasite(routes=[Route("/", raising(Base()))], exception_handlers={Base: raising_handler})
+    with pytest.raises(Derived):
+        test_client_factory(Pallasite(routes=[Mount("/in", inner)])).get("/in/")
+
+
+async def raising_handler(request: Request, exc: Exception) -> Response:
+    raise Derived
+
+
+def test_handlers_of_an_application_called_by_an_endpoint_stay_its_own(test_client_factory: Any) -> None:
+    class Calling(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await ExceptionMiddleware(PlainTextResponse("inner"), handlers={Base: label("inner")})(
+                scope, receive, nowhere
+            )
+            raise Base
+
+    async def nowhere(message: Any) -> None:
+        pass
+
+    async def endpoint(request: Request) -> Response:
+        return Calling()
+
+    app = Pallasite(routes=[Route("/", endpoint)], exception_handlers={Base: label("outer")})
+    assert test_client_factory(app).get("/").text == "outer"
+
+
+def test_router_that_runs_another_ones_routes_is_left_to_do_so(test_client_factory: Any) -> None:
+    app = Pallasite(routes=[Route("/own", label("own"))])
+    app.router.middleware_stack = Router([Route("/other", PlainTextResponse("other"))]).app
+    client = test_client_factory(app)
+    assert client.get("/other").text == "other"
+    assert client.get("/own").status_code == 404
