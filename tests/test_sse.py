@@ -25,9 +25,11 @@ from pallasite.middleware.base import BaseHTTPMiddleware
 from pallasite.middleware.gzip import GZipMiddleware
 from pallasite.requests import Request
 from pallasite.responses import Response
-from pallasite.routing import Route
+from pallasite.routing import Route, WebSocketRoute
 from pallasite.sse import EventSourceResponse, ServerSentEvent, last_event_id
+from pallasite.testclient import WebSocketDenialResponse
 from pallasite.types import ASGIApp, Message, Scope
+from pallasite.websockets import WebSocket
 
 ClientFactory = Callable[..., Any]
 FOREVER_SECONDS = 10.0  # only reached by a test that fails
@@ -261,6 +263,45 @@ async def test_pings_are_sent_while_the_iterable_rests() -> None:
 
 
 @pytest.mark.anyio
+async def test_ping_waits_for_a_client_that_does_not_read() -> None:
+    stream = Stream("one", "two", "three")
+    client = Client(EventSourceResponse(stream(), ping_seconds=0.01), stops_after="one")
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.run)
+        await client.until("one")
+        with anyio.move_on_after(0.05):  # five pings long
+            await client.changed.wait()
+        client.reads.set()
+        await client.until("three")
+        client.gone.set()
+    assert client.text.startswith("data: one\n\ndata: two\n\ndata: three\n\n")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("items", [[], ["one"]], ids=["end", "event"])
+async def test_end_and_event_wait_for_a_ping_that_is_being_sent(items: list[str]) -> None:
+    writer, reader = anyio.create_memory_object_stream[str](1)
+    client = Client(EventSourceResponse(reader, ping_seconds=0.01))
+    sending: list[Message] = []
+
+    async def send(message: Message) -> None:
+        assert sending == [], "two messages at a time"
+        sending.append(message)
+        if message.get("body") == b": ping\n\n" and "ping" not in client.text:
+            for item in items:
+                writer.send_nowait(item)
+            writer.close()
+            await anyio.wait_all_tasks_blocked()
+        sending.clear()
+        await client.send(message)
+
+    with anyio.fail_after(FOREVER_SECONDS):
+        await client.app(client.scope, client.receive, send)
+    assert client.text == ": ping\n\n" + "".join(f"data: {item}\n\n" for item in items)
+    assert client.is_complete
+
+
+@pytest.mark.anyio
 async def test_no_ping_is_sent_without_an_interval() -> None:
     async def items() -> AsyncIterator[str]:
         for _ in range(5):
@@ -418,6 +459,31 @@ async def test_head_request_gets_the_headers_and_no_stream() -> None:
 
 
 @pytest.mark.anyio
+async def test_body_iterator_can_be_wrapped() -> None:
+    response = EventSourceResponse(["one", "two"])
+    inner = response.body_iterator
+
+    async def shout() -> AsyncIterator[str]:
+        async for block in inner:
+            yield bytes(block).decode().upper()
+
+    response.body_iterator = shout()
+    client = Client(response)
+    await client.run()
+    assert client.text == "DATA: ONE\n\nDATA: TWO\n\n"
+
+
+def test_websocket_can_be_refused_with_events(test_client_factory: ClientFactory) -> None:
+    async def refuse(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(EventSourceResponse(["no"], status_code=403))
+
+    client = test_client_factory(Pallasite(routes=[WebSocketRoute("/", refuse)]))
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/"):
+        pass
+    assert (refused.value.status_code, refused.value.text) == (403, "data: no\n\n")
+
+
+@pytest.mark.anyio
 async def test_memory_stream_is_closed_with_the_response() -> None:
     writer, reader = anyio.create_memory_object_stream[str]()
     client = Client(EventSourceResponse(reader))
@@ -512,7 +578,7 @@ async def test_blocking_iterator_does_not_hold_up_the_end_and_is_closed_when_it_
 
 
 @pytest.mark.anyio
-async def test_blocking_iterator_that_rests_is_closed_with_the_response(caplog: pytest.LogCaptureFixture) -> None:
+async def test_blocking_iterator_that_rests_is_closed_with_the_response() -> None:
     ended = []
 
     def items() -> Iterator[str]:
@@ -533,9 +599,9 @@ async def test_blocking_iterator_that_rests_is_closed_with_the_response(caplog: 
 
 
 @pytest.mark.anyio
-async def test_iterator_left_behind_that_fails_to_close_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_iterator_left_behind_that_fails_to_close_is_logged() -> None:
     source = Source()
-    logged = threading.Event()
+    logged, records = threading.Event(), []
 
     def items() -> Iterator[str]:
         try:
@@ -545,6 +611,7 @@ async def test_iterator_left_behind_that_fails_to_close_is_logged(caplog: pytest
 
     class Noted(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
             logged.set()
 
     handler = Noted()
@@ -560,7 +627,7 @@ async def test_iterator_left_behind_that_fails_to_close_is_logged(caplog: pytest
         assert logged.wait(FOREVER_SECONDS)
     finally:
         logging.getLogger("pallasite.sse").removeHandler(handler)
-    assert "failed while it was closed" in caplog.text
+    assert "failed while it was closed" in records[0].getMessage()
 
 
 @pytest.mark.anyio
