@@ -12,17 +12,26 @@ const TEXTS = {
   chat: (event) => `${event.name} came into the chat.`,
 };
 
-const source = new EventSource(wave.dataset.events);
-source.addEventListener("error", () => (state.textContent = "Connection lost, trying again…"));
-for (const kind of Object.keys(TEXTS)) {
-  source.addEventListener(kind, ({ data }) => {
-    const event = JSON.parse(data);
-    const pages = event.listeners === 1 ? "1 page is" : `${event.listeners} pages are`;
-    state.textContent = `${pages} listening.`;
-    const item = document.createElement("li");
-    item.textContent = `${new Date(event.at).toLocaleTimeString()} ${TEXTS[kind](event)}`;
-    log.prepend(item);
-    while (log.children.length > LONGEST_LOG) log.lastElementChild.remove();
-  });
-}
+let source;
+
+// Browsers keep a page that is left, its connections too, for the way back: nobody looks at it meanwhile.
+addEventListener("pageshow", listen);
+addEventListener("pagehide", () => source.close());
 wave.addEventListener("click", () => fetch(wave.dataset.wave, { method: "POST" }));
+
+function listen() {
+  source = new EventSource(wave.dataset.events);
+  source.addEventListener("error", () => (state.textContent = "Connection lost, trying again…"));
+  for (const kind of Object.keys(TEXTS)) source.addEventListener(kind, ({ data }) => show(kind, JSON.parse(data)));
+}
+
+function show(kind, event) {
+  const pages = event.listeners === 1 ? "1 page is" : `${event.listeners} pages are`;
+  state.textContent = `${pages} listening.`;
+  const time = document.createElement("time");
+  time.textContent = new Date(event.at).toLocaleTimeString();
+  const item = document.createElement("li");
+  item.append(time, TEXTS[kind](event));
+  log.prepend(item);
+  while (log.children.length > LONGEST_LOG) log.lastElementChild.remove();
+}
