@@ -1,0 +1,188 @@
+"""Jinja2 templates: both call forms, what is in the context, and what is escaped."""
+
+from __future__ import annotations
+
+import jinja2
+import pytest
+
+from pallasite.applications import Pallasite
+from pallasite.background import BackgroundTask
+from pallasite.requests import Request
+from pallasite.routing import Mount, Route
+from pallasite.templating import Jinja2Templates, _TemplateResponse
+
+REQUEST = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
+EVIL = "<script>alert('1')</script>"
+
+
+@pytest.fixture
+def directory(tmp_path):
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "hello.html").write_text("Hello, {{ name }}!")
+    return folder
+
+
+@pytest.fixture
+def templates(directory):
+    return Jinja2Templates(directory)
+
+
+def write(templates, name, text):
+    (folder,) = templates.env.loader.searchpath
+    with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_response_is_the_rendered_template(templates):
+    response = templates.TemplateResponse(
+        REQUEST, "hello.html", {"name": "Ada"}, status_code=201, headers={"x-a": "1"}, media_type="text/plain"
+    )
+    assert isinstance(response, _TemplateResponse)
+    assert (response.body, response.status_code, response.headers["x-a"]) == (b"Hello, Ada!", 201, "1")
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.template.name == "hello.html"
+    assert response.context == {"name": "Ada", "request": REQUEST}
+
+
+def test_response_is_html_and_needs_no_context(templates):
+    response = templates.TemplateResponse(REQUEST, "hello.html")
+    assert (response.body, response.media_type) == (b"Hello, !", "text/html")
+    assert response.context == {"request": REQUEST}
+
+
+def test_older_call_form_has_the_request_in_the_context(templates):
+    task = BackgroundTask(print)
+    response = templates.TemplateResponse(
+        "hello.html", {"request": REQUEST, "name": "Ada"}, status_code=404, background=task
+    )
+    assert (response.body, response.status_code, response.background) == (b"Hello, Ada!", 404, task)
+    assert response.context == {"request": REQUEST, "name": "Ada"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("hello.html", {"name": "Ada"}), ValueError, 'must include a "request" key'),
+        (("hello.html", REQUEST), ValueError, 'must include a "request" key'),
+        (("hello.html", {"request": REQUEST}, 404), TypeError, "by name"),
+    ],
+    ids=["no request", "no context", "status by position"],
+)
+def test_older_call_form_gone_wrong_says_why(templates, arguments, error, message):
+    with pytest.raises(error, match=message):
+        templates.TemplateResponse(*arguments)
+
+
+def test_context_processors_add_to_every_context_in_turn(directory):
+    seen = []
+
+    def user(request):
+        seen.append(request)
+        return {"name": "Ada", "other": 1}
+
+    templates = Jinja2Templates(directory, context_processors=[user, lambda request: {"name": "Grace"}])
+    response = templates.TemplateResponse(REQUEST, "hello.html", {"kept": 1})
+    assert response.body == b"Hello, Grace!"
+    assert response.context == {"request": REQUEST, "kept": 1, "name": "Grace", "other": 1}
+    templates.TemplateResponse("hello.html", {"request": REQUEST})
+    assert seen == [REQUEST, REQUEST]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "page.html",
+        "PAGE.HTML",
+        "page.htm",
+        "page.xhtml",
+        "feed.xml",
+        "logo.svg",
+        "page.html.jinja",
+        "page.html.j2",
+        "page.jinja",
+    ],
+)
+def test_html_like_templates_are_escaped(templates, name):
+    write(templates, name, "{{ text }}")
+    body = templates.TemplateResponse(REQUEST, name, {"text": EVIL}).body
+    assert b"<" not in body
+    assert b"&lt;script&gt;" in body
+
+
+@pytest.mark.parametrize("name", ["mail.txt", "data.json", "plain"])
+def test_other_templates_are_not_escaped(templates, name):
+    write(templates, name, "{{ text }}")
+    assert templates.TemplateResponse(REQUEST, name, {"text": EVIL}).body == EVIL.encode()
+
+
+def test_template_from_text_is_escaped(templates):
+    assert "<" not in templates.env.from_string("{{ text }}").render(text=EVIL)
+
+
+def test_url_for_makes_urls_of_routes(templates, test_client_factory):
+    write(templates, "link.html", "{{ url_for('users:one', name=name) }} {{ url_for('plain') }}")
+
+    async def page(request):
+        return templates.TemplateResponse(request, "link.html", {"name": request.path_params["name"]})
+
+    app = Pallasite(
+        routes=[
+            Mount("/users", routes=[Route("/{name}", page, name="one")], name="users"),
+            Route("/plain", page, name="plain"),
+        ]
+    )
+    response = test_client_factory(app).get("/users/ada")
+    assert response.text == "http://testserver/users/ada http://testserver/plain"
+
+
+def test_url_for_of_ones_own_is_kept(directory):
+    env = jinja2.Environment(loader=jinja2.DictLoader({"a": "{{ url_for('x') }}"}))
+    env.globals["url_for"] = lambda name: f"own {name}"
+    response = Jinja2Templates(env=env).TemplateResponse(REQUEST, "a")
+    assert response.body == b"own x"
+
+
+def test_environment_is_used_as_it_is():
+    env = jinja2.Environment(loader=jinja2.DictLoader({"a.html": "{{ text }}"}))
+    templates = Jinja2Templates(env=env)
+    assert templates.env is env
+    assert templates.TemplateResponse(REQUEST, "a.html", {"text": "<"}).body == b"<"
+    assert "url_for" in env.globals
+
+
+def test_directories_are_searched_in_order(directory, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "hello.html").write_text("other")
+    (other / "more.html").write_text("more")
+    templates = Jinja2Templates([str(directory), other])
+    bodies = [templates.TemplateResponse(REQUEST, name).body for name in ("hello.html", "more.html")]
+    assert bodies == [b"Hello, !", b"more"]
+
+
+@pytest.mark.parametrize("name", ["missing.html", "../templates/hello.html", "/etc/passwd"])
+def test_template_outside_or_missing_is_not_found(templates, name):
+    with pytest.raises(jinja2.TemplateNotFound):
+        templates.get_template(name)
+
+
+@pytest.mark.parametrize("options", [{}, {"directory": "a", "env": jinja2.Environment()}], ids=["neither", "both"])
+def test_directory_or_environment_must_be_given(options):
+    with pytest.raises(AssertionError, match="either 'directory' or 'env'"):
+        Jinja2Templates(**options)
+
+
+def test_test_client_shows_template_and_context(templates, test_client_factory):
+    done = []
+
+    async def page(request):
+        return templates.TemplateResponse(
+            request, "hello.html", {"name": "Ada"}, background=BackgroundTask(done.append, "sent")
+        )
+
+    response = test_client_factory(Pallasite(routes=[Route("/", page)])).get("/")
+    assert response.text == "Hello, Ada!"
+    assert response.template.name == "hello.html"
+    assert response.context["name"] == "Ada"
+    assert done == ["sent"]
