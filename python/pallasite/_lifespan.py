@@ -6,11 +6,11 @@ import contextlib
 import functools
 import inspect
 import types
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import Any
 
+from pallasite._standin import warn
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.types import Lifespan
 
@@ -51,7 +51,7 @@ def as_lifespan(lifespan: Any) -> Lifespan[Any]:
         convert = _from_generator
     else:
         return lifespan  # type: ignore[no-any-return]
-    warnings.warn(message, StarletteDeprecationWarning, stacklevel=4)
+    warn(message, StarletteDeprecationWarning, "routing", stacklevel=4)
     return convert(lifespan)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from pallasite._standin import warn
 from pallasite.exceptions import StarletteDeprecationWarning
 
 __all__ = ["iterate_in_threadpool", "run_in_threadpool", "run_until_first_complete"]
@@ -40,7 +40,7 @@ async def run_until_first_complete(*args: tuple[Callable[..., Coroutine[Any, Any
     Deprecated: use an anyio task group.
     """
     message = "run_until_first_complete is deprecated and will be removed in a future version."
-    warnings.warn(message, StarletteDeprecationWarning, stacklevel=2)
+    warn(message, StarletteDeprecationWarning, "concurrency", stacklevel=2)
 
     async def finish_first(function: Callable[..., Coroutine[Any, Any, Any]], kwargs: dict[str, Any]) -> None:
         await function(**kwargs)

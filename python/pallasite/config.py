@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
+
+from pallasite._standin import warn
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class Config:
             if path.is_file():
                 self.file_values = _read_env_file(path, encoding)
             else:
-                warnings.warn(f"Config file '{env_file}' not found.", stacklevel=2)
+                warn(f"Config file '{env_file}' not found.", UserWarning, "config", stacklevel=2)
 
     @overload
     def __call__(self, key: str, *, default: None) -> str | None: ...

@@ -1,0 +1,33 @@
+"""Run by every interpreter below `python -m pallasite as-starlette`, which puts this folder on PYTHONPATH.
+
+So workers and reloaders are reached however they are started. An interpreter that has no Pallasite is left alone.
+"""
+
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def _stand_in() -> None:
+    try:
+        from pallasite import install_as_starlette
+    except ImportError:
+        return
+    install_as_starlette()
+
+
+def _run_hidden_sitecustomize() -> None:
+    """Runs the `sitecustomize` that Python would have run if this one were not in front of it."""
+    elsewhere = [place for place in sys.path if Path(place).resolve() != _HERE]
+    spec = PathFinder.find_spec(__name__, elsewhere)
+    if spec is not None and spec.loader is not None:
+        module = module_from_spec(spec)
+        sys.modules[__name__] = module
+        spec.loader.exec_module(module)
+
+
+_stand_in()
+_run_hidden_sitecustomize()
