@@ -407,7 +407,8 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
         "status": [message["status"] for message in starts],
         "headers": [sorted(map(_in_order, message["headers"])) for message in starts],
         "body": b"".join(bytes(message.get("body", b"")) for message in sent),
-        "complete": bool(sent) and not sent[-1].get("more_body", False),
+        # A stream that fails below function middleware is ended by Starlette as if it were complete.
+        "complete": failure is None and bool(sent) and not sent[-1].get("more_body", False),
         "frames": [message for message in sent if message["type"].startswith("websocket.") and message not in starts],
         "raised": None if failure is None else (type(failure).__name__, str(failure)),
         "cause": type(failure.__cause__).__name__ if "already started" in str(failure) else None,
