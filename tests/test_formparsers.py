@@ -17,6 +17,7 @@ import anyio.to_thread
 import pytest
 
 from pallasite import formparsers
+from pallasite._spool import Spool
 from pallasite.applications import Pallasite
 from pallasite.datastructures import FormData, Headers, UploadFile
 from pallasite.exceptions import HTTPException, StarletteDeprecationWarning
@@ -519,22 +520,46 @@ async def test_cancelled_while_a_worker_writes_closes_the_file_after_it(
     assert [file.closed for file in opened] == [True]
 
 
-@pytest.mark.parametrize("content", [b"x", b"x" * 2 * MB], ids=["memory", "disk"])
-def test_abandoned_coroutine_closes_the_files(content: bytes, opened: list[Any]) -> None:
-    class Forever:
-        def __await__(self) -> Any:
-            yield
+def test_spool_that_was_closed_before_its_worker_began_writes_nothing(opened: list[Any]) -> None:
+    spool = Spool()
+    spool.begin(UploadFile(formparsers.SpooledTemporaryFile(max_size=1), size=0))  # type: ignore[arg-type]
+    spool.write(b"content")
+    spool.end()
+    spool.close_all()
+    writing = spool.flush()
+    with pytest.raises(StopIteration):
+        run_here(writing)
+    assert [file.closed for file in opened] == [True]
 
+
+def run_here(writing: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pallasite._spool.run_in_threadpool", call_here)
+        writing.send(None)
+
+
+async def call_here(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
+class Forever:
+    def __await__(self) -> Any:
+        yield
+
+
+@pytest.mark.parametrize("begin", [FILE_HEAD, field("a", "1")], ids=["file", "field"])
+def test_abandoned_coroutine_closes_the_files(begin: bytes, opened: list[Any]) -> None:
     async def body() -> AsyncGenerator[bytes, None]:
-        yield FILE_HEAD
+        yield begin
         await Forever()
 
     parser = MultiPartParser(Headers({"content-type": MULTIPART}), body())
     parsing = parser.parse()
     parsing.send(None)
-    opened[0].write(content)
+    for file in opened:
+        file.write(b"x" * 2 * MB)
     parsing.close()
-    assert [file.closed for file in opened] == [True]
+    assert [file.closed for file in opened] == [True] * (begin == FILE_HEAD)
 
 
 # --- for subclasses
