@@ -48,10 +48,23 @@ def test_feed_file_comes_back_as_it_arrives() -> None:
     assert parser.feed(b"whole piece", items) == [b"whole piece"]
     events = parser.feed(b"\r\n--Bx and\r", items)
     assert events is not None
-    assert b"".join(bytes(event) for event in events if event) == b"\r\n--Bx and"
+    assert [bytes(event or b"") for event in events] == [b"\r\n--Bx and"]
     assert parser.feed(b"!\r\n--B--", items) == [b"\r", b"!", None]
     parser.finish()
     assert items == [("before", "0"), None]
+
+
+@pytest.mark.parametrize("lookalike", [b"\r\n--Bx", b"\r\n--B-", b"\r\n--B\r", b"\r\n", b"\r"])
+def test_feed_full_of_lookalikes_makes_one_event(lookalike: bytes) -> None:
+    parser, items = new_parser(), []
+    parser.feed(FILE, items)
+    content = lookalike * 10_000 + b"."
+    assert parser.feed(content, items) == [content]
+    before, after = content[:-4], content[-4:]
+    parser.feed(before, items)
+    events = parser.feed(after, items) or []
+    assert len(events) <= 3
+    assert b"".join(bytes(event or b"") for event in events).endswith(after)
 
 
 def test_feed_streamed_fields_come_back_as_files_do() -> None:

@@ -1,5 +1,6 @@
 //! `_core.MultipartParser`: multipart bodies as finished fields, and files as they come.
 
+use std::ops::Range;
 use std::sync::Mutex;
 
 use pallasite_core::multipart::{self, Event, FormLimits, Part};
@@ -78,13 +79,18 @@ impl MultipartParser {
         let piece = piece_of(piece)?;
         let mut reader = self.reader.try_lock().map_err(busy)?;
         let Reader { parser, parts } = &mut **reader;
-        let mut events = None;
+        let mut events = Events {
+            piece: &piece,
+            list: None,
+            span: 0..0,
+        };
         parser.feed(piece.as_bytes(), |event| {
             parts
-                .handle(event, &piece, items, &mut events)
+                .handle(event, items, &mut events)
                 .map_err(Failure::from)
         })?;
-        Ok(events)
+        events.add_span()?;
+        Ok(events.list)
     }
 
     fn finish(&self) -> PyResult<()> {
@@ -93,44 +99,74 @@ impl MultipartParser {
     }
 }
 
+/// What a piece brought of files.
+struct Events<'a, 'py> {
+    piece: &'a Bound<'py, PyBytes>,
+    list: Option<Bound<'py, PyList>>,
+    /// Content that is not in the list yet: what follows it directly joins it, so that a piece full of what looks like
+    /// boundaries makes no more objects than any other.
+    span: Range<usize>,
+}
+
+impl<'py> Events<'_, 'py> {
+    fn add(&mut self, event: impl IntoPyObject<'py>) -> PyResult<()> {
+        self.add_span()?;
+        self.append(event)
+    }
+
+    fn add_content(&mut self, span: Range<usize>) -> PyResult<()> {
+        if span.start != self.span.end {
+            self.add_span()?;
+            self.span.start = span.start;
+        }
+        self.span.end = span.end;
+        Ok(())
+    }
+
+    fn add_span(&mut self) -> PyResult<()> {
+        let span = std::mem::replace(&mut self.span, 0..0);
+        if span.is_empty() {
+            return Ok(());
+        }
+        if span.len() == self.piece.as_bytes().len() {
+            return self.append(self.piece);
+        }
+        let slice = PySlice::new(self.piece.py(), span.start as isize, span.end as isize, 1);
+        self.append(PyMemoryView::from(self.piece)?.get_item(slice)?)
+    }
+
+    fn append(&mut self, event: impl IntoPyObject<'py>) -> PyResult<()> {
+        self.list
+            .get_or_insert_with(|| PyList::empty(self.piece.py()))
+            .append(event)
+    }
+}
+
 impl Parts {
     fn handle<'py>(
         &mut self,
         event: Event<'_>,
-        piece: &Bound<'py, PyBytes>,
         items: &Bound<'py, PyList>,
-        events: &mut Option<Bound<'py, PyList>>,
+        events: &mut Events<'_, 'py>,
     ) -> PyResult<()> {
-        let py = piece.py();
+        let py = items.py();
         match event {
             Event::Part(part) if part.filename.is_none() && !self.stream_fields => {
                 self.value.clear();
                 self.field = Some(self.charset.decode(py, &part.name)?.unbind());
             }
             Event::Part(part) => {
-                let events = events.get_or_insert_with(|| PyList::empty(py));
-                events.append(self.new_part(part, items)?)?;
+                events.add(self.new_part(part, items)?)?;
                 // Its place among the fields.
                 items.append(py.None())?;
             }
             Event::Content(span) if self.field.is_some() => {
-                let content = piece.as_bytes().get(span).unwrap_or_default();
+                let content = events.piece.as_bytes().get(span).unwrap_or_default();
                 self.value.extend_from_slice(content);
             }
             Event::Held(content) if self.field.is_some() => self.value.extend_from_slice(content),
-            Event::Content(span) => {
-                let events = events.get_or_insert_with(|| PyList::empty(py));
-                if span.len() == piece.as_bytes().len() {
-                    events.append(piece)?;
-                } else {
-                    let span = PySlice::new(py, span.start as isize, span.end as isize, 1);
-                    events.append(PyMemoryView::from(piece)?.get_item(span)?)?;
-                }
-            }
-            Event::Held(content) => {
-                let events = events.get_or_insert_with(|| PyList::empty(py));
-                events.append(PyBytes::new(py, content))?;
-            }
+            Event::Content(span) => events.add_content(span)?,
+            Event::Held(content) => events.add(PyBytes::new(py, content))?,
             Event::End => match self.field.take() {
                 Some(name) => {
                     items.append((name, self.charset.decode(py, &self.value)?))?;
@@ -138,9 +174,7 @@ impl Parts {
                         self.value = Vec::new();
                     }
                 }
-                None => events
-                    .get_or_insert_with(|| PyList::empty(py))
-                    .append(py.None())?,
+                None => events.add(py.None())?,
             },
         }
         Ok(())

@@ -136,7 +136,7 @@ fn names_of<'a>(
 pub enum Event<'a> {
     /// A part begins.
     Part(&'a Part),
-    /// Content of the part: this span of the piece.
+    /// Content of the part: this span of the piece, which may continue the one before.
     Content(Range<usize>),
     /// Content of the part that stood in an earlier piece and looked like a boundary.
     Held(&'a [u8]),
@@ -313,7 +313,7 @@ impl MultipartParser {
                 self.state = State::Epilogue;
             }
             (State::Delimiter | State::DelimiterEnd | State::Closing, _) if self.in_part => {
-                self.resume_content(emit)?;
+                self.resume_content(at, emit)?;
                 return Ok(0);
             }
             (State::Padding, b' ' | b'\t') => {}
@@ -423,7 +423,7 @@ impl MultipartParser {
                 self.matched += length;
                 return Ok(self.count(length));
             }
-            self.resume_content(emit)?;
+            self.resume_content(at, emit)?;
             self.count(length);
             return Ok(0);
         }
@@ -445,9 +445,10 @@ impl MultipartParser {
         Ok(self.count(used))
     }
 
-    /// What looked like a delimiter is content.
+    /// What looked like a delimiter, and ends before `at`, is content.
     fn resume_content<E: From<FormError>>(
         &mut self,
+        at: usize,
         emit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let held = std::mem::take(&mut self.matched);
@@ -457,7 +458,12 @@ impl MultipartParser {
             _ => b"",
         };
         self.state = State::Content;
-        self.add_field_bytes(held + behind.len())?;
+        let length = held + behind.len();
+        self.add_field_bytes(length)?;
+        if let Some(start) = at.checked_sub(length) {
+            // It began in this piece.
+            return emit(Event::Content(start..at));
+        }
         let delimiter = self.delimiter.needle();
         emit(Event::Held(delimiter.get(..held).unwrap_or(delimiter)))?;
         if !behind.is_empty() {
