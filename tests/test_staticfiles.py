@@ -166,7 +166,7 @@ REQUESTS: list[tuple[str, dict[str, str], str]] = [
     *((path, {}, "HEAD") for path in ("/small.css", "/big.bin", "/empty.txt", "/dir/", "/missing")),
     *(("/small.css", {}, method) for method in ("POST", "PUT", "DELETE", "OPTIONS", "get", "")),
     *(("/small.css", {"if-modified-since": date}, "GET") for date in (
-        DATE, "Mon, 16 Jun 2025 00:00:00 GMT", "Sat, 14 Jun 2025 00:00:00 GMT", "rubbish", "",
+        DATE, "Mon, 16 Jun 2025 00:00:00 GMT", "Sat, 14 Jun 2025 00:00:00 GMT", "rubbish", "", "x" * 100,
         "Sunday, 15-Jun-25 15:06:40 GMT", "Sun Jun 15 15:06:40 2025",
     )),
     *(("/small.css", {"if-none-match": tags}, "GET") for tags in ("*", " * ", TAG, f"W/{TAG}", "", "*, x", '"*"', ",")),
@@ -364,6 +364,25 @@ async def test_link_put_there_while_looking_is_not_followed(
     assert (root / swapped).is_symlink()
 
 
+@pytest.mark.skipif(not _beneath._WALKS, reason="this system looks by path")
+async def test_link_put_there_between_look_and_opening_is_not_followed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staticfiles, "find_cached", _unknown)
+    look = os.stat
+
+    def look_then_swap(path: Any, **options: Any) -> os.stat_result:
+        found = look(path, **options)
+        if path == "page.html":
+            (root / "dir" / "page.html").unlink()
+            (root / "dir" / "page.html").symlink_to("../../secret.txt")
+        return found
+
+    monkeypatch.setattr(os, "stat", look_then_swap)
+    assert (await _answer(StaticFiles(directory=root), _scope("/dir/page.html"))).status == 404
+    assert (root / "dir" / "page.html").is_symlink()
+
+
 async def test_server_is_never_given_the_path(root: Path, storage: str) -> None:
     scope = _scope("/big.bin", extensions={"http.response.pathsend": {}})
     assert (await _answer(StaticFiles(directory=root), scope)).body == BIG
@@ -494,10 +513,24 @@ async def test_other_tasks_run_while_a_big_file_is_sent(root: Path, storage: str
             await anyio.lowlevel.checkpoint()
 
     async with anyio.create_task_group() as group:
+        app = StaticFiles(directory=root)
+        app.config_checked = True
         group.start_soon(other)
-        await _answer(StaticFiles(directory=root), _scope("/big.bin"))
+        await _answer(app, _scope("/big.bin"))
         group.cancel_scope.cancel()
     assert turns >= 2
+
+
+@pytest.mark.parametrize("chunk_size", [1000, 300 * 1024, 2 * 1024 * 1024])
+async def test_chunk_size_is_the_size_of_messages(
+    root: Path, storage: str, monkeypatch: pytest.MonkeyPatch, chunk_size: int
+) -> None:
+    monkeypatch.setattr(FileResponse, "chunk_size", chunk_size)
+    (root / "medium.bin").write_bytes(BIG[: 400 * 1024])
+    for name in ("medium.bin", "big.bin"):
+        answer = await _answer(StaticFiles(directory=root), _scope(f"/{name}"))
+        assert answer.body == (root / name).read_bytes()
+        assert max(answer.sizes) == min(chunk_size, len(answer.body))
 
 
 async def test_disconnect_ends_the_sending(root: Path, storage: str) -> None:
@@ -556,6 +589,14 @@ async def test_overridden_methods_are_used(root: Path, storage: str) -> None:
     assert (await _answer(app, _scope("/small.css", {"if-none-match": "*"}))).status == 304
 
 
+async def test_html_without_a_page_for_missing_files_is_404(root: Path, storage: str) -> None:
+    (root / "404.html").unlink()
+    app = StaticFiles(directory=root, html=True)
+    for path in ("/missing", "/bare", "/bare/"):
+        answer = await _answer(app, _scope(path))
+        assert (answer.status, answer.body) == (404, b"")
+
+
 @pytest.mark.parametrize("name", ["lookup_path", "file_response", "is_not_modified"])
 async def test_method_replaced_on_class_or_instance_is_used(
     root: Path, storage: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -587,18 +628,21 @@ async def test_error_of_a_lookup_has_its_status(
     assert caught.value.status_code == status
 
 
-async def test_file_that_may_not_be_read_is_401(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [StaticFiles, _Hooked])
+async def test_file_that_may_not_be_read_is_401(
+    root: Path, monkeypatch: pytest.MonkeyPatch, kind: type[StaticFiles]
+) -> None:
     # For root everything is readable, so that a mode would not do.
     opens = os.open
 
     def refuse(path: Any, flags: int, *args: Any, **options: Any) -> int:
-        if path == "small.css":
+        if str(path).endswith("small.css"):
             raise PermissionError(13, "no")
         return opens(path, flags, *args, **options)
 
     _nothing_in_memory(monkeypatch)
     monkeypatch.setattr(os, "open", refuse)
-    assert (await _answer(StaticFiles(directory=root), _scope("/small.css"))).status == 401
+    assert (await _answer(kind(directory=root), _scope("/small.css"))).status == 401
 
 
 async def test_other_errors_of_the_system_are_not_hidden(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -609,6 +653,48 @@ async def test_other_errors_of_the_system_are_not_hidden(root: Path, monkeypatch
     monkeypatch.setattr(os, "open", broken)
     with pytest.raises(OSError, match="Input/output"):
         await _answer(StaticFiles(directory=root), _scope("/small.css"))
+
+
+@pytest.mark.parametrize("kind", [StaticFiles, _Hooked])
+async def test_error_of_the_system_when_opening_is_not_hidden(
+    root: Path, monkeypatch: pytest.MonkeyPatch, kind: type[StaticFiles]
+) -> None:
+    _nothing_in_memory(monkeypatch)
+    opens = os.open
+
+    def broken(path: Any, flags: int, *args: Any, **options: Any) -> int:
+        if str(path).endswith("small.css"):
+            raise OSError(5, "Input/output error")
+        return opens(path, flags, *args, **options)
+
+    monkeypatch.setattr(os, "open", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        await _answer(kind(directory=root), _scope("/small.css"))
+
+
+async def test_system_without_positioned_reads_gives_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staticfiles, "find_cached", _unknown)
+    monkeypatch.setattr(_beneath, "_NOWAIT", None)
+    monkeypatch.delattr(os, "pread", raising=False)
+    app = StaticFiles(directory=root)
+    assert (await _answer(app, _scope("/small.css"))).body == SMALL
+    assert (await _answer(app, _scope("/big.bin"))).body == BIG
+    part = await _answer(app, _scope("/big.bin", {"range": "bytes=1000000-2000000"}))
+    assert part.body == BIG[1_000_000:2_000_001]
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="nothing to replace")
+async def test_file_system_that_cannot_tell_what_is_in_memory_takes_a_trip(
+    root: Path, trips: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*args: Any) -> int:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "preadv", unsupported)
+    app = StaticFiles(directory=root)
+    app.config_checked = True
+    assert (await _answer(app, _scope("/small.css"))).body == SMALL
+    assert len(trips) == 1
 
 
 def test_lookup_path_gives_place_and_status(root: Path) -> None:
@@ -663,6 +749,9 @@ async def test_directories_are_searched_in_order(root: Path, storage: str, monke
     assert (await _answer(app, _scope("/small.css"))).body == SMALL
     assert (await _answer(app, _scope("/statics.txt"))).body == b"statics"
     assert (await _answer(app, _scope("/other.txt"))).body == b"other"
+    only_packages = StaticFiles(packages=[package.name])
+    assert (await _answer(only_packages, _scope("/statics.txt"))).body == b"statics"
+    assert (await _answer(only_packages, _scope("/other.txt"))).status == 404
     app.all_directories = [package / "other"]
     assert (await _answer(app, _scope("/small.css"))).body == b"in the package"
     for missing in ("no_such_package", (package.name, "nowhere")):

@@ -65,7 +65,7 @@ class OpenFile:
 
 
 class Found:
-    """What lies at a path. `file` is None for anything but a regular file, and where only a look was asked for."""
+    """What lies at a path. A regular file has its `file`, unless only a look was asked for."""
 
     # No frozen dataclass: that takes 1 us to make, and one is made for every request.
     __slots__ = ("_directory", "_path", "file", "stat")
@@ -120,7 +120,7 @@ def find(directory: str | os.PathLike[str], path: str, follow_symlink: bool, nee
         return None
     try:
         if follow_symlink or not _WALKS:
-            return _open_by_path(full_path, root, follow_symlink, needs_bytes)
+            return _open_by_path(full_path, follow_symlink, needs_bytes)
         return _open_by_steps(full_path, root, needs_bytes)
     except OSError as error:
         if error.errno in _ABSENT:
@@ -129,23 +129,32 @@ def find(directory: str | os.PathLike[str], path: str, follow_symlink: bool, nee
 
 
 def open_known(path: str | os.PathLike[str], known: os.stat_result) -> OpenFile | None:
-    """The file at `path` if it is still the one that `known` describes, else None. Waits for the disk."""
+    """The file at `path` if it is still the one that `known` describes, else None. Waits for the disk.
+
+    Raises:
+        PermissionError: the file may not be read.
+    """
     try:
         file = OpenFile(os.open(path, _READ))
-    except FileNotFoundError:
-        return None
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
     return file if os.path.samestat(file.stat(), known) else None
 
 
-def _open_by_path(full_path: str, root: str, follow_symlink: bool, needs_bytes: bool) -> Found | None:
-    looked = os.stat(full_path)
-    if not needs_bytes or not stat.S_ISREG(looked.st_mode):
-        return Found("", full_path, looked)
-    file = OpenFile(os.open(full_path, _READ))
-    opened = file.stat()
-    if not follow_symlink and (os.path.realpath(full_path) != full_path or not os.path.samestat(looked, opened)):
+def _open_by_path(full_path: str, follow_symlink: bool, needs_bytes: bool) -> Found | None:
+    """Looks twice, before and after, where a system cannot go from one open directory to the next (Windows)."""
+    seen = os.stat(full_path)
+    file = None
+    if needs_bytes and stat.S_ISREG(seen.st_mode):
+        file = OpenFile(os.open(full_path, _READ))
+        seen = file.stat()
+    if not follow_symlink and (
+        os.path.realpath(full_path) != full_path or not os.path.samestat(os.stat(full_path), seen)
+    ):
         return None
-    return Found("", full_path, opened, file if stat.S_ISREG(opened.st_mode) else None)
+    return Found("", full_path, seen, file)
 
 
 def _open_by_steps(full_path: str, root: str, needs_bytes: bool) -> Found | None:
@@ -167,5 +176,4 @@ def _open_by_steps(full_path: str, root: str, needs_bytes: bool) -> Found | None
         file = OpenFile(os.open(last, _READ | _NOFOLLOW, dir_fd=folder))
     finally:
         os.close(folder)
-    opened = file.stat()
-    return Found("", full_path, opened, file if stat.S_ISREG(opened.st_mode) else None)
+    return Found("", full_path, file.stat(), file)

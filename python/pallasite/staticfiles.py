@@ -321,7 +321,10 @@ class _StaticFileResponse(FileResponse):
         if not needs_bytes:
             return known, None
         if self._file is None:
-            self._file = await anyio.to_thread.run_sync(open_known, self.path, known)
+            try:
+                self._file = await anyio.to_thread.run_sync(open_known, self.path, known)
+            except PermissionError as error:
+                raise HTTPException(401) from error
             if self._file is None:
                 raise HTTPException(404)
         return known, _Reader(self._file, self.chunk_size, self._ahead)
