@@ -6,7 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable
 
 from pallasite._core import Observer
-from pallasite._exception_handler import HANDLERS_SCOPE_KEY, find_handler, respond_to_exception
+from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.requests import Request
@@ -34,10 +34,8 @@ class FunctionApp:
             response = await self.func(request)
             await response(scope, receive, observed)
         except Exception as exc:
-            handler = find_handler(handlers, exc)
-            if handler is None:
+            if not await respond_to_exception(handlers, exc, request, scope, receive, observed):
                 raise
-            await respond_to_exception(handler, exc, request, scope, receive, observed)
 
 
 class SessionApp:
@@ -54,11 +52,9 @@ class SessionApp:
         try:
             await self.func(session)
         except Exception as exc:
-            handler = find_handler(handlers, exc)
-            if handler is None:
-                raise
             observed = send if type(send) is Observer else Observer(send)
-            await respond_to_exception(handler, exc, session, scope, receive, observed)
+            if not await respond_to_exception(handlers, exc, session, scope, receive, observed):
+                raise
 
 
 def request_response(func: Callable[[Request], Awaitable[Response] | Response]) -> ASGIApp:

@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 
 ExceptionHandlers = dict[Any, ExceptionHandler]
 StatusHandlers = dict[int, ExceptionHandler]
+Handlers = tuple[ExceptionHandlers, StatusHandlers]
 
 HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
 
 
-def find_handler(tables: tuple[ExceptionHandlers, StatusHandlers] | None, exc: Exception) -> ExceptionHandler | None:
+def _find_handler(handlers: Handlers, exc: Exception) -> ExceptionHandler | None:
     """The handler for `exc`: by status for an `HTTPException`, else by the nearest class; None where there is none."""
-    if tables is None:
-        return None
-    by_class, by_status = tables
+    by_class, by_status = handlers
     if by_status and isinstance(exc, HTTPException):
         handler = by_status.get(exc.status_code)
         if handler is not None:
@@ -43,18 +42,23 @@ def find_handler(tables: tuple[ExceptionHandlers, StatusHandlers] | None, exc: E
 
 
 async def respond_to_exception(
-    handler: ExceptionHandler,
+    handlers: Handlers | None,
     exc: Exception,
     conn: Request | WebSocket,
     scope: Scope,
     receive: Receive,
     send: Observer,
-) -> None:
-    """Sends the handler's response. A handler that is an ordinary function runs in a worker thread.
+) -> bool:
+    """Sends the response of the handler for `exc`; False where there is none.
+
+    A handler that is an ordinary function runs in a worker thread.
 
     Raises:
         RuntimeError: a response has been started, so this one cannot be sent.
     """
+    handler = None if handlers is None else _find_handler(handlers, exc)
+    if handler is None:
+        return False
     if send.started:
         raise RuntimeError("Caught handled exception, but response already started.") from exc
     code = getattr(handler, "__code__", None)
@@ -68,21 +72,20 @@ async def respond_to_exception(
         await response(scope, receive, send)
     # An exception object that is raised again and again would collect the frames of every request.
     exc.__traceback__ = None
+    return True
 
 
 def wrap_app_handling_exceptions(app: ASGIApp, conn: Request | WebSocket) -> ASGIApp:
     """An application that runs `app` and answers its exceptions with the handlers in the connection's scope."""
 
-    tables = conn.scope.get(HANDLERS_SCOPE_KEY)
+    handlers = conn.scope.get(HANDLERS_SCOPE_KEY)
 
     async def wrapped_app(scope: Scope, receive: Receive, send: Send) -> None:
         observed = send if type(send) is Observer else Observer(send)
         try:
             await app(scope, receive, observed)
         except Exception as exc:
-            handler = find_handler(tables, exc)
-            if handler is None:
+            if not await respond_to_exception(handlers, exc, conn, scope, receive, observed):
                 raise
-            await respond_to_exception(handler, exc, conn, scope, receive, observed)
 
     return wrapped_app

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 
 from pallasite._core import Observer, PathPattern, RouteTable
 from pallasite._endpoint_apps import FunctionApp, request_response, websocket_session
-from pallasite._exception_handler import HANDLERS_SCOPE_KEY, find_handler, respond_to_exception
+from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
 from pallasite._lifespan import NoLifespan, as_lifespan
 from pallasite._paths import (
     PARAM_FORMAT_REGEX,
@@ -622,10 +622,8 @@ class Router:
                 else:
                     await response(scope, receive, observed)
             except Exception as exc:
-                handler = find_handler(handlers, exc)
-                if handler is None:
+                if not await respond_to_exception(handlers, exc, request, scope, receive, observed):
                     raise
-                await respond_to_exception(handler, exc, request, scope, receive, observed)
             return True
         if endpoint is None:
             location = self._redirected_path(table, scope) if self.redirect_slashes else None

@@ -11,7 +11,6 @@ from pallasite._exception_handler import (
     HANDLERS_SCOPE_KEY,
     ExceptionHandlers,
     StatusHandlers,
-    find_handler,
     respond_to_exception,
 )
 from pallasite.exceptions import HTTPException, WebSocketException
@@ -104,12 +103,9 @@ class ExceptionMiddleware:
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> bool:
         """Sends the response of the handler for `exc`; False where there is none."""
-        handler = find_handler((self._exception_handlers, self._status_handlers), exc)
-        if handler is None:
-            return False
         conn = Request(scope, receive, send) if scope["type"] == "http" else WebSocket(scope, receive, send)
-        await respond_to_exception(handler, exc, conn, scope, receive, send)
-        return True
+        handlers = (self._exception_handlers, self._status_handlers)
+        return await respond_to_exception(handlers, exc, conn, scope, receive, send)
 
     async def http_exception(self, request: Request, exc: Exception) -> Response:
         """The plain-text response for an `HTTPException`; without content where its status allows none."""
