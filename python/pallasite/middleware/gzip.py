@@ -52,7 +52,7 @@ class GZipMiddleware:
     Raises:
         ValueError: there is no such level.
 
-    Deviation: Starlette compresses for any Accept-Encoding with "gzip" in it, `gzip;q=0` included, and not for `*`.
+    Deviation: weights and `*` in Accept-Encoding count (RFC 9110 section 12.5.3): not for `gzip;q=0`, but for `*`.
     """
 
     def __init__(

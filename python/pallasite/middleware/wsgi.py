@@ -40,8 +40,8 @@ _UNSAFE_FIELD = "proxy"
 def build_environ(scope: Scope, body: bytes) -> dict[str, Any]:
     """The WSGI environ of a request.
 
-    Deviation: Starlette passes on fields with an underscore in their name, which are not to be told from those with a
-    hyphen, and `Proxy`; both are left out. The pieces of a Cookie are joined as cookies are, with "; ".
+    Deviation: fields with an underscore in their name, which WSGI cannot tell from those with a hyphen, are left out,
+    and so is `Proxy`. The pieces of a Cookie are joined as cookies are, with "; ".
     """
     root_path, path = _as_wsgi(scope.get("root_path", "")), _as_wsgi(scope["path"])
     if path == root_path or path.startswith(root_path.rstrip("/") + "/"):
