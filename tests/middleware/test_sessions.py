@@ -254,6 +254,7 @@ FORGED = {
     "time changed": re.sub(r"\.(\w)", lambda match: "." + ("A" if match[1] != "A" else "B"), GOOD, count=1),
     "time missing": itsdangerous.Signer(SECRET).sign(b"e30=").decode(),
     "no json": SIGNER.sign(base64.b64encode(b"{")).decode(),
+    "more than json": SIGNER.sign(base64.b64encode(b'{"a": 1} {}')).decode(),
     "no dictionary": signed(5),
     "no base64": SIGNER.sign(b"e").decode(),
     "no utf-8": SIGNER.sign(base64.b64encode(b'{"a": "\xff"}')).decode(),

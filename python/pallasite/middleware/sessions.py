@@ -27,6 +27,8 @@ class SessionTooLarge(ValueError):
 
 
 _VARY = (b"vary", b"Cookie")
+# What `json.loads` comes to for text without space around the value, in half the time.
+_read_json = json.JSONDecoder().raw_decode
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 _URLUNSAFE = bytes.maketrans(b"-_", b"+/")
 _INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
@@ -53,8 +55,8 @@ class _Signer(itsdangerous.TimestampSigner):
         if now != known:
             stamp = _encode(now.to_bytes((now.bit_length() + 7) // 8, "big"))
             self._stamp = (now, stamp)
-        stamped = b"%b.%b" % (data, stamp)
-        return b"%b.%b" % (stamped, self._signature(stamped))
+        stamped = data + b"." + stamp
+        return stamped + b"." + self._signature(stamped)
 
     def unsign(self, signed_value: str | bytes, max_age: int | None = None, return_timestamp: bool = False) -> Any:
         if return_timestamp:
@@ -154,7 +156,11 @@ class SessionMiddleware:
             return None, Session()
         try:
             stored = a2b_base64(self.signer.unsign(cookie.encode("utf-8"), max_age=self.max_age))
-            return stored, Session(json.loads(stored.decode("utf-8")))
+            text = stored.decode("utf-8")
+            data, end = _read_json(text)
+            if end != len(text):
+                raise ValueError("There is more behind the JSON")
+            return stored, Session(data)
         except (itsdangerous.BadData, ValueError, TypeError):
             return None, Session()
 
@@ -213,8 +219,8 @@ class Session(dict[str, Any]):
         self.accessed = self.modified = True
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.mark_modified()
-        super().__setitem__(key, value)
+        self.accessed = self.modified = True
+        dict.__setitem__(self, key, value)
 
     def __delitem__(self, key: str) -> None:
         super().__delitem__(key)
