@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use pallasite_core::multipart::FormError as Reason;
+use pallasite_core::form::FormError as Reason;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::intern;

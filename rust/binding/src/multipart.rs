@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use pallasite_core::multipart::{self, Event, FormLimits, Part};
+use pallasite_core::form::{FormError, FormLimits};
+use pallasite_core::multipart::{self, Event, Part};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
@@ -221,6 +222,6 @@ pub(crate) fn form_parameters<'py>(
         Ok(found) => Ok(found
             .map(|value| value.map(|value| PyBytes::new(py, &value)))
             .into()),
-        Err(_) => Err(new_error(multipart::FormError::AmbiguousName)),
+        Err(_) => Err(new_error(FormError::AmbiguousName)),
     }
 }

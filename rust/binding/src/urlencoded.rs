@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use pallasite_core::multipart::FormLimits;
+use pallasite_core::form::FormLimits;
 use pallasite_core::urlencoded;
 use pyo3::prelude::*;
 use pyo3::types::PyList;

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod cookie;
 pub mod date;
+pub mod form;
 pub mod gzip;
 pub mod header;
 pub mod host;

@@ -3,133 +3,16 @@
 //! The answer never depends on where the pieces are cut. As lenient as what Python programs are used to: a line break
 //! before the first boundary, any text behind the last one, white space behind those between.
 
-use std::fmt;
+mod part;
+
 use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use crate::header::is_token;
+pub use self::part::Part;
+use self::part::parse_header;
+use crate::form::{FormError, FormLimits};
 use crate::limits::{MAX_BOUNDARY_BYTES, MAX_PART_HEADER_BYTES, MAX_PART_HEADERS};
-use crate::parameters::{Repeated, find_parameters, without_windows_path};
-
-/// How much of a form is accepted.
-#[derive(Clone, Copy, Debug)]
-pub struct FormLimits {
-    /// Parts that have a file name.
-    pub max_files: u64,
-    /// Parts that have none.
-    pub max_fields: u64,
-    /// Bytes in a part that has no file name.
-    pub max_field_bytes: u64,
-}
-
-/// Why a form cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FormError {
-    /// There is no boundary, or more than one.
-    NoBoundary,
-    /// Longer than `MAX_BOUNDARY_BYTES`, or with a line break in it.
-    BadBoundary,
-    /// The body does not begin with the boundary, or a boundary's line does not end where it must.
-    BadDelimiter,
-    /// A line among a part's headers that is none.
-    BadHeader,
-    /// A header line of more than `MAX_PART_HEADER_BYTES`.
-    HeaderTooLong,
-    /// More than `MAX_PART_HEADERS` in a part.
-    TooManyHeaders,
-    /// A part without a name.
-    NoName,
-    /// A part with two names, two file names or two Content-Disposition headers.
-    AmbiguousName,
-    /// More than `FormLimits::max_files`.
-    TooManyFiles,
-    /// More than `FormLimits::max_fields`.
-    TooManyFields,
-    /// A field of more than `FormLimits::max_field_bytes`.
-    FieldTooLong,
-    /// The body ends before the closing boundary.
-    Truncated,
-}
-
-impl fmt::Display for FormError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::NoBoundary => "the Content-Type has no boundary, or several",
-            Self::BadBoundary => "the boundary is too long or has a line break in it",
-            Self::BadDelimiter => "a boundary is missing or its line is malformed",
-            Self::BadHeader => "a part has a malformed header",
-            Self::HeaderTooLong => "a part has a header that is too long",
-            Self::TooManyHeaders => "a part has too many headers",
-            Self::NoName => "a part has no name",
-            Self::AmbiguousName => "a part has more than one name",
-            Self::TooManyFiles => "there are too many files",
-            Self::TooManyFields => "there are too many fields",
-            Self::FieldTooLong => "a field is too long",
-            Self::Truncated => "the body ends before the closing boundary",
-        })
-    }
-}
-
-/// A part's headers, understood.
-#[derive(Debug, Default)]
-pub struct Part {
-    /// The field's name.
-    pub name: Vec<u8>,
-    /// A file has one, be it empty; a field has none.
-    pub filename: Option<Vec<u8>>,
-    /// The headers one behind the other, and where each name and value stands: no allocation for each of them.
-    text: Vec<u8>,
-    spans: Vec<(Range<usize>, Range<usize>)>,
-}
-
-impl Part {
-    /// Names in lower case, values as sent but for the spaces before them.
-    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let part = |span: &Range<usize>| self.text.get(span.clone()).unwrap_or_default();
-        self.spans
-            .iter()
-            .map(move |(name, value)| (part(name), part(value)))
-    }
-
-    fn push_header(&mut self, name: &[u8], value: &[u8]) {
-        let start = self.text.len();
-        self.text.extend(name.iter().map(u8::to_ascii_lowercase));
-        let middle = self.text.len();
-        self.text.extend_from_slice(value);
-        self.spans.push((start..middle, middle..self.text.len()));
-    }
-
-    fn clear_headers(&mut self) {
-        self.text.clear();
-        self.spans.clear();
-    }
-
-    /// Sets name and file name from the Content-Disposition.
-    fn read_disposition(&mut self) -> Result<(), FormError> {
-        (self.name, self.filename) = names_of(self.headers())?;
-        Ok(())
-    }
-}
-
-/// Name and file name.
-fn names_of<'a>(
-    headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-) -> Result<(Vec<u8>, Option<Vec<u8>>), FormError> {
-    let mut dispositions = headers.filter(|(name, _)| *name == b"content-disposition");
-    let disposition = dispositions.next().map(|(_, value)| value);
-    if dispositions.next().is_some() {
-        return Err(FormError::AmbiguousName);
-    }
-    match find_parameters(disposition.unwrap_or_default(), [b"name", b"filename"]) {
-        Ok([Some(name), filename]) => {
-            let filename = filename.map(|filename| without_windows_path(&filename).to_vec());
-            Ok((name.into_owned(), filename))
-        }
-        Ok([None, _]) => Err(FormError::NoName),
-        Err(Repeated) => Err(FormError::AmbiguousName),
-    }
-}
 
 /// What a piece of the body brought.
 #[derive(Debug)]
@@ -349,7 +232,7 @@ impl MultipartParser {
     }
 
     fn read_header(&mut self, rest: &[u8], first: u8) -> Result<usize, FormError> {
-        if self.line.is_empty() && first != b'\r' && self.part.spans.len() >= MAX_PART_HEADERS {
+        if self.line.is_empty() && first != b'\r' && self.part.header_count() >= MAX_PART_HEADERS {
             return Err(self.fail(FormError::TooManyHeaders));
         }
         // One byte more than the line may have, so that its CR is seen.
@@ -514,17 +397,6 @@ fn partial_delimiter(text: &[u8], delimiter: &[u8]) -> usize {
         .and_then(|start| tail.get(start..))
         .filter(|candidate| delimiter.starts_with(candidate))
         .map_or(0, <[u8]>::len)
-}
-
-/// Name and value of a header line without its line break; None if it is none.
-fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = memchr::memchr(b':', line)?;
-    let name = line.get(..colon).filter(|name| is_token(name))?;
-    let mut value = line.get(colon + 1..)?;
-    while let [b' ', behind @ ..] = value {
-        value = behind;
-    }
-    Some((name, value))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Bodies of `application/x-www-form-urlencoded` (WHATWG URL section 5.1), pushed in pieces of any size.
 
-use crate::multipart::{FormError, FormLimits};
+use crate::form::{FormError, FormLimits};
 use crate::query::decode_component;
 use crate::text::from_latin1;
 

@@ -1,0 +1,82 @@
+//! A part's headers: name and file name out of its Content-Disposition (RFC 7578 section 4.2).
+
+use std::ops::Range;
+
+use crate::form::FormError;
+use crate::header::is_token;
+use crate::parameters::{Repeated, find_parameters, without_windows_path};
+
+/// A part's headers, understood.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The field's name.
+    pub name: Vec<u8>,
+    /// A file has one, be it empty; a field has none.
+    pub filename: Option<Vec<u8>>,
+    /// The headers one behind the other, and where each name and value stands: no allocation for each of them.
+    text: Vec<u8>,
+    spans: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Part {
+    /// Names in lower case, values as sent but for the spaces before them.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let part = |span: &Range<usize>| self.text.get(span.clone()).unwrap_or_default();
+        self.spans
+            .iter()
+            .map(move |(name, value)| (part(name), part(value)))
+    }
+
+    pub(super) fn header_count(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub(super) fn push_header(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.text.len();
+        self.text.extend(name.iter().map(u8::to_ascii_lowercase));
+        let middle = self.text.len();
+        self.text.extend_from_slice(value);
+        self.spans.push((start..middle, middle..self.text.len()));
+    }
+
+    pub(super) fn clear_headers(&mut self) {
+        self.text.clear();
+        self.spans.clear();
+    }
+
+    /// Sets name and file name from the Content-Disposition.
+    pub(super) fn read_disposition(&mut self) -> Result<(), FormError> {
+        (self.name, self.filename) = names_of(self.headers())?;
+        Ok(())
+    }
+}
+
+/// Name and file name.
+fn names_of<'a>(
+    headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<(Vec<u8>, Option<Vec<u8>>), FormError> {
+    let mut dispositions = headers.filter(|(name, _)| *name == b"content-disposition");
+    let disposition = dispositions.next().map(|(_, value)| value);
+    if dispositions.next().is_some() {
+        return Err(FormError::AmbiguousName);
+    }
+    match find_parameters(disposition.unwrap_or_default(), [b"name", b"filename"]) {
+        Ok([Some(name), filename]) => {
+            let filename = filename.map(|filename| without_windows_path(&filename).to_vec());
+            Ok((name.into_owned(), filename))
+        }
+        Ok([None, _]) => Err(FormError::NoName),
+        Err(Repeated) => Err(FormError::AmbiguousName),
+    }
+}
+
+/// Name and value of a header line without its line break; None if it is none.
+pub(super) fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = line.get(..colon).filter(|name| is_token(name))?;
+    let mut value = line.get(colon + 1..)?;
+    while let [b' ', behind @ ..] = value {
+        value = behind;
+    }
+    Some((name, value))
+}
