@@ -66,6 +66,9 @@ class CORSMiddleware:
             **credentials,
         }
 
+        # What cannot stand in a header is refused here rather than in every response.
+        MutableHeaders({**self.simple_headers, **self.preflight_headers})
+
         self._fields: list[tuple[bytes, bytes]] = []
         self._fields_of: dict[str, str] | None = None
         # Subclasses may replace the steps on a response's way; only where none does, its way is shortened.

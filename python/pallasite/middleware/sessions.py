@@ -134,6 +134,8 @@ class SessionMiddleware:
         if partitioned:
             flags.append("partitioned")
         self.security_flags = "; ".join(flags)
+        # What cannot stand in a header is refused here rather than in every response.
+        encode_header("set-cookie", f"{session_cookie}=; path={path}; {self.security_flags}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
