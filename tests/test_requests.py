@@ -250,6 +250,11 @@ async def test_malformed_json_is_a_documented_error(body: bytes) -> None:
     assert caught.value.status_code == 400
 
 
+async def test_replaced_json_loads_is_what_reads_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", lambda body: ["replaced", body])
+    assert await Request(scope_of(), Channel(chunk(b"{}"))).json() == ["replaced", b"{}"]
+
+
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"NaN", b"[" * 100_000], ids=["cut", "bad-utf8", "nan", "deep"])
 def test_malformed_json_unhandled_is_400(body: bytes, test_client_factory: Any) -> None:
     async def echo(request: Request) -> JSONResponse:

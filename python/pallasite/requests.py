@@ -79,11 +79,14 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_STOCK_JSON_LOADS = json.loads
 
 
 def _load_json(body: bytes) -> Any:
     document = ""
     try:
+        if json.loads is not _STOCK_JSON_LOADS:  # replaced, by a faster one or in a test
+            return json.loads(body)
         # RFC 8259 section 8.1 asks for UTF-8; what json.loads() recognises besides is accepted too.
         document = body.decode(json.detect_encoding(body))
         return _decode_json(document)

@@ -101,10 +101,13 @@ def test_codec_decodes_names_and_fields(codec: str, sent: bytes, text: str) -> N
     assert read(body, parser=new_parser(codec)) == [(text, text)]
 
 
+def test_body_of_no_bytes_is_a_form_without_parts() -> None:
+    assert read(b"") == []
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        (b"", "malformed"),
         (b"no boundary", "malformed"),
         (FIELD, "malformed"),
         (FIELD + b"--B-", "malformed"),

@@ -64,7 +64,7 @@ def parts_of_python_multipart(body: bytes) -> list[Part] | None:
         if b"name" not in options or len(dispositions) > 1 or is_ambiguous(dispositions[0]):
             return None
         found.append((options[b"name"], options.get(b"filename"), part["headers"], part["content"]))
-    return found if ends else None  # cut short
+    return found if ends or not body else None  # cut short
 
 
 def is_ambiguous(disposition: bytes) -> bool:

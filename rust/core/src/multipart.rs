@@ -131,14 +131,14 @@ impl MultipartParser {
         Ok(())
     }
 
-    /// Says that the body is complete.
+    /// Says that the body is complete. One without a single byte is a form without parts.
     ///
     /// # Errors
     /// `Truncated` if the closing boundary has not been seen, or the error that `feed` gave.
     pub fn finish(&mut self) -> Result<(), FormError> {
         match self.error {
             Some(error) => Err(error),
-            None if self.state == State::Epilogue => Ok(()),
+            None if matches!(self.state, State::Start | State::Epilogue) => Ok(()),
             None => Err(self.fail(FormError::Truncated)),
         }
     }
