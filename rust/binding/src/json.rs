@@ -42,7 +42,14 @@ fn write_value(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth_left: usize) -
 
 fn write_dict(out: &mut Vec<u8>, dict: &Bound<'_, PyDict>, depth_left: usize) -> Option<()> {
     out.push(b'{');
-    for (index, (key, value)) in dict.iter().enumerate() {
+    let (mut items, size) = (dict.iter(), dict.len());
+    for index in 0..size {
+        // The iterator panics where a dictionary has changed meanwhile (by another thread): Python finds an answer.
+        let (key, value) = if dict.len() == size {
+            items.next()?
+        } else {
+            return None;
+        };
         if index > 0 {
             out.push(b',');
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use pallasite_core::response::{self, has_content_length};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -66,8 +67,17 @@ fn given_fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Given<'py>> {
         Ok(())
     };
     if let Ok(dict) = headers.cast_exact::<PyDict>() {
-        for (name, value) in dict.iter() {
-            add(&name, &value)?;
+        let (mut items, size) = (dict.iter(), dict.len());
+        for _ in 0..size {
+            // The iterator would panic; Python raises this as well.
+            if dict.len() != size {
+                return Err(PyRuntimeError::new_err(
+                    "the headers changed while they were read",
+                ));
+            }
+            if let Some((name, value)) = items.next() {
+                add(&name, &value)?;
+            }
         }
     } else {
         for item in headers.call_method0(intern!(py, "items"))?.try_iter()? {
