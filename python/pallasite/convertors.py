@@ -123,13 +123,20 @@ class IntegerConvertor(Convertor[int]):
 
 
 class FloatConvertor(Convertor[float]):
-    """``{name:float}``: ASCII digits, at most one point between them; no sign and no exponent."""
+    """``{name:float}``: ASCII digits, at most one point between them; no sign and no exponent.
+
+    Deviation: a number too large for a float does not match. As infinity, which JSON has not, it would make a server
+    error of many an answer, and `to_string` has never taken it.
+    """
 
     regex = r"[0-9]+(\.[0-9]+)?"
 
     def convert(self, value: str) -> float:
-        """The number; infinity where it is too large."""
-        return float(value)
+        """The number. Raises ValueError where it is too large."""
+        number = float(value)
+        if math.isinf(number):
+            raise ValueError("Too large a number for a float")
+        return number
 
     def to_string(self, value: float) -> str:
         """At most 20 decimal places, without trailing zeros.

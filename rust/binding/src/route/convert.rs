@@ -126,6 +126,7 @@ pub(super) fn convert<'py>(
             if let Some(number) = std::str::from_utf8(digits)
                 .ok()
                 .and_then(|digits| digits.parse::<f64>().ok())
+                .filter(|number| number.is_finite())
             {
                 return Ok(Some(number.into_pyobject(py)?.into_any()));
             }
