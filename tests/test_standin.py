@@ -330,6 +330,32 @@ def test_command_reaches_processes_that_it_starts(method: str, tmp_path: Path) -
     assert (result.returncode, result.stdout) == (0, "standing in\n"), result.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="interrupts a group of processes")
+@pytest.mark.parametrize(("option", "processes"), [("--reload", 1), ("--workers=2", 2)])
+def test_command_reaches_the_processes_of_uvicorn(option: str, processes: int, tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn")
+    write_application(tmp_path)
+    with (tmp_path / "main.py").open("a") as file:
+        file.write("app = Starlette()\n")
+    command = [sys.executable, "-m", "pallasite", "as-starlette", "-m", "uvicorn", "main:app", "--port=0", option]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=PYTHON_ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        assert server.stdout is not None
+        said = []
+        try:
+            while (
+                sum("standing in" in line for line in said) < processes
+                or sum("startup complete" in line for line in said) < processes
+            ):
+                line = server.stdout.readline()
+                assert line, said
+                said.append(line)
+        finally:
+            server.terminate()
+            server.communicate(timeout=30)
+
+
 def test_command_keeps_pythonpath_and_the_sitecustomize_behind_it(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('customized')\n")
     result = as_starlette(
