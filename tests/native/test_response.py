@@ -156,3 +156,16 @@ def test_date_equals_formatdate(timestamp: float) -> None:
 def test_date_beyond_the_calendar_is_refused(timestamp: float) -> None:
     with pytest.raises(ValueError, match="years 1 to 9999"):
         _core.http_date(timestamp)
+
+
+def test_head_headers_that_change_meanwhile_are_a_runtime_error() -> None:
+    class Growing(str):
+        __slots__ = ()
+
+        def encode(self, *how: str) -> bytes:
+            headers[f"x-{len(headers)}"] = "new"
+            return b"value"
+
+    headers: dict[str, str] = {"x-a": Growing("é"), "x-b": "b"}
+    with pytest.raises(RuntimeError, match="changed"):
+        _core.response_head(200, b"", None, "utf-8", headers)
