@@ -1223,3 +1223,25 @@ def test_connecting_to_something_else_is_an_error(test_client_factory: ClientFac
 
 def test_exported_names_exist() -> None:
     assert set(testclient.__all__) <= set(vars(testclient))
+
+
+def test_websocket_message_is_seen_once_the_application_has_gone_on(test_client_factory: ClientFactory) -> None:
+    joined: list[int] = []
+    seen: list[bool] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        joined.append(1)
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+            joined.append(1)
+
+    for _ in range(100):
+        joined.clear()
+        with test_client_factory(app).websocket_connect("/") as session:
+            seen.append(len(joined) == 1)
+            session.send_text("x")
+            session.receive_text()
+            seen.append(len(joined) == 2)
+    assert all(seen)

@@ -24,7 +24,7 @@ try:
 except ModuleNotFoundError:  # recent anyio does without
     current_async_library_cvar = None  # type: ignore[assignment]
 
-__all__ = ("EventLoopThread", "LoopPool", "shared_pool", "thread_caller")
+__all__ = ("EventLoopThread", "LoopPool", "later_caller", "shared_pool", "thread_caller")
 
 
 def thread_caller() -> Callable[..., Any]:
@@ -35,6 +35,14 @@ def thread_caller() -> Callable[..., Any]:
         import trio
 
         return trio.lowlevel.current_trio_token().run_sync_soon
+
+
+def later_caller() -> Callable[..., Any]:
+    """As `thread_caller`, for use in the loop's own thread alone: asyncio's then needs no wake-up."""
+    try:
+        return asyncio.get_running_loop().call_soon
+    except RuntimeError:
+        return thread_caller()
 
 
 class _Portal(anyio.from_thread.BlockingPortal):

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import json
 import math
+import threading
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -27,7 +28,7 @@ import anyio.lowlevel
 from anyio.streams.stapled import StapledObjectStream
 
 from pallasite._exchange import Call, Exchange
-from pallasite._loops import EventLoopThread, LoopPool, shared_pool, thread_caller
+from pallasite._loops import EventLoopThread, LoopPool, later_caller, shared_pool, thread_caller
 from pallasite._utils import is_async_callable
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
@@ -199,11 +200,11 @@ class WebSocketTestSession:
     async def _run(self, *, task_status: anyio.abc.TaskStatus[Callable[[], None]]) -> None:
         """Run the application; everything but the two queues happens in the loop's thread."""
         self._failed = True
-        self._call_soon = thread_caller()
+        self._call_soon, self._later, self._thread = thread_caller(), later_caller(), threading.get_ident()
         self._inbox, receive = anyio.create_memory_object_stream[Message](math.inf)
 
         async def send(message: Message) -> None:
-            self._outbox.put(message)
+            self._hand_over(message)
             await anyio.lowlevel.checkpoint()  # or an application that only sends could never be cancelled
 
         try:
@@ -212,7 +213,13 @@ class WebSocketTestSession:
                 await self.app(self.scope, receive.receive, send)
                 self._failed = False
         finally:
-            self._outbox.put(None)
+            self._hand_over(None)
+
+    def _hand_over(self, message: Message | None) -> None:
+        # Two turns of the loop later: by then the application has gone on to where it waits, so that what it does right
+        # after sending (such as joining a room once it has accepted) has happened when the test sees the message.
+        first = self._later if threading.get_ident() == self._thread else self._call_soon
+        first(self._later, self._outbox.put, message)
 
     def _deliver(self, message: Message) -> None:
         with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
