@@ -169,8 +169,20 @@ def _spawn(name: str, directory: Path) -> Server:
         "PYTHONUNBUFFERED": "1",
     }
     with log_path.open("wb") as log:
-        process = subprocess.Popen(command, env=environment, cwd=directory, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=directory,
+            stdout=log,
+            stderr=log,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no thread runs yet
+        )
     return Server(name, port, data, process, log_path)
+
+
+def _heed_interrupts() -> None:
+    """SIGINT ends the server also where whoever started the tests ignores it: in the background of a script, say."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _is_ready(server: Server) -> bool:
