@@ -14,12 +14,12 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 
-from pallasite._conditions import entity_tag
+from pallasite._conditions import entity_tag, last_modified
 from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
 from pallasite._ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import Headers, MutableHeaders
-from pallasite.responses import PlainTextResponse, Response, _denial_send, _http_date
+from pallasite.responses import PlainTextResponse, Response, _denial_send
 from pallasite.types import Receive, Scope, Send
 
 __all__ = ["FileResponse", "MalformedRangeHeader", "RangeNotSatisfiable"]
@@ -75,7 +75,7 @@ class FileResponse(Response):
     def set_stat_headers(self, stat_result: os.stat_result) -> None:
         """Adds the length, the date and the entity tag, which changes whenever size or date do."""
         self.headers.setdefault("content-length", str(stat_result.st_size))
-        self.headers.setdefault("last-modified", _http_date(stat_result.st_mtime))
+        self.headers.setdefault("last-modified", last_modified(stat_result))
         self.headers.setdefault("etag", entity_tag(stat_result))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

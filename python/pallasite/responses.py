@@ -333,11 +333,7 @@ _SAMESITE = frozenset({"strict", "lax", "none"})
 def _cookie_date(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("expires must be a datetime with a time zone")
-    return _http_date(moment.timestamp())
-
-
-def _http_date(timestamp: float) -> str:
-    return http_date(timestamp)
+    return http_date(moment.timestamp())
 
 
 def _denial_send(send: Send) -> Send:

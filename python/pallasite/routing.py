@@ -169,20 +169,25 @@ class _PathRoute(BaseRoute):
             route_changed(self)
 
     def _match_path(self, path: str) -> dict[str, Any] | None:
-        """The converted parameters of a path that matches, else None.
-
-        A ValueError from a convertor means that the path does not match: the client wrote it.
-        """
+        """The converted parameters of a path that matches, else None."""
         pattern = self._pattern
         if pattern is not None and self.param_convertors is pattern.convertors:
             return pattern.match(path)
-        match = self.path_regex.match(path)
-        if match is None:
-            return None
-        try:
-            return {name: self.param_convertors[name].convert(text) for name, text in match.groupdict().items()}
-        except ValueError:
-            return None
+        return _match_regex(self.path_regex, self.param_convertors, path)
+
+
+def _match_regex(regex: Pattern[str], convertors: dict[str, Convertor[Any]], text: str) -> dict[str, Any] | None:
+    """The converted parameters of a text that matches, else None.
+
+    A ValueError from a convertor means that the text does not match: the client wrote it.
+    """
+    match = regex.match(text)
+    if match is None:
+        return None
+    try:
+        return {name: convertors[name].convert(part) for name, part in match.groupdict().items()}
+    except ValueError:
+        return None
 
 
 def _joined_params(scope: Scope, matched: dict[str, Any]) -> dict[str, Any]:
@@ -442,13 +447,7 @@ class Host(BaseRoute):
     def _match_host(self, host: str) -> dict[str, Any] | None:
         if self._pattern is not None:
             return self._pattern.match(host)
-        match = self.host_regex.match(host)
-        if match is None:
-            return None
-        try:
-            return {name: self.param_convertors[name].convert(text) for name, text in match.groupdict().items()}
-        except ValueError:
-            return None
+        return _match_regex(self.host_regex, self.param_convertors, host)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] not in ("http", "websocket"):
