@@ -345,6 +345,7 @@ BODIES = {
     "truncated utf-16": b"\xff\xfe{",
     "not a number": b"NaN",
     "infinity": b"[-Infinity]",
+    "number beyond a float": b'{"a": 1e999}',
     "long integer": b"1" * 5000,
     "arrays of 100,000 levels": b"[" * 100_000 + b"]" * 100_000,
     "objects of 100,000 levels": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,

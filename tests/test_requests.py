@@ -235,11 +235,28 @@ async def test_json_is_parsed_once() -> None:
         b'"\xff"',
         b"NaN",
         b'{"a": Infinity}',
+        b'{"a": [-1e999]}',
+        b"9" * 400 + b".5",
+        "1e999".encode("utf-16"),
         b"[" * 100_000,
         b"9" * 5_000,
         b"\x00",
     ],
-    ids=["empty", "cut", "tail", "bad-utf8", "bad-utf8-text", "nan", "infinity", "deep", "5000-digits", "nul"],
+    ids=[
+        "empty",
+        "cut",
+        "tail",
+        "bad-utf8",
+        "bad-utf8-text",
+        "nan",
+        "infinity",
+        "overflow",
+        "long-overflow",
+        "utf-16-overflow",
+        "deep",
+        "5000-digits",
+        "nul",
+    ],
 )
 async def test_malformed_json_is_a_documented_error(body: bytes) -> None:
     request = Request(scope_of(), Channel(chunk(body)))
@@ -248,6 +265,11 @@ async def test_malformed_json_is_a_documented_error(body: bytes) -> None:
     assert isinstance(caught.value, json.JSONDecodeError)
     assert isinstance(caught.value, HTTPException)
     assert caught.value.status_code == 400
+
+
+@pytest.mark.parametrize("text", ["1.5e308", "1e-999", '"1e999"', "[0.25, 1e+2, 17e100]", "9" * 300 + "." + "1" * 99])
+async def test_json_number_that_fits_is_read(text: str) -> None:
+    assert await Request(scope_of(), Channel(chunk(text.encode()))).json() == json.loads(text)
 
 
 async def test_replaced_json_loads_is_what_reads_json(monkeypatch: pytest.MonkeyPatch) -> None:

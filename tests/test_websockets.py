@@ -375,11 +375,15 @@ MALFORMED: list[tuple[str, Message]] = [
     ("text", text("[" * 100_000)),
     ("binary", binary(b"\xff")),
     ("binary", binary(b"")),
+    ("text", text("[NaN]")),
+    ("text", text("-1e999")),
 ]
 
 
 @pytest.mark.parametrize(
-    ("mode", "message"), MALFORMED, ids=["empty", "cut", "long-integer", "deep", "not-utf-8", "empty-binary"]
+    ("mode", "message"),
+    MALFORMED,
+    ids=["empty", "cut", "long-integer", "deep", "not-utf-8", "empty-binary", "nan", "overflow"],
 )
 async def test_json_malformed_is_a_documented_error(mode: str, message: Message) -> None:
     websocket, _ = await accepted(message)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 import anyio
 
 from pallasite import _core
+from pallasite._json import decode
 from pallasite._utils import AwaitableOrContextManager, AwaitableOrContextManagerWrapper
 from pallasite.datastructures import URL, Address, FormData, Headers, QueryParams, State
 from pallasite.exceptions import HTTPException
@@ -74,28 +75,15 @@ def _form_parser() -> Callable[..., Awaitable[FormData]]:
     return parse_form
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-_decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
-_STOCK_JSON_LOADS = json.loads
-
-
 def _load_json(body: bytes) -> Any:
-    document = ""
     try:
-        if json.loads is not _STOCK_JSON_LOADS:  # replaced, by a faster one or in a test
-            return json.loads(body)
-        # RFC 8259 section 8.1 asks for UTF-8; what json.loads() recognises besides is accepted too.
-        document = body.decode(json.detect_encoding(body))
-        return _decode_json(document)
+        return decode(body)
     except json.JSONDecodeError as error:
         raise MalformedJSON(error.msg, error.doc, error.pos) from None
     except RecursionError:
-        raise MalformedJSON("Nested too deeply", document) from None
-    except ValueError as error:  # bad UTF-8, NaN and Infinity, an integer of too many digits
-        raise MalformedJSON(str(error), document) from error
+        raise MalformedJSON("Nested too deeply") from None
+    except ValueError as error:  # bad UTF-8, NaN and infinities, an integer of too many digits
+        raise MalformedJSON(str(error)) from error
 
 
 class HTTPConnection(Mapping[str, Any], Generic[StateT]):
@@ -337,7 +325,8 @@ class Request(HTTPConnection[StateT]):
             MalformedJSON: the body is not JSON; unhandled, the client gets ``400 Bad Request``.
             ClientDisconnect: the client went away before the body was complete.
 
-        Deviation: ``NaN`` and ``Infinity`` are refused, as RFC 8259 has them not.
+        Deviation: ``NaN`` and ``Infinity`` are refused, as RFC 8259 has them not; so is a number that would become
+        an infinity, such as ``1e999``.
         """
         if not hasattr(self, "_json"):
             self._json = _load_json(await self.body())

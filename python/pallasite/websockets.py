@@ -22,6 +22,7 @@ from enum import Enum
 from typing import Any, NoReturn
 
 from pallasite._core import dumps
+from pallasite._json import decode
 from pallasite._surrogates import escape_surrogates
 from pallasite.exceptions import WebSocketException
 from pallasite.requests import HTTPConnection, StateT
@@ -241,6 +242,8 @@ class WebSocket(HTTPConnection[StateT]):
         Raises:
             json.JSONDecodeError: the message is not JSON (a WebSocketDataError too: uncaught, it closes with 1007).
             RuntimeError: `mode` is neither.
+
+        Deviation: as for `Request.json`, ``NaN``, infinities and numbers beyond a float are refused.
         """
         _check_mode(mode)
         if self.application_state is not _CONNECTED:
@@ -251,7 +254,7 @@ class WebSocket(HTTPConnection[StateT]):
         if raw is None:
             raise _UnexpectedFrame(mode)
         try:
-            return json.loads(raw if isinstance(raw, str) else raw.decode("utf-8"))
+            return decode(raw if isinstance(raw, str) else raw.decode("utf-8"))
         except (ValueError, RecursionError) as exc:
             raise _MalformedJSON(exc) from exc
 

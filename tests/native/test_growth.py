@@ -71,6 +71,8 @@ WORK: dict[str, tuple[Callable[[int], Any], Callable[[Any], object]]] = {
     "set-cookie, quoted": (lambda n: '"\\;' * n, set_cookie),
     "json, text": (lambda n: '"\\\n' * n, lambda text: _core.dumps(text)),
     "json, list": (lambda n: [{"a": [1.5, None]}] * n, lambda values: _core.dumps(values)),
+    "json, exponents": (lambda n: "1e99" * n, lambda text: _core.may_overflow(text)),
+    "json, digits": (lambda n: ("9" * 198 + ".") * n, lambda text: _core.may_overflow(text)),
     "json, half characters": (lambda n: ["a"] * n + ["\ud800"], lambda values: _core.dumps(values)),
 }
 

@@ -1,4 +1,4 @@
-"""`_core.dumps`: byte for byte what `json.dumps` gives, or None."""
+"""`_core.dumps`: byte for byte what `json.dumps` gives, or None. `_core.may_overflow`: no infinity gets by."""
 
 from __future__ import annotations
 
@@ -156,3 +156,20 @@ def test_dumps_keeps_no_memory() -> None:
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 10_000
+
+
+@pytest.mark.parametrize("document", ["1e999", "[0.1, -2E+400]", "é 1e309", "9" * 320 + ".0", "\ud800"])
+def test_may_overflow_sees_numbers_beyond_a_float(document: str) -> None:
+    assert _core.may_overflow(document)
+    assert _core.may_overflow(document.encode("utf-8", "surrogatepass")) is (document != "\ud800")
+
+
+@pytest.mark.parametrize("document", ["", "1e99", "1e-999", '{"é": [0.1, 1e5]}', "e999"])
+def test_may_overflow_lets_ordinary_documents_by(document: str) -> None:
+    assert not _core.may_overflow(document)
+    assert not _core.may_overflow(document.encode())
+
+
+def test_may_overflow_of_anything_else_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        _core.may_overflow(bytearray(b"1"))  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-//! `_core.dumps`: walks plain Python values and has the core write each one.
+//! `_core.dumps`: walks plain Python values and has the core write each one; `_core.may_overflow` looks at JSON text.
 
-use pallasite_core::json::{write_float, write_int, write_string};
+use pallasite_core::json::{self, write_float, write_int, write_string};
 use pallasite_core::limits::JSON_DEPTH_MAX;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -15,6 +15,19 @@ pub(crate) fn dumps<'py>(obj: &Bound<'py, PyAny>) -> Option<Bound<'py, PyBytes>>
     let mut out = Vec::with_capacity(FIRST_CAPACITY);
     write_value(&mut out, obj, JSON_DEPTH_MAX)?;
     Some(PyBytes::new(obj.py(), &out))
+}
+
+/// Text that has no UTF-8 form may hold anything.
+#[pyfunction]
+#[pyo3(signature = (document, /))]
+pub(crate) fn may_overflow(document: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if let Ok(bytes) = document.cast::<PyBytes>() {
+        return Ok(json::may_overflow(bytes.as_bytes()));
+    }
+    let text = document.cast::<PyString>()?;
+    Ok(text
+        .to_str()
+        .map_or(true, |text| json::may_overflow(text.as_bytes())))
 }
 
 /// Recursion is bounded by `depth_left`, which a value that contains itself runs out of too.

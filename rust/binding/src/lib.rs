@@ -42,7 +42,7 @@ mod _core {
     #[pymodule_export]
     use super::host::{is_valid_port, parse_host};
     #[pymodule_export]
-    use super::json::dumps;
+    use super::json::{dumps, may_overflow};
     #[pymodule_export]
     use super::multipart::{MultipartParser, form_parameters};
     #[pymodule_export]

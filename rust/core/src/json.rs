@@ -1,6 +1,7 @@
 //! JSON text (RFC 8259) written exactly as Python's `json.dumps(ensure_ascii=False)` writes it.
 //!
-//! Walking the Python objects is the binding's part; this module knows how one string or number looks.
+//! Walking the Python objects is the binding's part; this module knows how one string or number looks. Reading JSON is
+//! Python's decoder's part; this module only tells it which documents may hold a number beyond a float's range.
 
 /// Bytes looked at together: the comparisons below compile to vector instructions.
 const BLOCK: usize = 32;
@@ -22,6 +23,11 @@ const ESCAPES: [u8; 256] = {
     table[b'\\' as usize] = b'\\';
     table
 };
+
+/// A number below 1e309 that has fewer digits in a row than this, and an exponent below [`EXPONENT_DIGITS`] digits,
+/// fits: 1e200 times 1e99 is 1e299.
+const DIGITS_IN_A_ROW: usize = 200;
+const EXPONENT_DIGITS: usize = 3;
 
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
@@ -88,6 +94,50 @@ fn write_exponent(out: &mut Vec<u8>, mantissa: &str, exponent: &str) {
         out.push(b'0');
     }
     out.extend_from_slice(digits.as_bytes());
+}
+
+/// Whether `document` may hold a number that overflows to an infinity: true for each that does, and for few others.
+///
+/// Looks at the text only, inside strings too, and costs a fraction of what decoding does.
+pub fn may_overflow(document: &[u8]) -> bool {
+    long_exponent(document) || long_run_of_digits(document)
+}
+
+/// A digit, an `e`, and an exponent of [`EXPONENT_DIGITS`] or more without a minus.
+fn long_exponent(document: &[u8]) -> bool {
+    let starts_exponent = |pair: (&u8, &u8)| pair.0.is_ascii_digit() & (pair.1 | 0x20 == b'e');
+    let next = document.get(1..).unwrap_or_default();
+    let mut offset = 0;
+    for (block, shifted) in document.chunks(BLOCK).zip(next.chunks(BLOCK)) {
+        let any = block
+            .iter()
+            .zip(shifted)
+            .fold(false, |any, pair| any | starts_exponent(pair));
+        if any {
+            let after_e = (offset + 2..).zip(block.iter().zip(shifted));
+            for (position, _) in after_e.filter(|(_, pair)| starts_exponent(*pair)) {
+                let exponent = document.get(position..).unwrap_or_default();
+                let exponent = exponent.strip_prefix(b"+").unwrap_or(exponent);
+                let digits = exponent
+                    .iter()
+                    .take(EXPONENT_DIGITS)
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
+                if digits == EXPONENT_DIGITS {
+                    return true;
+                }
+            }
+        }
+        offset += BLOCK;
+    }
+    false
+}
+
+/// So many digits in a row contain a whole stride of nothing else: each stride is given up at its first other byte.
+fn long_run_of_digits(document: &[u8]) -> bool {
+    document
+        .chunks_exact(DIGITS_IN_A_ROW / 2)
+        .any(|stride| stride.iter().all(u8::is_ascii_digit))
 }
 
 /// How many bytes at the start need no escape.
@@ -213,7 +263,37 @@ mod tests {
         assert_eq!(out, b"[");
     }
 
+    #[test]
+    fn overflow_is_seen() {
+        let long = "9".repeat(310) + ".0";
+        let both = "9".repeat(220) + "e99";
+        let far = " ".repeat(1000) + "1e999";
+        for text in [
+            "1e999", "[-1E400]", "1.5e+309", "0.1e0999", &long, &both, &far,
+        ] {
+            assert!(may_overflow(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn ordinary_numbers_do_not_overflow() {
+        let digits = "7".repeat(99);
+        for text in [
+            "", "e999", "1e99", "1e-999", "[1,2e5]", "1 e999", "3e", "3e+", &digits,
+        ] {
+            assert!(!may_overflow(text.as_bytes()), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn overflow_anywhere_is_seen(before in "[a-f0-9 ,.e-]{0,100}", number in "[1-9][0-9]{0,400}(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,4})?") {
+            if number.parse::<f64>().expect("a number").is_infinite() {
+                let document = format!("{before} {number}");
+                prop_assert!(may_overflow(document.as_bytes()));
+            }
+        }
+
         #[test]
         fn float_reads_back_the_same(bits: u64) {
             let number = f64::from_bits(bits);
