@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from .conftest import Server, new_client
+from tests.serving import Server, new_client
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import eventually
+from tests.serving import eventually
 
 JSON = {"content-type": "application/json"}
 

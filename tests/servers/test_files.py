@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from .conftest import MAX_UPLOAD_BYTES, Server, eventually
+from tests.serving import MAX_UPLOAD_BYTES, Server, eventually
 
 CONTENT = bytes(range(256)) * 1000
 

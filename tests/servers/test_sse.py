@@ -14,7 +14,9 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from .conftest import MAIN_SERVERS, SECONDS_TO_STOP, Server, new_client
+from tests.serving import SECONDS_TO_STOP, Server, new_client
+
+from .conftest import MAIN_SERVERS
 
 ENDS = [(name, number) for name in MAIN_SERVERS for number in (signal.SIGTERM, signal.SIGINT)]
 ENDS.append(("hypercorn-trio", signal.SIGTERM))
