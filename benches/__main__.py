@@ -30,11 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{case.name:28} {case.group:9} {case.title}")
         return 0
     results = Results()
-    parts = set(options.part or (["cases"] if options.only else ["cases", "rivals", "servers"]))
+    parts = set(options.part or (["cases", "fastapi"] if options.only else ["cases", "fastapi", "rivals", "servers"]))
     if options.instructions:
         parts = {"instructions"} | set(options.part or [])
     if "cases" in parts:
-        cases_part(results, cases, plan_of(options))
+        cases_part(results, "cases", [case for case in cases if not case.apart], plan_of(options))
+    if "fastapi" in parts:
+        cases_part(results, "fastapi", [case for case in cases if case.apart], plan_of(options))
     if "rivals" in parts:
         rivals_part(results, plan_of(options))
     if "servers" in parts:
@@ -84,7 +86,7 @@ def chosen(case: Case, options: argparse.Namespace) -> bool:
     return not (options.quick and case.slow)
 
 
-def cases_part(results: Results, cases: list[Case], plan: Plan) -> None:
+def cases_part(results: Results, part: str, cases: list[Case], plan: Plan) -> None:
     measured: dict[str, Measurement] = {}
     for case in cases:
         if case.missing:
@@ -92,10 +94,12 @@ def cases_part(results: Results, cases: list[Case], plan: Plan) -> None:
             continue
         measured[case.name] = run_case(case, plan)
         print(report.terminal_line(rows_of({case.name: measured[case.name]})[0]), flush=True)
-    results.cases = rows_of(measured)
-    for row in results.cases[len(measured) :]:
+    rows = rows_of(measured)
+    for row in rows[len(measured) :]:
         print(report.terminal_line(row))
-    results.circumstances["cases"] = circumstances()
+    results.cases += rows
+    if rows:
+        results.circumstances[part] = circumstances()
 
 
 def rivals_part(results: Results, plan: Plan) -> None:

@@ -62,6 +62,8 @@ class Case:
     """Brings a reply to the form that has to be equal, where more than the order of headers may differ."""
     needs: tuple[str, ...]
     slow: bool
+    apart: bool
+    """Each side runs in a process of its own, where the framework goes by the name of `starlette`."""
 
     @property
     def missing(self) -> list[str]:
@@ -85,6 +87,7 @@ def case(
     same: Callable[[Reply], Reply] = Reply.joined,
     needs: tuple[str, ...] = ("applications",),
     slow: bool = False,
+    apart: bool = False,
 ) -> Callable[[Callable[[Framework], Any]], Callable[[Framework], Any]]:
     """Register a builder under its own name; `slow` cases are left out of quick runs."""
 
@@ -92,7 +95,7 @@ def case(
         name = build.__name__.replace("_", "-")
         if name in CASES:
             raise ValueError(f"two cases are called {name}")
-        CASES[name] = Case(name, title, group, build, request, target, on_loop, same, needs, slow)
+        CASES[name] = Case(name, title, group, build, request, target, on_loop, same, needs, slow, apart)
         return build
 
     return register

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from benches.case import Case, Framework
 from benches.driver import Subject, subject_of
 from benches.exchange import Reply
+from benches.worker import Apart
 
 OURS, THEIRS = "pallasite", "starlette"
 
@@ -108,9 +109,12 @@ def run_case(case: Case, plan: Plan, sides: tuple[str, ...] = (THEIRS, OURS)) ->
         stack.callback(lambda: loop.run_until_complete(loop.shutdown_asyncgens()))
         subjects: dict[str, Subject] = {}
         for side in sides:
-            web = Framework(side)
-            stack.callback(web.close)
-            subjects[side] = subject_of(case, web, loop)
+            if case.apart:
+                subjects[side] = Apart(case, side)
+            else:
+                web = Framework(side)
+                stack.callback(web.close)
+                subjects[side] = subject_of(case, web, loop)
             stack.callback(subjects[side].close)
         check_alike({side: subject.observe() for side, subject in subjects.items()}, case.same)
         return measure(subjects, plan)

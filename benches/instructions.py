@@ -18,6 +18,7 @@ from benches.case import Framework, load_cases
 from benches.compare import OURS, THEIRS
 from benches.driver import AppSubject, serve, subject_of
 from benches.load import ROOT
+from benches.worker import stand_on
 
 FEW, MANY = 200, 700
 DEFAULT_CASES = ("hello-json", "path-parameter")
@@ -49,7 +50,8 @@ def total_instructions(valgrind: str, name: str, side: str, count: int) -> int:
 
 def run_plainly(name: str, side: str, count: int) -> None:
     """The measured process: no comparison, no garbage collection, and the same preparation whatever the count."""
-    subject = subject_of(load_cases()[name], Framework(side), asyncio.new_event_loop())
+    case = load_cases()[name]
+    subject = subject_of(case, stand_on(side) if case.apart else Framework(side), asyncio.new_event_loop())
     gc.disable()
     if isinstance(subject, AppSubject):
         calls = [(subject.exchange.scope(), subject.exchange.receive()) for _ in range(MANY)]

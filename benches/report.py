@@ -11,7 +11,12 @@ from benches.results import HERE, Results, Row
 
 MARKDOWN = HERE / "RESULTS.md"
 CHART = HERE / "results.svg"
-GROUPS = {"core": "A request's way", "routes": "Many routes", "toolkit": "Middleware, files, forms, test client"}
+GROUPS = {
+    "core": "A request's way",
+    "routes": "Many routes",
+    "toolkit": "Middleware, files, forms, test client",
+    "fastapi": "FastAPI on Pallasite and on Starlette",
+}
 NAMES = {
     "bare": "bare ASGI callable",
     "pallasite": "Pallasite",
@@ -23,6 +28,7 @@ NAMES = {
 }
 PARTS = {
     "cases": "in-process comparison with Starlette",
+    "fastapi": "FastAPI on both",
     "rivals": "in-process comparison with the peers",
     "servers": "end to end",
     "instructions": "instruction counts",
@@ -129,6 +135,10 @@ first in every other round; the time is the minimum of the rounds. The garbage c
 runs. A share is Pallasite's time divided by Starlette's in the same run: smaller is faster. Targets are the largest
 shares that the project accepts.
 
+FastAPI stands on whatever is called `starlette` when it is imported, so each side has a process of its own; the two
+processes take turns, one waiting while the other is timed. The application is the same module in both, and what is
+compared, timed and told is the same as above.
+
 The peers each serve the same two pages, written as their documentation shows it. Every answer has the same status,
 JSON value, media type and a matching Content-Length; Falcon's JSON has a space after colons. FastAPI, Litestar and
 BlackSheep bind and validate the path parameter by its annotation, the others convert it in the route. The bare
@@ -191,14 +201,18 @@ def chart(results: Results) -> str:
                 for e in entries
             ]
             panels.append(Panel(f"hello JSON under {server}: requests per second", "one core; more is better", bars))
-    if results.cases:
+    for title, whose, rows in (
+        ("Share of Starlette's time", "Starlette's", [row for row in results.cases if row.group != "fastapi"]),
+        ("FastAPI on Pallasite", "FastAPI's on Starlette", [row for row in results.cases if row.group == "fastapi"]),
+    ):
         bars = [
             Bar(short(row.title), row.share, share_text(row.share), ours=True, target=row.target)
-            for row in results.cases
+            for row in rows
             if row.target is not None
         ]
-        note = "full width is Starlette's time; the line is the project's target; less is better"
-        panels.append(Panel("Share of Starlette's time", note, bars, limit=1.0))
+        if bars:
+            note = f"full width is {whose} time; the line is the project's target; less is better"
+            panels.append(Panel(title, note, bars, limit=1.0))
     return draw(panels)
 
 

@@ -19,6 +19,7 @@ from benches.load import content_length, read_wrk
 from benches.results import Results, Row, rows_of
 from benches.rivals import REQUESTS, RIVALS, check_reply, installed, run_rivals
 from benches.servers import cpu_seconds, fetch, running
+from benches.worker import Apart, worker
 
 HASTE = Plan(rounds=1, seconds=0.0, slow=False)
 QUICK_CASES = [case for case in load_cases().values() if not case.slow]
@@ -158,6 +159,27 @@ def test_report_marks_what_is_short_of_its_target() -> None:
     first, second = (next(line for line in text.splitlines() if f"| {name} |" in line) for name in ("first", "second"))
     assert "met" in first
     assert "**short**" in second
+
+
+def test_fastapi_has_a_table_and_bars_of_its_own() -> None:
+    row = Row("fastapi-hello", "hello", "fastapi", 1.0, ours=0.5, theirs=1.0, median_share=0.5)
+    results = Results(cases=[row])
+    assert "## FastAPI on Pallasite and on Starlette" in report.markdown(results)
+    assert "FastAPI on Pallasite" in report.chart(results)
+    assert "Share of Starlette's time" not in report.chart(results)
+
+
+def test_workers_stand_on_what_they_are_named_after() -> None:
+    for side in (OURS, THEIRS):
+        subject = Apart(CASES["fastapi-none-of-500"], side)
+        assert Path(subject.stands_on).parent.name == side
+        subject.close()
+
+
+def test_worker_that_ends_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benches.worker.worker", worker.__wrapped__)  # one that other cases do not need
+    with pytest.raises(RuntimeError, match="the worker ended with status 1"):
+        Apart(replace(CASES["fastapi-hello"], name="no such case"), THEIRS)
 
 
 def test_chart_is_well_formed_and_escapes_labels() -> None:
