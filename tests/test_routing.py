@@ -264,7 +264,7 @@ def test_path_that_differs_in_its_last_slash_is_redirected(
     client = test_client_factory(Pallasite(routes=[Route(declared, show)]), follow_redirects=False)
     response = client.get(asked)
     assert response.status_code == 307
-    assert response.headers["location"] in (location, "http://testserver" + location)
+    assert response.headers["location"] == location
 
 
 def test_slashes_are_not_redirected_when_switched_off_or_useless(test_client_factory: Any) -> None:

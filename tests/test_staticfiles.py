@@ -193,7 +193,9 @@ async def test_answers_are_those_of_starlette(root: Path, storage: str, options:
         answer = await _answer(app, _scope(path, headers, method))
         assert answer.status == expected.status, (path, headers, method)
         if b"multipart" not in dict(answer.headers).get(b"content-type", b""):
-            assert answer.headers == expected.headers, (path, headers, method)
+            # Deviation: the redirect to a directory's slash names no host.
+            of_starlette = [(name, value.removeprefix(b"http://example.org")) for name, value in expected.headers]
+            assert answer.headers == of_starlette, (path, headers, method)
             assert answer.body == expected.body, (path, headers, method)
 
 
@@ -314,7 +316,7 @@ async def test_html_directory_without_slash_is_redirected_with_its_query(root: P
     app = StaticFiles(directory=root, html=True)
     scope = _scope("/assets/dir", query_string=b"a=1", root_path="/assets")
     answer = await _answer(app, scope)
-    assert (answer.status, answer.header("location")) == (307, "http://example.org/assets/dir/?a=1")
+    assert (answer.status, answer.header("location")) == (307, "/assets/dir/?a=1")
 
 
 # --- what is checked is what is sent

@@ -8,15 +8,21 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Container, Sequence
 from typing import Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pallasite._core import absolute_url, encode_query, parse_query, split_url, url_from_scope
+from pallasite._surrogates import encode_text
 from pallasite.types import Scope
 
 # The schemes a path of each protocol takes on a plain and on a secure base.
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 _COMPONENTS = frozenset(SplitResult._fields)
 _SECURE = frozenset({"https", "wss"})
+
+# What a path and a query may hold besides letters, digits and _.-~ (RFC 3986 sections 3.3 and 3.4). A path comes to us
+# decoded, so that `%` in it is none of its escapes; a query comes as it was sent.
+_IN_PATH = "/:@!$&'()*+,;="
+_IN_QUERY = _IN_PATH + "?%[]"
 
 
 class URL:
@@ -192,6 +198,20 @@ class URLPath(str):  # noqa: SLOT000 - people may set attributes on it
         """The same for what is not plain ASCII: Unicode hosts, IPv6 literals, relative bases, a query in the path."""
         scheme = _SCHEMES[self.protocol][base.scheme in _SECURE] if self.protocol else base.scheme
         return str(URL(scheme=scheme, netloc=self.host or base.netloc, path=base.path.rstrip("/") + self))
+
+
+def local_url(scope: Scope, path: str) -> str:
+    """The request's URL with another (decoded) path, from the root on and without a host: it stays on this site.
+
+    One slash begins it and no other follows, since `//` would begin an authority (RFC 3986 section 4.2).
+    """
+    location = quote(encode_text(path, "utf-8"), safe=_IN_PATH)
+    if not location.startswith("/"):
+        location = "/" + location
+    elif location.startswith("//"):
+        location = "/%2F" + location[2:]
+    query = scope.get("query_string")
+    return f"{location}?{quote(query, safe=_IN_QUERY)}" if query else location
 
 
 def _unsplit(scheme: Any, netloc: Any, path: Any, query: Any, fragment: Any) -> str:

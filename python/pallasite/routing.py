@@ -27,9 +27,10 @@ from pallasite._paths import (
     replace_params,
 )
 from pallasite._route_list import RouteList, route_changed
+from pallasite._url import local_url
 from pallasite._utils import get_route_path, parse_host_header
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
-from pallasite.datastructures import URL, Headers, URLPath
+from pallasite.datastructures import URL, Headers, URLPath  # noqa: F401  # people import URL from here
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware
 from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
@@ -628,18 +629,21 @@ class Router:
             location = self._redirected_path(table, scope) if self.redirect_slashes else None
             if location is None:
                 return False
-            endpoint = RedirectResponse(url=location)
+            endpoint = RedirectResponse(location)
         await endpoint(scope, receive, send)
         return True
 
     def _redirected_path(self, table: RouteTable, scope: Scope) -> str | None:
-        """The URL that differs in the last slash, if a route matches that one; else None."""
+        """The URL, without a host, that differs in the last slash, if a route matches that one; else None.
+
+        Deviation: it names no host, which the client might have forged.
+        """
         route_path = get_route_path(scope)
         if route_path == "/" or scope["type"] != "http":
             return None
         other = dict(scope)
         other["path"] = other["path"].rstrip("/") if route_path.endswith("/") else other["path"] + "/"
-        return str(URL(scope={**scope, "path": other["path"]})) if table.match(other) is not None else None
+        return local_url(scope, other["path"]) if table.match(other) is not None else None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Router) and self.routes == other.routes

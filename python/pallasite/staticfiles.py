@@ -20,6 +20,8 @@ import anyio.to_thread
 
 from pallasite._beneath import Found, OpenFile, find, find_cached, open_known
 from pallasite._conditions import asks_for_ranges, entity_tag, is_not_modified, last_modified
+from pallasite._standin import is_standing_in
+from pallasite._url import local_url
 from pallasite._utils import get_route_path
 from pallasite.datastructures import URL, Headers
 from pallasite.exceptions import HTTPException
@@ -64,6 +66,8 @@ class StaticFiles:
 
     Deviation: a path that leaves the directory and comes back in is not found, which would tell the directory's name.
     The server is not given the path to send by itself (`http.response.pathsend`): it might find another file there.
+    The redirect to a directory's slash names no host, which the client might have forged; only where Pallasite stands
+    in for Starlette it does, since FastAPI's tests ask for it.
 
     Raises:
         RuntimeError: with `check_dir`, the directory does not exist; without, from the first request on.
@@ -394,5 +398,7 @@ def _not_modified(etag: str) -> NotModifiedResponse:
 
 
 def _with_slash(scope: Scope) -> RedirectResponse:
-    url = URL(scope=scope)
-    return RedirectResponse(url.replace(path=f"{url.path}/"))
+    if is_standing_in():
+        url = URL(scope=scope)
+        return RedirectResponse(url.replace(path=f"{url.path}/"))
+    return RedirectResponse(local_url(scope, scope["path"] + "/"))
