@@ -1,13 +1,14 @@
 # Every target is one script; run `scripts/<name>` directly for its options. PYTHON=python3.13 picks the interpreter.
 export PYTHON PORT HOST
 
-.PHONY: help serve test lint bench compat docs wheel clean
+.PHONY: help serve test lint bench compat ecosystem docs wheel clean
 help:  ; @sed -n 's/^\([a-z]*\): *; @scripts.*## /make \1	/p' Makefile
 serve: ; @scripts/serve  ## build everything and start the demo application (PORT=8000)
 test:  ; @scripts/test   ## formatting, lint, types, Rust tests, Python tests
 lint:  ; @scripts/lint   ## the checks of `make test` that run no test
 bench: ; @scripts/bench  ## compare with the installed peers
 compat: ; @scripts/compat  ## run Starlette's and FastAPI's own tests on Pallasite
+ecosystem: ; @scripts/ecosystem  ## try packages built on Starlette on Pallasite
 docs:  ; @scripts/docs   ## execute every example in README.md and docs/
 wheel: ; @scripts/wheel  ## both wheel flavours into dist/, each tried in an environment of its own
 clean: ; @scripts/clean  ## remove environments, caches and build output

@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+# Those tests have an environment and settings of their own: scripts/ecosystem.
+collect_ignore = ["ecosystem"]
+
 # "ci" gives every run the same examples; "default" explores a little further each time and prints how to repeat a
 # failure; "thorough" is for the night: HYPOTHESIS_PROFILE=thorough.
 _EXAMPLES = DirectoryBasedExampleDatabase(".cache/hypothesis")
