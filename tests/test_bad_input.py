@@ -146,7 +146,7 @@ def make_app() -> Pallasite:
             Mount("/below/{section}", routes=[Route("/{name}", everything), Route("/", everything)]),
             *pages,
         ],
-        middleware=[Middleware(SessionMiddleware, secret_key="not very secret")],
+        middleware=[Middleware(SessionMiddleware, secret_key="not very secret, but long")],
         exception_handlers={418: on_teapot},
     )
 

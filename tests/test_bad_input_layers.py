@@ -82,7 +82,7 @@ def make_app(directory: Path, *outermost: Middleware) -> Pallasite:
             *outermost,
             Middleware(GZipMiddleware, minimum_size=1),
             Middleware(CORSMiddleware, allow_origin_regex=".*", allow_credentials=True, allow_headers=["*"]),
-            Middleware(SessionMiddleware, secret_key="not very secret"),
+            Middleware(SessionMiddleware, secret_key="not very secret, but long"),
             Middleware(AuthenticationMiddleware, backend=BasicAuth()),
             Middleware(BaseHTTPMiddleware, dispatch=pass_on),
         ],
@@ -247,6 +247,6 @@ BREAKS = ["a\rb", "a\nb", "a\r\nset-cookie: x=y", "a\0b"]
 def test_option_with_a_line_break_or_nul_is_refused_where_it_is_set(layer: Any, option: Any, text: str) -> None:
     [(name, shape)] = option.items()
     value = [text] if isinstance(shape, list) else text
-    more = {"secret_key": "x"} if layer is SessionMiddleware else {}
+    more = {"secret_key": "x" * 16} if layer is SessionMiddleware else {}
     with pytest.raises(ValueError):
         layer(PlainTextResponse("x"), **{name: value}, **more)

@@ -334,6 +334,50 @@ def test_cookie_partitioned_needs_a_python_that_knows_it(monkeypatch: pytest.Mon
             response.set_cookie("k", "v", partitioned=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("k", {"samesite": "none"}),
+        ("k", {"samesite": "None"}),
+        ("__Secure-k", {}),
+        ("__secure-k", {"path": "/a"}),
+        ("__Host-k", {}),
+        ("__Host-k", {"secure": True, "domain": "example.org"}),
+        ("__HOST-k", {"secure": True, "path": "/a"}),
+        ("__Host-k", {"secure": True, "path": None}),
+    ],
+)
+@pytest.mark.parametrize("method", ["set_cookie", "delete_cookie"])
+def test_cookie_that_browsers_drop_is_refused(name: str, attributes: dict[str, Any], method: str) -> None:
+    response = Response()
+    with pytest.raises(ValueError, match="browsers drop the cookie"):
+        getattr(response, method)(name, **attributes)
+    assert "set-cookie" not in response.headers
+
+
+def test_cookie_partitioned_has_to_be_secure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "_KNOWS_PARTITIONED", True)
+    with pytest.raises(ValueError, match="Partitioned needs it to be secure"):
+        Response().set_cookie("k", "v", partitioned=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("k", {"samesite": "none", "secure": True}),
+        ("__Secure-k", {"secure": True, "domain": "example.org", "path": "/a"}),
+        ("__Host-k", {"secure": True}),
+        ("__hostess", {}),
+        ("_Host-k", {}),
+        ("__k", {}),
+    ],
+)
+def test_cookie_that_browsers_take_is_set(name: str, attributes: dict[str, Any]) -> None:
+    response = Response()
+    response.set_cookie(name, "v", **attributes)
+    assert response.headers["set-cookie"].startswith(f"{name}=v; ")
+
+
 def test_cookie_naive_moment_is_refused() -> None:
     with pytest.raises(ValueError):
         Response().set_cookie("k", "v", expires=dt.datetime(2030, 1, 1))

@@ -137,7 +137,7 @@ def test_cors_sessions_and_gzip_stacked(test_client_factory: ClientFactory) -> N
 
     middleware = [
         Middleware(CORSMiddleware, allow_origins=["https://shop.example"], allow_methods=["*"], allow_credentials=True),
-        Middleware(SessionMiddleware, secret_key="not so secret", https_only=False),
+        Middleware(SessionMiddleware, secret_key="not so secret, but long", https_only=False),
         Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
     ]
     client = test_client_factory(Starlette(routes=[Route("/", count)], middleware=middleware))
@@ -441,7 +441,9 @@ def test_sign_in_with_a_session(test_client_factory: ClientFactory) -> None:
             Route("/logout", logout, methods=["POST"]),
             Route("/profile", profile, name="profile"),
         ],
-        middleware=[Middleware(SessionMiddleware, secret_key="not so secret", same_site="strict", max_age=3600)],
+        middleware=[
+            Middleware(SessionMiddleware, secret_key="not so secret, but long", same_site="strict", max_age=3600)
+        ],
     )
     client = test_client_factory(app)
     assert client.get("/profile").text == "nobody"

@@ -115,6 +115,17 @@ def warn(message: str, category: type[Warning], module: str, stacklevel: int) ->
     warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, name, registry)
 
 
+def advise(message: str, stacklevel: int) -> None:
+    """A `SecurityWarning` about a setting; none in a stand-in, where test suites make errors of warnings.
+
+    `stacklevel` counts as that of `warnings.warn` does, from the caller (1) outwards.
+    """
+    if not is_standing_in():
+        from pallasite.exceptions import SecurityWarning  # this module is imported before all others
+
+        warnings.warn(message, SecurityWarning, stacklevel=stacklevel + 1)
+
+
 class _Finder:
     """Finds `starlette` and all below it, and Pallasite's shared modules, which are renamed once they are loaded."""
 

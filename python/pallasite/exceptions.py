@@ -11,6 +11,7 @@ Exception
   authentication.AuthenticationError   an AuthenticationBackend's refusal
 UserWarning
   StarletteDeprecationWarning          a name or behaviour that will go away
+  SecurityWarning                      a setting that is allowed, and that hardly anybody should have
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 
-__all__ = ["HTTPException", "StarletteDeprecationWarning", "WebSocketException"]
+__all__ = ["HTTPException", "SecurityWarning", "StarletteDeprecationWarning", "WebSocketException"]
 
 
 class HTTPException(Exception):
@@ -57,4 +58,11 @@ class StarletteDeprecationWarning(UserWarning):
     """A name or behaviour that will go away.
 
     A UserWarning rather than a DeprecationWarning: Python hides the latter by default everywhere but in `__main__`.
+    """
+
+
+class SecurityWarning(UserWarning):
+    """A setting that is allowed, and that hardly anybody should have: a short secret, a door open to every site.
+
+    Not given where Pallasite stands in for Starlette: that code was written, and is tested, for a package without it.
     """

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
+from pallasite._cookie_rules import check_cross_site, check_prefix
 from pallasite._core import dumps, http_date, response_head
 from pallasite._core import set_cookie as write_cookie
 from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
@@ -138,11 +139,19 @@ class Response:
         Raises:
             ValueError: the key is no cookie name, an attribute holds a control character or semicolon, or something
                 cannot be encoded as Latin-1, or `partitioned` is asked for before Python 3.14.
+
+        Deviation: a cookie that browsers would drop is a ValueError as well: ``samesite="none"`` or `partitioned`
+        without `secure`, a name that begins with ``__Secure-`` without it, and one with ``__Host-`` without it, with
+        a `domain` or another `path` than "/". Source: RFC 6265bis section 4.1.3.
         """
         if samesite is not None:
             assert samesite.lower() in _SAMESITE, "samesite must be either 'strict', 'lax' or 'none'"
         if partitioned and not _KNOWS_PARTITIONED:
             raise ValueError("Partitioned cookies are only supported in Python 3.14 and above.")
+        if not secure:
+            check_cross_site(key, samesite, secure, partitioned)
+        if key[:2] == "__":
+            check_prefix(key, path, domain, secure)
         if isinstance(expires, datetime):
             expires = _cookie_date(expires)
         cookie = write_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
@@ -158,7 +167,11 @@ class Response:
         samesite: Literal["lax", "strict", "none"] | None = "lax",
         partitioned: bool = False,
     ) -> None:
-        """Adds a `set-cookie` header that ends the cookie at once; path and domain must be those it was set with."""
+        """Adds a `set-cookie` header that ends the cookie at once.
+
+        Path and domain must be those it was set with, and browsers want the other attributes to be such that they
+        would take the cookie (see `set_cookie`).
+        """
         self.set_cookie(key, "", 0, 0, path, domain, secure, httponly, samesite, partitioned)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,12 +15,23 @@ from hypothesis import strategies as st
 from starlette.middleware.sessions import SessionMiddleware as StarlettesSessions
 
 from pallasite.applications import Pallasite
+from pallasite.background import BackgroundTask
 from pallasite.datastructures import Secret
-from pallasite.middleware import Middleware
-from pallasite.middleware.sessions import MAX_COOKIE_BYTES, Session, SessionMiddleware, SessionTooLarge
+from pallasite.exceptions import SecurityWarning
+from pallasite.middleware import Middleware, sessions
+from pallasite.middleware.base import BaseHTTPMiddleware
+from pallasite.middleware.sessions import (
+    MAX_COOKIE_BYTES,
+    MIN_SECRET_BYTES,
+    Session,
+    SessionMiddleware,
+    SessionNotStored,
+    SessionTooLarge,
+)
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pallasite.routing import Route, WebSocketRoute
+from pallasite.testclient import WebSocketDenialResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -91,7 +102,7 @@ async def test_cookies_are_read_by_starlette_and_read_from_it():
     assert cookies(headers) == []  # another spelling of the same JSON is no change
 
 
-@given(value=st.binary(max_size=100), secret=st.text(min_size=1, max_size=80))
+@given(value=st.binary(max_size=100), secret=st.text(min_size=MIN_SECRET_BYTES, max_size=80))
 def test_signer_agrees_with_itsdangerous(value, secret):
     ours, theirs = SessionMiddleware(None, secret).signer, itsdangerous.TimestampSigner(secret)
     assert theirs.unsign(ours.sign(value), max_age=60) == value
@@ -136,6 +147,43 @@ async def test_secret_can_be_a_secret_and_not_empty():
     assert SIGNER.unsign(SessionMiddleware(None, Secret(SECRET)).signer.sign(b"x")) == b"x"
     with pytest.raises(ValueError, match="must not be empty"):
         SessionMiddleware(None, "")
+
+
+async def test_secret_that_is_short_is_warned_about(monkeypatch):
+    with pytest.warns(SecurityWarning, match="secret_key has 15 bytes") as caught:
+        SessionMiddleware(None, "x" * (MIN_SECRET_BYTES - 1))
+    assert caught[0].filename == __file__
+    SessionMiddleware(None, "é" * (MIN_SECRET_BYTES // 2))  # bytes count
+    monkeypatch.setattr("pallasite._standin.is_standing_in", lambda: True)
+    SessionMiddleware(None, "x")  # warnings are errors here
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"same_site": "none"},
+        {"partitioned": True},
+        {"session_cookie": "__Secure-session"},
+        {"session_cookie": "__Host-session"},
+        {"session_cookie": "__Host-session", "https_only": True, "path": "/app"},
+        {"session_cookie": "__Host-session", "https_only": True, "domain": "example.org"},
+    ],
+)
+async def test_cookie_that_browsers_drop_is_a_value_error(options, monkeypatch):
+    with pytest.raises(ValueError, match="browsers drop the cookie"):
+        SessionMiddleware(None, SECRET, **options)
+    # Starlette's own tests want the first two accepted.
+    monkeypatch.setattr(sessions, "is_standing_in", lambda: True)
+    if "session_cookie" in options:
+        with pytest.raises(ValueError, match="browsers drop the cookie"):
+            SessionMiddleware(None, SECRET, **options)
+    else:
+        SessionMiddleware(None, SECRET, **options)
+
+
+async def test_host_prefix_works():
+    headers, _ = await visit(put(a=1), session_cookie="__Host-session", https_only=True)
+    assert cookies(headers)[0].startswith("__Host-session=")
 
 
 async def test_line_break_in_an_option_is_a_value_error():
@@ -395,12 +443,184 @@ def test_application_keeps_a_session_across_requests_and_websockets(test_client_
     assert events == ["up", "down"]
 
 
-def test_websocket_accepted_after_a_change_stores_nothing(test_client_factory):
-    async def app(scope, receive, send):
-        scope["session"]["a"] = 1
-        await send({"type": "websocket.accept", "headers": []})
-        await send({"type": "websocket.close", "code": 1000})
+def websocket_app(*steps):
+    """An application that does these to its session, sending those that are messages."""
 
-    client = test_client_factory(SessionMiddleware(app, SECRET))
+    async def app(scope, receive, send):
+        await receive()
+        for step in steps:
+            await send(dict(step)) if isinstance(step, dict) else step(Request({**scope, "type": "http"}))
+
+    return SessionMiddleware(app, SECRET)
+
+
+ACCEPT, CLOSE = {"type": "websocket.accept"}, {"type": "websocket.close", "code": 1000}
+
+
+@pytest.mark.parametrize("accept", [ACCEPT, {**ACCEPT, "headers": None}, {**ACCEPT, "headers": [(b"x-a", b"b")]}])
+def test_websocket_handshake_stores_what_was_changed_before(test_client_factory, accept):
+    client = test_client_factory(websocket_app(put(a=1), accept, CLOSE))
     with client.websocket_connect("/") as websocket:
-        assert websocket.extra_headers == []
+        (*others, (name, value)) = websocket.extra_headers
+        assert others == (accept.get("headers") or [])
+        assert (name, stored_in([(name, value.decode())])) == (b"set-cookie", {"a": 1})
+
+
+def test_websocket_denied_by_a_response_stores_what_was_changed_before(test_client_factory):
+    start = {"type": "websocket.http.response.start", "status": 403, "headers": []}
+    client = test_client_factory(websocket_app(put(a=1), start, {"type": "websocket.http.response.body"}))
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/"):
+        pass
+    assert refused.value.headers["vary"] == "Cookie"
+    assert "session=" in refused.value.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("accepted", [False, True], ids=["not-looked-at", "changed-before"])
+def test_websocket_session_changed_after_accept_is_an_error(test_client_factory, accepted):
+    before = [put(a=1)] if accepted else []
+    client = test_client_factory(websocket_app(*before, ACCEPT, look, put(b=2), CLOSE))
+    with pytest.raises(SessionNotStored), client.websocket_connect("/") as websocket:
+        websocket.receive()
+
+
+CHANGES = {
+    "set": lambda session: session.__setitem__("a", 2),
+    "new": lambda session: session.__setitem__("b", 2),
+    "delete": lambda session: session.__delitem__("a"),
+    "merge": lambda session: session.__ior__({"b": 2}),
+    "update": lambda session: session.update(a=2),
+    "clear": lambda session: session.clear(),
+    "pop": lambda session: session.pop("a"),
+    "popitem": lambda session: session.popitem(),
+    "setdefault": lambda session: session.setdefault("b", 2),
+    "mark": lambda session: session.mark_modified(),
+}
+READINGS = {
+    "get": lambda session: session["list"],
+    "pop of nothing": lambda session: session.pop("nothing", None),
+    "setdefault of something": lambda session: session.setdefault("a", 2),
+    "copy": lambda session: session.copy(),
+}
+
+
+def late(change, *, first=None, cookie=None):
+    """A request whose streamed body changes the session: whether that raised, and the chunks that were sent."""
+    events = []
+
+    def app(scope):
+        async def pieces():
+            yield b"head"
+            events.append("changing")
+            change(Request(scope).session)
+            events.append("changed")
+            yield b"tail"
+
+        return StreamingResponse(pieces())
+
+    async def stream(scope, receive, send):
+        if first is not None:
+            first(Request(scope).session)
+        await app(scope)(scope, receive, send)
+
+    async def run():
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [] if cookie is None else [(b"cookie", f"session={cookie}".encode())]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "asgi": {"spec_version": "2.4"}}
+        try:
+            await SessionMiddleware(stream, SECRET)(scope, None, send)
+        except SessionNotStored:
+            events.append("refused")
+        return events, [message for message in sent if message["type"] == "http.response.body"]
+
+    return run()
+
+
+@pytest.mark.parametrize("looked_at", [False, True])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_change_after_the_start_is_an_error_where_it_is_made(change, looked_at):
+    first = look_at if looked_at else None
+    events, body = await late(change, first=first, cookie=signed({"a": 1, "list": []}))
+    assert events == ["changing", "refused"]
+    assert [message["more_body"] for message in body] == [True]  # broken off, not ended
+
+
+def look_at(session):
+    session.mark_accessed()
+
+
+@pytest.mark.parametrize("first", [None, look_at, lambda session: session.update(c=3)], ids=["", "read", "changed"])
+@pytest.mark.parametrize("change", READINGS.values(), ids=READINGS)
+async def test_reading_after_the_start_is_no_error(change, first):
+    events, body = await late(change, first=first, cookie=signed({"a": 1, "list": []}))
+    assert events == ["changing", "changed"]
+    assert body[-1]["more_body"] is False
+
+
+async def test_reading_an_empty_session_after_the_start_is_no_error():
+    events, _ = await late(lambda session: session.get("a"))
+    assert events == ["changing", "changed"]
+
+
+async def test_session_written_with_more_space_may_be_read_after_the_start():
+    spaced = SIGNER.sign(base64.b64encode(b'{"a": 1, "list": []}')).decode()
+    events, _ = await late(lambda session: session["a"], cookie=spaced)
+    assert events == ["changing", "changed"]
+
+
+@pytest.mark.parametrize("first", [None, look_at], ids=["", "read"])
+async def test_nested_change_after_the_start_is_an_error_at_the_end(first):
+    events, _ = await late(lambda session: session["list"].append(1), first=first, cookie=signed({"a": 1, "list": []}))
+    assert events == ["changing", "changed", "refused"]
+
+
+async def test_nested_values_taken_out_after_the_start_are_an_error_at_the_end():
+    events, _ = await late(lambda session: dict.clear(session), first=look_at, cookie=signed({"a": 1}))
+    assert events == ["changing", "changed", "refused"]
+
+
+@pytest.mark.parametrize("replaced", [{"user": "ada"}, {}])
+async def test_another_session_put_in_its_place_after_the_start_is_an_error(replaced):
+    async def app(scope, receive, send):
+        await PlainTextResponse("ok")(scope, receive, send)
+        scope["session"] = replaced
+
+    async def send(message):
+        pass
+
+    with pytest.raises(SessionNotStored, match="after the start of the response"):
+        await SessionMiddleware(app, SECRET)({"type": "http", "headers": []}, None, send)
+
+
+def test_change_in_a_background_task_is_logged_and_raised(test_client_factory, caplog):
+    async def endpoint(request):
+        def forget():
+            request.session.clear()
+
+        return PlainTextResponse("ok", background=BackgroundTask(forget))
+
+    app = Pallasite(routes=[Route("/", endpoint)], middleware=[Middleware(SessionMiddleware, secret_key=SECRET)])
+    with pytest.raises(SessionNotStored):
+        test_client_factory(app).get("/")
+    assert "forget failed" in caplog.text
+
+
+def test_function_middleware_inside_may_still_change_it(test_client_factory):
+    async def endpoint(request):
+        return PlainTextResponse("ok")
+
+    async def count(request, call_next):
+        response = await call_next(request)
+        request.session["visits"] = 1
+        return response
+
+    layers = [Middleware(SessionMiddleware, secret_key=SECRET), Middleware(BaseHTTPMiddleware, dispatch=count)]
+    app = Pallasite(routes=[Route("/", endpoint)], middleware=layers)
+    assert "session=" in test_client_factory(app).get("/").headers["set-cookie"]
+    # Outside of the layer that sends the cookie it is too late.
+    app = Pallasite(routes=[Route("/", endpoint)], middleware=layers[::-1])
+    with pytest.raises(SessionNotStored):
+        test_client_factory(app).get("/")

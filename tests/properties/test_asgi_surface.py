@@ -91,7 +91,7 @@ ROUTES = [
 ]
 APP = Pallasite(
     routes=[Host("{sub}.example", Router(ROUTES)), Mount("/{below}", routes=ROUTES), *ROUTES],
-    middleware=[Middleware(SessionMiddleware, secret_key="not very secret")],
+    middleware=[Middleware(SessionMiddleware, secret_key="not very secret, but long")],
 )
 
 # Pieces that mean something to one parser or another, between arbitrary ones.

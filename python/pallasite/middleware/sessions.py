@@ -12,12 +12,17 @@ from typing import Any, Literal, Self
 
 import itsdangerous
 
+from pallasite._cookie_rules import check_cross_site, check_prefix
 from pallasite._core import cookies_from_headers, dumps, encode_header, find_header
+from pallasite._standin import advise, is_standing_in
 from pallasite.datastructures import MutableHeaders, Secret
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
 # What every browser stores of one cookie, its name and "=" included (RFC 6265 section 6.1). More is dropped silently.
 MAX_COOKIE_BYTES = 4096
+
+# Fewer bytes hold less than 128 bits, however random they are; one cookie is enough to try secrets at home.
+MIN_SECRET_BYTES = 16
 
 TWO_WEEKS = 14 * 24 * 60 * 60  # in seconds
 
@@ -26,7 +31,14 @@ class SessionTooLarge(ValueError):
     """The session does not fit into a cookie that browsers store; nothing was sent."""
 
 
+class SessionNotStored(RuntimeError):
+    """The session was changed when its cookie was sent already, with the start of the response."""
+
+
 _VARY = (b"vary", b"Cookie")
+# What a session's cookie can be sent with.
+_STARTS = {"http": ("http.response.start",), "websocket": ("websocket.accept", "websocket.http.response.start")}
+_TOO_LATE = "The session was changed after the start of the response, which its cookie was sent with"
 # What `json.loads` comes to for text without space around the value, in half the time.
 _read_json = json.JSONDecoder().raw_decode
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
@@ -92,10 +104,12 @@ class SessionMiddleware:
     """Fills ``request.session``, a dictionary, and stores it with the response when it has changed.
 
     Changes inside nested values are noticed as well. Responses to requests that looked at the session say
-    ``Vary: Cookie``. A cookie that is forged, garbled or too old gives an empty session.
+    ``Vary: Cookie``. A cookie that is forged, garbled or too old gives an empty session. The answer to a WebSocket's
+    handshake stores it as well: what `accept` sends, or a denial response.
 
     Args:
-        secret_key: signs the cookie; keep it secret, and the same on every server. It must not be empty.
+        secret_key: signs the cookie; keep it secret, and the same on every server. It must not be empty, and one of
+            fewer than `MIN_SECRET_BYTES` is warned about (`SecurityWarning`).
         session_cookie: the cookie's name.
         max_age: in seconds; None keeps the session until the browser is closed.
         https_only: send the cookie over HTTPS only.
@@ -103,8 +117,12 @@ class SessionMiddleware:
         partitioned: keep it apart for each site that embeds this one (CHIPS).
 
     Raises:
-        ValueError: the secret is empty.
+        ValueError: the secret is empty, or browsers would drop a cookie of these attributes: ``same_site="none"`` or
+            `partitioned` without `https_only` (not in a stand-in: Starlette's users may have a proxy that adds
+            Secure), and what its name's prefix, ``__Secure-`` or ``__Host-``, rules out.
         SessionTooLarge: when the response starts: the session does not fit into a cookie.
+        SessionNotStored: a change of the session after the response started, or a WebSocket was accepted, where it is
+            made; for a change inside a nested value at the end of the request.
     """
 
     def __init__(
@@ -121,6 +139,13 @@ class SessionMiddleware:
     ) -> None:
         if not str(secret_key):
             raise ValueError("secret_key must not be empty: anyone could sign a session")
+        secret_bytes = len(str(secret_key).encode())
+        if secret_bytes < MIN_SECRET_BYTES:
+            advice = "a random one is made by `python -c 'import secrets; print(secrets.token_hex(32))'`"
+            advise(f"secret_key has {secret_bytes} bytes, and can be found by trying: {advice}", stacklevel=2)
+        check_prefix(session_cookie, path, domain, https_only)
+        if not is_standing_in():
+            check_cross_site(session_cookie, same_site, https_only, partitioned)
         self.app = app
         self.signer = _Signer(str(secret_key))
         self.session_cookie = session_cookie
@@ -142,14 +167,20 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         stored, scope["session"] = self._load(scope)
+        starts = _STARTS[scope["type"]]
+        sent: tuple[Any, bytes | None] | None = None  # the session whose cookie was sent, and its JSON then
 
         # Not a coroutine: what it returns is `send`'s own awaitable, which spares a frame for every message.
         def send_with_session(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                self._store(scope["session"], stored, message)
+            nonlocal sent
+            if message["type"] in starts:
+                session = scope["session"]
+                sent = session, self._store(session, stored, message)
             return send(message)
 
         await self.app(scope, receive, send_with_session)
+        if sent is not None:
+            _check_unchanged(scope["session"], *sent)
 
     def _load(self, scope: Scope) -> tuple[bytes | None, Session]:
         """The session's JSON as the client sent it back (None where there is none that we signed), and the session."""
@@ -166,14 +197,18 @@ class SessionMiddleware:
         except (itsdangerous.BadData, ValueError, TypeError):
             return None, Session()
 
-    def _store(self, session: Any, stored: bytes | None, message: Message) -> None:
-        """Adds to a response's head what the session calls for."""
+    def _store(self, session: Any, stored: bytes | None, message: Message) -> bytes | None:
+        """Adds to a response's head what the session calls for. Gives the session's JSON, None for an empty one."""
         accessed = getattr(session, "accessed", True)  # an application may have put a plain dictionary there
+        if isinstance(session, Session):
+            session._is_sent = True
         if not accessed:
-            return
+            return stored if session else None
         # The response may be sent again, to somebody else: its own headers stay as they are.
-        headers = message["headers"] = list(message.get("headers", ()))
-        if find_header(headers, "vary") is None:
+        headers = message["headers"] = list(message.get("headers") or ())
+        if message["type"] == "websocket.accept":
+            pass  # never cached
+        elif find_header(headers, "vary") is None:
             headers.append(_VARY)
         else:
             MutableHeaders(raw=headers).add_vary_header("Cookie")
@@ -186,6 +221,7 @@ class SessionMiddleware:
             headers.append(self._cookie(value, age))
         elif text is None and modified and stored is not None:
             headers.append(self._cookie("null", "expires=Thu, 01 Jan 1970 00:00:00 GMT; "))
+        return text
 
     def _cookie(self, value: str, lifetime: str) -> tuple[bytes, bytes]:
         size = len(self.session_cookie) + 1 + len(value)
@@ -201,6 +237,15 @@ def _json(session: dict[str, Any]) -> bytes:
     return json.dumps(session, separators=(",", ":")).encode("ascii") if text is None else text
 
 
+def _check_unchanged(now: Any, sent: Any, text: bytes | None) -> None:
+    """Raises SessionNotStored where the session is another than when its cookie was sent."""
+    if now is not sent:
+        raise SessionNotStored(_TOO_LATE)
+    # If it was never looked at, nobody can have changed it.
+    if getattr(sent, "accessed", True) and (_json(sent) if sent else None) != text and not _holds(text, sent):
+        raise SessionNotStored(_TOO_LATE)
+
+
 def _holds(stored: bytes | None, session: dict[str, Any]) -> bool:
     """Whether `stored` is the same session as written by somebody else, with more space in it for one."""
     return stored is not None and bool(json.loads(stored) == session)
@@ -211,42 +256,48 @@ class Session(dict[str, Any]):
 
     accessed: bool = False
     modified: bool = False
+    _is_sent: bool = False
 
     def mark_accessed(self) -> None:
         """Notes that the response depends on the session."""
         self.accessed = True
 
     def mark_modified(self) -> None:
-        """Notes that the session is to be stored."""
+        """Notes that the session is to be stored. Raises `SessionNotStored` where it is too late for that."""
+        if self._is_sent:
+            raise SessionNotStored(_TOO_LATE)
         self.accessed = self.modified = True
 
+    # Each change is noted before it is made: it is not made where it could not be stored.
+
     def __setitem__(self, key: str, value: Any) -> None:
+        if self._is_sent:
+            raise SessionNotStored(_TOO_LATE)
         self.accessed = self.modified = True
         dict.__setitem__(self, key, value)
 
     def __delitem__(self, key: str) -> None:
+        if key in self:
+            self.mark_modified()
         super().__delitem__(key)
-        self.mark_modified()
 
     def __ior__(self, other: Any, /) -> Self:  # type: ignore[override,misc]
         self.update(other)
         return self
 
     def clear(self) -> None:
-        super().clear()
         self.mark_modified()
+        super().clear()
 
     def pop(self, key: str, *args: Any) -> Any:
-        known = key in self
-        value = super().pop(key, *args)
-        if known:
+        if key in self:
             self.mark_modified()
-        return value
+        return super().pop(key, *args)
 
     def popitem(self) -> tuple[str, Any]:
-        item = super().popitem()
-        self.mark_modified()
-        return item
+        if self:
+            self.mark_modified()
+        return super().popitem()
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         if key not in self:
@@ -254,5 +305,5 @@ class Session(dict[str, Any]):
         return self[key]
 
     def update(self, *others: Any, **values: Any) -> None:
-        super().update(*others, **values)
         self.mark_modified()
+        super().update(*others, **values)
