@@ -23,6 +23,7 @@ from pallasite._conditions import asks_for_ranges, entity_tag, is_not_modified, 
 from pallasite._standin import is_standing_in
 from pallasite._url import local_url
 from pallasite._utils import get_route_path
+from pallasite._windows import means_no_file
 from pallasite.datastructures import URL, Headers
 from pallasite.exceptions import HTTPException
 from pallasite.responses import FileResponse, RedirectResponse, Response
@@ -41,6 +42,8 @@ _MOST_ON_LOOP_BYTES = 256 * 1024
 
 # No system opens longer names, and Python's realpath takes time quadratic in them.
 _MAX_PATH_CHARACTERS = 4096
+
+_IS_WINDOWS = os.name == "nt"
 
 _Find = Callable[[PathLike, str, bool], Found | None]
 
@@ -258,6 +261,8 @@ class StaticFiles:
             return None
         path = os.path.normpath(path)
         if path.startswith("..") and path[2:3] in ("", os.sep):
+            return None
+        if _IS_WINDOWS and means_no_file(path):
             return None
         try:
             for directory in self.all_directories:

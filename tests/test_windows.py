@@ -1,0 +1,20 @@
+"""Names that Windows reads in its own way."""
+
+from __future__ import annotations
+
+import pytest
+
+from pallasite._windows import means_no_file
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["nul", "a/NUL.txt", "a\\com1", "con .txt/b", "COM\u00b3", "a:b", "a.", "a ", "a./b", "a \\b", "a?", "a\x1f"],
+)
+def test_name_with_a_meaning_of_its_own_is_no_file(path: str) -> None:
+    assert means_no_file(path)
+
+
+@pytest.mark.parametrize("path", [".", "a", "a.b/c d.e", "null", "a.nul", "com10", "a\\b", ".hidden", "\u00e9"])
+def test_any_other_name_may_be_a_file(path: str) -> None:
+    assert not means_no_file(path)
