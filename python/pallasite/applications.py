@@ -39,7 +39,14 @@ class Pallasite:
         lifespan: ``lifespan(app)``, an asynchronous context manager around the serving of requests; a mapping that
             it yields becomes ``request.state``.
         max_body_size: the largest request body in bytes; None sets no limit.
+        mounted_lifespans: run the lifespans of mounted applications inside this one, in the order of their routes; an
+            application mounted in one of them is run too, unless that one says otherwise. A mapping that one yields
+            is the state of its own requests. None, the default, runs them except where Pallasite stands in for
+            Starlette, which does not. One that is not run is warned of, by the logger `pallasite.lifespan`.
     """
+
+    # Settings are attributes of the class as well: a subclass that sets up everything by itself has them all.
+    mounted_lifespans: bool | None = None
 
     def __init__(
         self,
@@ -50,11 +57,13 @@ class Pallasite:
         lifespan: Lifespan[Self] | None = None,
         *,
         max_body_size: int | None = None,
+        mounted_lifespans: bool | None = None,
     ) -> None:
         self.debug = debug
         self.state = State()
         self.router = Router(routes, lifespan=lifespan)
         self.max_body_size = max_body_size
+        self.mounted_lifespans = mounted_lifespans
         self.exception_handlers = dict(exception_handlers or {})
         self.user_middleware = list(middleware or [])
         self.middleware_stack: ASGIApp | None = None

@@ -18,6 +18,7 @@ from pallasite._core import Observer, PathPattern, RouteTable
 from pallasite._endpoint_apps import FunctionApp, request_response, websocket_session
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
 from pallasite._lifespan import NoLifespan, as_lifespan
+from pallasite._mounted_lifespans import Lifespans
 from pallasite._paths import (
     PARAM_FORMAT_REGEX,
     PARAM_REGEX,
@@ -565,15 +566,14 @@ class Router:
         return [(routes[hidden], routes[winner]) for hidden, winner in routes.built_table().unreachable()]
 
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs the lifespan context around the serving of requests, and tells the server how it went."""
+        """Runs the lifespan around the serving of requests, and tells the server how it went.
+
+        Those of mounted applications run inside it; see `mounted_lifespans` of the application.
+        """
         phase = "startup"
         await receive()
         try:
-            async with self.lifespan_context(scope.get("app")) as state:
-                if state is not None:
-                    if "state" not in scope:
-                        raise RuntimeError('The server does not support "state" in the lifespan scope.')
-                    scope["state"].update(state)
+            async with Lifespans(self, scope):
                 await send({"type": "lifespan.startup.complete"})
                 phase = "shutdown"
                 await receive()

@@ -32,6 +32,7 @@ from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pallasite.routing import Route, WebSocketRoute
 from pallasite.testclient import WebSocketDenialResponse
+from pallasite.websockets import WebSocketDisconnect
 
 pytestmark = pytest.mark.anyio
 
@@ -464,6 +465,11 @@ def test_websocket_handshake_stores_what_was_changed_before(test_client_factory,
         (*others, (name, value)) = websocket.extra_headers
         assert others == (accept.get("headers") or [])
         assert (name, stored_in([(name, value.decode())])) == (b"set-cookie", {"a": 1})
+
+
+def test_websocket_refused_stores_nothing(test_client_factory):
+    with pytest.raises(WebSocketDisconnect), test_client_factory(websocket_app(put(a=1), CLOSE)).websocket_connect("/"):
+        pass
 
 
 def test_websocket_denied_by_a_response_stores_what_was_changed_before(test_client_factory):

@@ -1,0 +1,213 @@
+"""An application's lifespan together with those of the applications mounted in it.
+
+The outer one begins first, then the mounted ones in the order of their routes; they end in the opposite order, and each
+in the ordinary way, whatever becomes of the others. All run in the task of the server's lifespan call.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pallasite._lifespan import NoLifespan
+from pallasite._standin import is_standing_in
+from pallasite.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from pallasite.routing import Host, Mount
+
+_logger = logging.getLogger("pallasite.lifespan")
+
+# How many layers of middleware may lie around a mounted application.
+_MAX_LAYERS = 100
+
+
+class _Mounted(NamedTuple):
+    """A mounted application that has a lifespan."""
+
+    route: Mount | Host
+    path: str
+    app: Any  # what its lifespan is called with
+    router: Any
+    runs: bool  # as `mounted_lifespans` of the applications around it says
+
+
+class Lifespans:
+    """Runs the lifespan of `router` and those mounted in it inside ``async with``; fills the state of `scope`."""
+
+    def __init__(self, router: Any, scope: Scope) -> None:
+        self._router = router
+        self._scope = scope
+        self._begun: list[AbstractAsyncContextManager[Any]] = []
+        self._with_state: list[tuple[Mount | Host, _WithState]] = []
+
+    async def __aenter__(self) -> None:
+        try:
+            await self._begin_all()
+        except BaseException as error:
+            await self._end_all(error)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._end_all(error)
+
+    async def _begin_all(self) -> None:
+        app = self._scope.get("app")
+        lifespan = self._router.lifespan_context
+        # Some applications begin the lifespan of a mounted one in their own: it is not to run twice.
+        notes = {id(mounted.router): _Note(mounted.router) for mounted in _mounted_in(self._router, app)}
+        try:
+            state = await self._begin(lifespan(app))
+            if state is not None:
+                if "state" not in self._scope:
+                    raise RuntimeError('The server does not support "state" in the lifespan scope.')
+                self._scope["state"].update(state)
+            states: dict[int, Mapping[str, Any] | None] = {}
+            for mounted in _mounted_in(self._router, app):
+                key = id(mounted.router)
+                if key not in states:
+                    states[key] = await self._begin_mounted(mounted, notes.get(key), lifespan)
+                self._give_state(mounted.route, states[key])
+        finally:
+            for note in notes.values():
+                note.take_off()
+
+    async def _begin_mounted(self, mounted: _Mounted, note: _Note | None, outer: Any) -> Mapping[str, Any] | None:
+        lifespan = mounted.router.lifespan_context if note is None else note.lifespan
+        if lifespan == outer or (note is not None and note.has_begun):
+            return None
+        if not mounted.runs:
+            _logger.warning(
+                "The lifespan of the application mounted at %s is not run: mounted_lifespans is off", mounted.path
+            )
+            return None
+        try:
+            return await self._begin(lifespan(mounted.app))
+        except Exception as error:
+            error.add_note(
+                f"In the lifespan of the application mounted at {mounted.path}. It runs with that of the application"
+                " around it; if that one already does what it does, set mounted_lifespans=False there."
+            )
+            raise
+
+    async def _begin(self, manager: AbstractAsyncContextManager[Any]) -> Mapping[str, Any] | None:
+        state: Mapping[str, Any] | None = await manager.__aenter__()
+        self._begun.append(manager)
+        return state
+
+    def _give_state(self, route: Mount | Host, state: Mapping[str, Any] | None) -> None:
+        if state:
+            route.app = layer = _WithState(route.app, dict(state))
+            self._with_state.append((route, layer))
+
+    async def _end_all(self, error: BaseException | None) -> None:
+        """Ends what has begun; `error` is told only if it ends the whole task, as a cancellation does."""
+        for route, layer in self._with_state:
+            if route.app is layer:
+                route.app = layer.app
+        told: tuple[Any, Any, Any] = (None, None, None)
+        if error is not None and not isinstance(error, Exception):
+            told = (type(error), error, error.__traceback__)
+        failures = []
+        while self._begun:
+            try:
+                await self._begun.pop().__aexit__(*told)
+            except BaseException as failure:
+                failures.append(failure)
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise BaseExceptionGroup("several lifespans failed", failures)
+
+
+class _Note:
+    """Stands in place of a router's lifespan to note whether somebody begins it."""
+
+    def __init__(self, router: Any) -> None:
+        self.lifespan = router.lifespan_context
+        self.has_begun = False
+        self._router = router
+        router.lifespan_context = self
+
+    def __call__(self, app: Any) -> Any:
+        self.has_begun = True
+        return self.lifespan(app)
+
+    def take_off(self) -> None:
+        if self._router.lifespan_context is self:
+            self._router.lifespan_context = self.lifespan
+
+
+class _WithState:
+    """A mounted application whose requests see the state of its lifespan, over that of the applications around it.
+
+    It is put before the application while its lifespan runs, so that only what has a state pays for it.
+    """
+
+    def __init__(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
+        self.app = app
+        self._own = state
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.app, name)  # whoever walks through the routes finds the application's
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # One dictionary for all who see this scope: middleware outside reads what endpoints put into it.
+        state = scope.setdefault("state", {})
+        outer = {name: state[name] for name in self._own if name in state}
+        state.update(self._own)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            state.update({name: value for name, value in outer.items() if state.get(name) is self._own[name]})
+
+
+def _mounted_in(router: Any, app: Any) -> Iterator[_Mounted]:
+    """The mounted applications that have a lifespan, outer ones first. One that is mounted twice comes twice."""
+    runs = getattr(app, "mounted_lifespans", None)
+    yield from _walk(router, app, "", not is_standing_in() if runs is None else runs, {id(router)})
+
+
+def _walk(router: Any, app: Any, path: str, runs: bool, around: set[int]) -> Iterator[_Mounted]:
+    from pallasite.routing import Host, Mount  # which needs this module
+
+    for route in list(router.routes):
+        if isinstance(route, Mount):
+            held, place = _holder(getattr(route, "_base_app", route.app)), path + route.path
+        elif isinstance(route, Host):
+            held, place = _holder(route.app), f"{route.host}{path}"
+        else:
+            continue
+        if held is None or id(held[1]) in around:
+            continue
+        inner, inner_router = held
+        if inner is inner_router:
+            inner = app  # a router has no application of its own
+        if not _is_empty(inner_router):
+            yield _Mounted(route, place or "/", inner, inner_router, runs)
+        says = getattr(inner, "mounted_lifespans", None)
+        yield from _walk(inner_router, inner, place, runs if says is None else says, around | {id(inner_router)})
+
+
+def _holder(app: Any) -> tuple[Any, Any] | None:
+    """(application, router) with the lifespan of what is mounted, looked for through layers of middleware."""
+    for _ in range(_MAX_LAYERS):
+        router = getattr(app, "router", app)
+        if callable(getattr(router, "lifespan_context", None)):
+            return app, router
+        app = getattr(app, "app", None)
+    return None
+
+
+def _is_empty(router: Any) -> bool:
+    lifespan = router.lifespan_context
+    if isinstance(lifespan, NoLifespan):
+        return True
+    # What routers of Starlette and FastAPI have by default; FastAPI's runs these handlers.
+    is_default = type(lifespan).__name__ == "_DefaultLifespan"
+    return is_default and not (getattr(router, "on_startup", None) or getattr(router, "on_shutdown", None))
