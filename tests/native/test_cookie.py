@@ -21,7 +21,9 @@ from pallasite import _core
         ('a="x\\073 y\\"z"', {"a": 'x; y"z'}),
         ('a="\\351"; b="\\', {"a": "é", "b": '"\\'}),
         ("ключ=\ud800", {"ключ": "\ud800"}),
-        ("a\0=\r\n1\x1f", {"a\0": "1"}),
+        ("a\0=1; b=\r\n; c=\x7f; d=\x1f", {}),
+        ("\ta\t=\t1\t", {"a": "1"}),
+        ("\u2003a\xa0=\x851", {"\u2003a\xa0": "\x851"}),
     ],
 )
 def test_parse_cookies_table(header: str, cookies: dict[str, str]) -> None:
@@ -31,6 +33,11 @@ def test_parse_cookies_table(header: str, cookies: dict[str, str]) -> None:
 def test_cookies_from_headers_later_headers_win() -> None:
     headers = [(b"cookie", b"a=1; b=\xe9"), (b"x", b"c=3"), [b"cookie", bytearray(b"a=2")]]
     assert _core.cookies_from_headers(headers) == {"a": "2", "b": "é"}  # type: ignore[arg-type]
+
+
+def test_cookies_from_headers_a_host_name_that_comes_twice_is_left_out() -> None:
+    headers = [(b"cookie", b"__Host-a=1; b=2"), (b"cookie", b"__Host-c=3; __Host-a=1; __Host-a=4")]
+    assert _core.cookies_from_headers(headers) == {"b": "2", "__Host-c": "3"}
 
 
 def test_parse_cookies_ten_thousand_are_all_there() -> None:

@@ -3,7 +3,7 @@
 use pallasite_core::{cookie, text};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PySet, PyString};
 
 use crate::header::each_value;
 use crate::text::{new_text, text_of};
@@ -12,9 +12,9 @@ use crate::text::{new_text, text_of};
 #[pyfunction]
 #[pyo3(signature = (header, /))]
 pub(crate) fn parse_cookies<'py>(header: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyDict>> {
-    let cookies = PyDict::new(header.py());
-    add_cookies(&cookies, &text_of(header)?)?;
-    Ok(cookies)
+    let mut jar = Jar::new(header.py());
+    jar.add(&text_of(header)?)?;
+    jar.cookies()
 }
 
 /// The names and values of every Cookie header in an ASGI header list.
@@ -24,29 +24,60 @@ pub(crate) fn cookies_from_headers<'py>(
     headers: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let py = headers.py();
-    let cookies = PyDict::new(py);
+    let mut jar = Jar::new(py);
     each_value(headers, b"cookie", |value| {
         match value.cast::<PyBytes>() {
-            Ok(bytes) => add_cookies(&cookies, &text::from_latin1(bytes.as_bytes()))?,
+            Ok(bytes) => jar.add(&text::from_latin1(bytes.as_bytes()))?,
             Err(_) => {
                 let decoded =
                     value.call_method1(intern!(py, "decode"), (intern!(py, "latin-1"),))?;
-                add_cookies(&cookies, &text_of(decoded.cast()?)?)?;
+                jar.add(&text_of(decoded.cast()?)?)?;
             }
         }
         Ok(true)
     })?;
-    Ok(cookies)
+    jar.cookies()
 }
 
-fn add_cookies(cookies: &Bound<'_, PyDict>, header: &[u8]) -> PyResult<()> {
-    let py = cookies.py();
-    let mut outcome = Ok(());
-    cookie::parse_cookies(header, |name, value| {
-        if outcome.is_ok() {
-            outcome =
-                new_text(py, name).and_then(|name| cookies.set_item(name, new_text(py, &value)?));
+/// A request's cookies while they are read.
+struct Jar<'py> {
+    found: Bound<'py, PyDict>,
+    /// Names that came twice though no browser has two such cookies. There is none in an honest request.
+    forged: Option<Bound<'py, PySet>>,
+}
+
+impl<'py> Jar<'py> {
+    fn new(py: Python<'py>) -> Self {
+        Self {
+            found: PyDict::new(py),
+            forged: None,
         }
-    });
-    outcome
+    }
+
+    fn add(&mut self, header: &[u8]) -> PyResult<()> {
+        let mut outcome = Ok(());
+        cookie::parse_cookies(header, |name, value| {
+            if outcome.is_ok() {
+                outcome = self.put(name, &value);
+            }
+        });
+        outcome
+    }
+
+    fn put(&mut self, name: &[u8], value: &[u8]) -> PyResult<()> {
+        let py = self.found.py();
+        let key = new_text(py, name)?;
+        if cookie::is_unique(name) && self.found.contains(&key)? {
+            self.forged.get_or_insert(PySet::empty(py)?).add(&key)?;
+        }
+        self.found.set_item(key, new_text(py, value)?)
+    }
+
+    /// All but those of which one has to be an imitation: nobody could say which.
+    fn cookies(self) -> PyResult<Bound<'py, PyDict>> {
+        for name in self.forged.iter().flatten() {
+            self.found.del_item(name)?;
+        }
+        Ok(self.found)
+    }
 }

@@ -1,12 +1,26 @@
 //! The Cookie request header, read as browsers write it rather than as RFC 6265 section 4.2.1 asks for.
 //!
-//! Deviation: no character is refused; names and values are trimmed; a pair without `=` is a value without a name.
+//! Deviation: no character but control characters is refused; blanks and tabs around names and values are dropped; a pair
+//! without `=` is a value without a name. What browsers never send, because they keep no such cookie, is left out: a pair
+//! with a control character in it, and a name with a prefix that browsers vouch for behind or before a stray blank.
 //! A value in double quotes is unquoted as Python's `http.cookies` does: `\ooo` is the character of that octal number,
 //! a backslash before any other character but a line feed is dropped.
 
 use std::borrow::Cow;
 
-use crate::text::trim;
+use crate::header::trim_ows;
+
+/// What a name begins with, in any case, that browsers let a site set under conditions only: over TLS, for `__Host-` by the
+/// very host that gets it back (draft-ietf-httpbis-rfc6265bis section 4.1.3).
+const GUARDED_PREFIXES: [&[u8]; 3] = [HOST_PREFIX, b"__Secure-", b"__Http-"];
+
+const HOST_PREFIX: &[u8] = b"__Host-";
+
+/// Whether a browser has at most one cookie of this name for a host: of two, one is an imitation.
+#[must_use]
+pub fn is_unique(name: &[u8]) -> bool {
+    has_prefix(name, HOST_PREFIX)
+}
 
 /// Calls `emit` with each cookie's name and value, in order, repeated names included. One pass, whatever the input.
 pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a, [u8]>)) {
@@ -18,11 +32,32 @@ pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a
             ),
             None => (&b""[..], pair),
         };
-        let (name, value) = (trim(name), trim(value));
-        if !name.is_empty() || !value.is_empty() {
+        let (written, value) = (name, trim_ows(value));
+        let name = trim_ows(written);
+        if (!name.is_empty() || !value.is_empty()) && !is_never_sent(pair, written, name) {
             emit(name, unquote(value));
         }
     }
+}
+
+/// Whether no browser sends such a pair, of whose name this is what was written and what is left without blanks.
+fn is_never_sent(pair: &[u8], written: &[u8], name: &[u8]) -> bool {
+    if pair
+        .iter()
+        .any(|&byte| byte.is_ascii_control() && byte != b'\t')
+    {
+        return true;
+    }
+    // One blank stands behind the semicolon.
+    written.strip_prefix(b" ").unwrap_or(written) != name
+        && GUARDED_PREFIXES
+            .iter()
+            .any(|prefix| has_prefix(name, prefix))
+}
+
+fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
@@ -102,6 +137,50 @@ mod tests {
                 .collect();
             assert_eq!(parsed(header), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn cookies_that_no_browser_sends_are_left_out() {
+        for header in [
+            "a\u{0}=1",
+            "a=\r\n",
+            "a=\u{7f}",
+            "\u{b}__Host-a=1",
+            "__Host-a =1",
+            "__Host-a\t=1",
+            "  __Host-a=1",
+            "\t__host-a=1",
+            "b;  __SECURE-a=1",
+            "__Http-a =",
+        ] {
+            assert!(
+                parsed(header).iter().all(|(name, _)| !name.contains('a')),
+                "{header:?}"
+            );
+        }
+        let kept = [
+            ("__Host-a", "1"),
+            ("__Secure-", "2"),
+            ("", "__Host-b"),
+            ("x y", "3"),
+        ];
+        let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(parsed("__Host-a=\t1; __Secure-=2;__Host-b; x y =3"), kept);
+    }
+
+    #[test]
+    fn spaces_beyond_ascii_are_part_of_a_name() {
+        assert_eq!(
+            parsed("\u{2000}__Host-a=1; \u{a0}b\u{85}=2"),
+            [("\u{2000}__Host-a", "1"), ("\u{a0}b\u{85}", "2")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+    }
+
+    #[test]
+    fn unique_names_are_those_of_one_host() {
+        assert!(is_unique(b"__Host-a") && is_unique(b"__hOST-"));
+        assert!(!is_unique(b"__Host") && !is_unique(b"__Secure-a") && !is_unique(b"a__Host-"));
     }
 
     #[test]
