@@ -34,6 +34,9 @@ _WEB_CODECS = frozenset(
 )
 _LONGEST_CHARSET = 32  # characters
 
+_MULTIPART = "multipart/form-data"
+_FORMS = frozenset({_MULTIPART, "application/x-www-form-urlencoded"})
+
 # Gives the next piece of a body, and whether there is more.
 Receive = Callable[[], Awaitable[tuple[bytes, bool]]]
 
@@ -46,19 +49,19 @@ async def parse_form(
     `max_part_size` is in bytes and holds for fields, not for files.
 
     Raises:
-        HTTPException: status 400, if the form cannot be read or is past a limit, inside an application.
+        HTTPException: status 400, if the form cannot be read, is past a limit or has two types, inside an application.
         MultiPartException: the same, for a request without application.
         ClientDisconnect: the client went away before the body was complete.
     """
     headers = request.headers
-    content_type = headers.get("content-type", "")
-    kind = content_type.partition(";")[0].strip(" \t").lower()
-    if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+    content_types = headers.getlist("content-type")
+    kinds = [content_type.partition(";")[0].strip(" \t").lower() for content_type in content_types]
+    if not _FORMS.intersection(kinds):
         return FormData()
     # Closed below where it is not read to its end; `aclosing` around it would cost every form 0.6 us.
     stream = request.stream()
     parser: FormParser | MultiPartParser
-    if kind == "multipart/form-data":
+    if kinds[0] == _MULTIPART:
         parser = MultiPartParser(
             headers, stream, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
         )
@@ -67,6 +70,9 @@ async def parse_form(
     if request._is_unread:
         parser._receive = request._receive_chunk
     try:
+        if len(kinds) > 1:
+            # Whoever takes the first and whoever takes the last would read another form (RFC 9110 section 5.3).
+            raise MultiPartException("There must be one Content-Type header only.")
         return await parser.parse()
     except BaseException as error:
         await stream.aclose()

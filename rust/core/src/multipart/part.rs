@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::form::FormError;
-use crate::header::is_token;
+use crate::header::{is_field_value, is_token};
 use crate::parameters::{Repeated, find_parameters, without_windows_path};
 
 /// A part's headers, understood.
@@ -70,7 +70,8 @@ fn names_of<'a>(
     }
 }
 
-/// Name and value of a header line without its line break; None if it is none.
+/// Name and value of a header line without its line break; None if it is none: a line feed would begin another one for some
+/// receivers, and NUL end it (RFC 9110 section 5.5). Browsers escape line breaks in names.
 pub(super) fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let name = line.get(..colon).filter(|name| is_token(name))?;
@@ -78,5 +79,5 @@ pub(super) fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     while let [b' ', behind @ ..] = value {
         value = behind;
     }
-    Some((name, value))
+    is_field_value(value).then_some((name, value))
 }
