@@ -36,11 +36,15 @@ def parse_content_type(header: str | bytes, /) -> tuple[str, dict[str, str]]:
 # --- cookie
 
 def cookies_from_headers(headers: Iterable[tuple[bytes, bytes]], /) -> dict[str, str]:
-    """What `parse_cookies` gives for every Cookie header in a header list, later ones winning."""
+    """What `parse_cookies` gives for every Cookie header in a header list, taken together, later ones winning."""
 
 def parse_cookies(header: str, /) -> dict[str, str]:
     """Names and values of a Cookie header, read as browsers write it: the last of a repeated name, "" as the name of a
     value without `=`, quoted values unquoted as `http.cookies` does. No text is an error; lone surrogates are kept.
+
+    Left out is what no browser sends: a pair with a control character in it; a name that begins with `__Host-`,
+    `__Secure-` or `__Http-`, in any case, beside a stray blank; and a `__Host-` name that is there twice. Only blanks
+    and tabs are trimmed.
 
     Deviation: RFC 6265 section 4.2.1 allows fewer characters.
     """
@@ -184,6 +188,11 @@ def parse_host(header: str, /) -> tuple[str, str | None] | None:
 
     Refuses user information, slashes, white space and whatever else could change a URL built from it; IPv6 addresses
     are validated. The port is not: see `is_valid_port`. Source: RFC 9110 section 7.2, RFC 3986 section 3.2.2.
+    """
+
+def request_host(headers: Iterable[tuple[bytes, bytes]], /) -> tuple[str, str | None] | None:
+    """What `parse_host` gives for the one Host header in a header list; None also where there is none or a second one,
+    be it the same. Source: RFC 9112 section 3.2.
     """
 
 # --- json
@@ -398,7 +407,8 @@ def split_url(url: str, /) -> tuple[str, str, str, str, str] | None:
     """
 
 def url_from_scope(scope: Mapping[str, Any], other_path: str | None = None, /) -> str:
-    """The URL a request was sent to: authority from a valid Host header, else from `server`, else a relative URL.
+    """The URL a request was sent to: authority from the one Host header if it is valid, else from `server`, else a
+    relative URL. `pallasite.origin` in the scope, a scheme and an authority, takes the place of all three.
 
     `?`, `#` and backslashes of the path are percent-encoded, and so are query bytes that are not UTF-8. A server's
     port may be written as text; a server without one, such as a Unix socket, counts as none.

@@ -29,8 +29,9 @@ class URL:
     """A URL from text, from an ASGI `scope`, or from the components scheme, netloc, path, query and fragment
     (or username, password, hostname and port in place of netloc).
 
-    From a scope: a valid Host header names the authority, else the server's address does, else the URL is relative.
-    `?`, `#` and backslashes of the decoded path are percent-encoded, and so are query bytes that are not UTF-8.
+    From a scope: the one Host header names the authority if it is valid, else the server's address does, else the URL
+    is relative. `?`, `#` and backslashes of the decoded path are percent-encoded, and so are query bytes that are not
+    UTF-8.
     """
 
     _url: str

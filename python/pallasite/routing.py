@@ -14,7 +14,7 @@ from enum import Enum
 from re import Pattern
 from typing import Any, ClassVar, cast
 
-from pallasite._core import Observer, PathPattern, RouteTable
+from pallasite._core import Observer, PathPattern, RouteTable, request_host
 from pallasite._endpoint_apps import FunctionApp, request_response, websocket_session
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
 from pallasite._lifespan import NoLifespan, as_lifespan
@@ -29,7 +29,7 @@ from pallasite._paths import (
 )
 from pallasite._route_list import RouteList, route_changed
 from pallasite._url import local_url
-from pallasite._utils import get_route_path, parse_host_header
+from pallasite._utils import get_route_path
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
 from pallasite.datastructures import URL, Headers, URLPath  # noqa: F401  # people import URL from here
 from pallasite.exceptions import HTTPException
@@ -420,7 +420,7 @@ class Mount(_PathRoute):
 class Host(BaseRoute):
     """Another ASGI application for requests whose ``Host`` field fits, such as ``{tenant}.example.org``.
 
-    The port is not looked at, nor is case.
+    The port is not looked at, nor is case. A request with two ``Host`` fields, or a malformed one, fits nowhere.
     """
 
     _kind = 3
@@ -454,8 +454,8 @@ class Host(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] not in ("http", "websocket"):
             return Match.NONE, {}
-        parsed = parse_host_header(Headers(scope=scope).get("host"))
-        matched = None if parsed is None else self._match_host(parsed.host.lower())
+        named = request_host(Headers(scope=scope)._list)
+        matched = None if named is None else self._match_host(named[0].lower())
         if matched is None:
             return Match.NONE, {}
         return Match.FULL, {"path_params": _joined_params(scope, matched), "endpoint": self.app}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -82,3 +83,22 @@ def test_is_valid_port_table(port: str, valid: bool) -> None:
 def test_parse_host_what_is_no_text_is_type_error(header: Any) -> None:
     with pytest.raises(TypeError):
         _core.parse_host(header)
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ([b"Example.org:8000"], ("Example.org", "8000")),
+        ([], None),
+        ([b"example.org", b"example.org"], None),
+        ([b"example.org", b"evil.example"], None),
+        ([b"example.org", b"a b", b"c"], None),
+        ([b"a b"], None),
+        ([b"\xff"], None),
+        ([""], None),
+    ],
+)
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_request_host_is_that_of_the_one_header(values: list[Any], parts: Any, kind: Callable[[Any], Any]) -> None:
+    headers = [(b"accept", b"x"), *((b"host", value) for value in values), (b"accept", b"y")]
+    assert _core.request_host(kind(headers)) == parts

@@ -325,7 +325,8 @@ def test_match_mount_with_own_path_convertor_uses_its_value() -> None:
     ("headers", "name"),
     [
         ([(b"host", b"EXAMPLE.org:8000")], "example.org"),
-        ([(b"x", b"y"), (b"host", b"a.example.org"), (b"host", b"example.org")], "{x}.example.org"),
+        ([(b"x", b"y"), (b"host", b"a.example.org"), (b"x", b"y")], "{x}.example.org"),
+        ([(b"host", b"example.org"), (b"x", b"y"), (b"host", b"example.org")], None),
         ([(b"host", b"[::1]:80")], "[::1]:99"),
         ([(b"host", b"k.org")], "\u212a.org"),
         ([(b"host", b"example.org/")], None),

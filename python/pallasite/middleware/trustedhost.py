@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pallasite._core import find_header, parse_host
+from pallasite._core import request_host
 from pallasite.datastructures import URL
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
@@ -13,7 +13,7 @@ ENFORCE_DOMAIN_WILDCARD = "Domain wildcard patterns must be like '*.example.com'
 
 
 class TrustedHostMiddleware:
-    """Answers 400 unless the Host header names one of `allowed_hosts`; ports do not matter, nor does case.
+    """Answers 400 unless the one Host header names one of `allowed_hosts`; ports do not matter, nor does case.
 
     `*.example.com` allows each subdomain, `*` (the default) everything; an IPv6 address is written in brackets.
     Where `example.com` was asked for and only `www.example.com` is allowed, `www_redirect` sends the client there.
@@ -37,10 +37,14 @@ class TrustedHostMiddleware:
         if len(self.allowed_hosts) != self._sorted_patterns:
             self._sort_patterns()  # somebody has added to the list
         host = _host(scope)
-        if host is not None and (host in self._hosts or host.endswith(self._suffixes)):
+        if host is not None and self._allows(host):
             await self.app(scope, receive, send)
         else:
             await self._refusal(scope, host)(scope, receive, send)
+
+    def _allows(self, host: str) -> bool:
+        # Some clients decode an escape: `evil.example%2f.example.com` would be another host then.
+        return host in self._hosts or ("%" not in host and host.endswith(self._suffixes))
 
     def _refusal(self, scope: Scope, host: str | None) -> Response:
         if self.www_redirect and host is not None and f"www.{host}" in self._hosts:
@@ -55,7 +59,6 @@ class TrustedHostMiddleware:
 
 
 def _host(scope: Scope) -> str | None:
-    """The host of the Host header, in lower case; None where there is none or it is not one."""
-    header = find_header(scope["headers"], "host")
-    parsed = None if header is None else parse_host(header)
-    return None if parsed is None else parsed[0].lower()
+    """The host of the one Host header, in lower case; None where there is none, more than one, or it is no host."""
+    named = request_host(scope["headers"])
+    return None if named is None else named[0].lower()

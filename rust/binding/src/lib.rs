@@ -40,7 +40,7 @@ mod _core {
         encode_header, find_header, header_items, header_values, remove_header, set_header,
     };
     #[pymodule_export]
-    use super::host::{is_valid_port, parse_host};
+    use super::host::{is_valid_port, parse_host, request_host};
     #[pymodule_export]
     use super::json::{dumps, may_overflow};
     #[pymodule_export]

@@ -6,7 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
-use crate::header::{each_value, unpack};
+use crate::header::unpack;
+use crate::host::host_header;
 use crate::text::{new_text, text_of};
 
 /// The URL that a request was sent to, or the one of another path on the same host.
@@ -23,13 +24,6 @@ pub(crate) fn url_from_scope<'py>(
         None => required(scope, intern!(py, "path"))?.cast_into::<PyString>()?,
     };
     let headers = required(scope, intern!(py, "headers"))?;
-    let scheme = optional(scope, intern!(py, "scheme"))?
-        .map(Bound::cast_into::<PyString>)
-        .transpose()?;
-    let scheme = match &scheme {
-        Some(scheme) => text_of(scheme)?,
-        None => b"http"[..].into(),
-    };
     let query = if is_other {
         None
     } else {
@@ -37,17 +31,30 @@ pub(crate) fn url_from_scope<'py>(
     }
     .map(Bound::cast_into::<PyBytes>)
     .transpose()?;
-    let authority = match host_header(&headers)? {
+    let build = |scheme: &[u8], authority: Option<&[u8]>| -> PyResult<Bound<'py, PyString>> {
+        let built = url::build_url(&url::RequestUrl {
+            scheme,
+            authority,
+            path: &text_of(&path)?,
+            query: query.as_ref().map_or(b"", |query| query.as_bytes()),
+        });
+        new_text(py, &built)
+    };
+    if let Some((scheme, authority)) = fixed_origin(scope)? {
+        return build(&text_of(&scheme)?, Some(&text_of(&authority)?));
+    }
+    let scheme = optional(scope, intern!(py, "scheme"))?
+        .map(Bound::cast_into::<PyString>)
+        .transpose()?;
+    let scheme = match &scheme {
+        Some(scheme) => text_of(scheme)?,
+        None => b"http"[..].into(),
+    };
+    let authority = match authority_of(&headers)? {
         Some(authority) => Some(authority),
         None => server_authority(scope, &scheme)?,
     };
-    let built = url::build_url(&url::RequestUrl {
-        scheme: &scheme,
-        authority: authority.as_deref(),
-        path: &text_of(&path)?,
-        query: query.as_ref().map_or(b"", |query| query.as_bytes()),
-    });
-    new_text(py, &built)
+    build(&scheme, authority.as_deref())
 }
 
 /// Scheme, netloc, path, query and fragment of a plain URL.
@@ -90,19 +97,27 @@ pub(crate) fn absolute_url(
     )
 }
 
-/// The first Host header, if it is one that can stand in a URL.
-fn host_header(headers: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
-    let mut authority = None;
-    each_value(headers, b"host", |value| {
-        if let Ok(bytes) = value.cast::<PyBytes>() {
-            let bytes = bytes.as_bytes();
-            let parsed = host::parse_host(bytes)
-                .filter(|parsed| parsed.port.is_none_or(host::is_valid_port));
-            authority = parsed.map(|_| bytes.to_vec());
-        }
-        Ok(false)
-    })?;
-    Ok(authority)
+/// The Host header, if it is one that can stand in a URL.
+fn authority_of(headers: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+    let header = host_header(headers)?;
+    Ok(header
+        .as_ref()
+        .map(|header| header.as_bytes())
+        .filter(|header| {
+            host::parse_host(header)
+                .is_some_and(|parsed| parsed.port.is_none_or(host::is_valid_port))
+        })
+        .map(<[u8]>::to_vec))
+}
+
+/// What the application says its URLs begin with, where it says so: a scheme and an authority.
+fn fixed_origin<'py>(
+    scope: &Bound<'py, PyAny>,
+) -> PyResult<Option<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
+    match optional(scope, intern!(scope.py(), "pallasite.origin"))? {
+        Some(origin) => origin.extract().map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Where the server listens; None on a Unix socket, whose path is no host.

@@ -4,7 +4,9 @@ use pallasite_core::host::parse_host;
 use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+
+use crate::host::host_header;
 
 /// The scope types that routes answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +76,7 @@ pub(super) fn path_params<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py
     }
 }
 
-/// The lowercase host that the first Host header names; `None` without one, where it is invalid, or without headers.
+/// The lowercase host that the one Host header names; `None` without one, where it is invalid, or without headers.
 pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
     let py = scope.py();
     let key = intern!(py, "headers");
@@ -86,17 +88,9 @@ pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
         headers = PyList::new(py, headers.try_iter()?.collect::<PyResult<Vec<_>>>()?)?.into_any();
         scope.set_item(key, &headers)?;
     }
-    for header in headers.try_iter()? {
-        let header = header?;
-        let name = header.get_item(0)?;
-        if name
-            .cast::<PyBytes>()
-            .is_ok_and(|name| name.as_bytes() == b"host")
-        {
-            let value = header.get_item(1)?;
-            let host = parse_host(value.cast::<PyBytes>()?.as_bytes());
-            return Ok(host.map(|host| host.host.to_ascii_lowercase()));
-        }
-    }
-    Ok(None)
+    let header = host_header(&headers)?;
+    let host = header
+        .as_ref()
+        .and_then(|header| parse_host(header.as_bytes()));
+    Ok(host.map(|host| host.host.to_ascii_lowercase()))
 }
