@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Self, TypeVar
 
-from pallasite._core import Observer
+from pallasite._core import Observer, find_header
+from pallasite._origins import is_admitted
 from pallasite.datastructures import State, URLPath
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware, _MiddlewareFactory
@@ -16,9 +18,12 @@ from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import BaseRoute, Router
 from pallasite.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
+from pallasite.websockets import WebSocketClose
 
 AppType = TypeVar("AppType", bound="Pallasite")
 P = ParamSpec("P")
+
+_logger = logging.getLogger("pallasite.websockets")
 
 _errors_call = ServerErrorMiddleware.__call__
 _exceptions_call = ExceptionMiddleware.__call__
@@ -43,10 +48,15 @@ class Pallasite:
             application mounted in one of them is run too, unless that one says otherwise. A mapping that one yields
             is the state of its own requests. None, the default, runs them except where Pallasite stands in for
             Starlette, which does not. One that is not run is warned of, by the logger `pallasite.lifespan`.
+        websocket_origins: the origins of pages that may open a WebSocket, such as ``"https://example.org"``; ``"self"``
+            stands for the host that the handshake is addressed to, ``"https://*.example.org"`` for the hosts below a
+            domain. Any other origin gets 403 before anything of the application runs. Clients that are no browsers
+            send none and are let in. None, the default, checks nothing.
     """
 
     # Settings are attributes of the class as well: a subclass that sets up everything by itself has them all.
     mounted_lifespans: bool | None = None
+    websocket_origins: Sequence[str] | None = None
 
     def __init__(
         self,
@@ -58,12 +68,14 @@ class Pallasite:
         *,
         max_body_size: int | None = None,
         mounted_lifespans: bool | None = None,
+        websocket_origins: Sequence[str] | None = None,
     ) -> None:
         self.debug = debug
         self.state = State()
         self.router = Router(routes, lifespan=lifespan)
         self.max_body_size = max_body_size
         self.mounted_lifespans = mounted_lifespans
+        self.websocket_origins = websocket_origins
         self.exception_handlers = dict(exception_handlers or {})
         self.user_middleware = list(middleware or [])
         self.middleware_stack: ASGIApp | None = None
@@ -109,7 +121,10 @@ class Pallasite:
             or ServerErrorMiddleware.__call__ is not _errors_call
             or scope["type"] != "http"
         ):
-            await stack(scope, receive, send)
+            if scope["type"] == "websocket" and self._is_foreign(scope):
+                await WebSocketClose()(scope, receive, send)
+            else:
+                await stack(scope, receive, send)
             return
 
         # The two layers that every application has, written out: their frames would be 0.5 us of the 3 us that a
@@ -135,6 +150,16 @@ class Pallasite:
         except Exception as exc:
             await stack.answer(exc, scope, receive, observed)
             raise
+
+    def _is_foreign(self, scope: Scope) -> bool:
+        """Whether a WebSocket is opened by a page that may not."""
+        origins = self.websocket_origins
+        if origins is None or is_admitted(scope, (origins,) if isinstance(origins, str) else origins):
+            return False
+        _logger.info(
+            "A WebSocket from %r was refused: not in websocket_origins", find_header(scope["headers"], "origin")
+        )
+        return True
 
     def add_middleware(self, middleware_class: _MiddlewareFactory[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """Adds a layer around those added before.
