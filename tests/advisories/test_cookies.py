@@ -85,7 +85,8 @@ async def test_cve_2023_23934_cookie_without_a_name_does_not_pass_for_another(fo
 async def test_cve_2016_7401_only_a_semicolon_separates_cookies(header: bytes) -> None:
     found = _core.cookies_from_headers([(b"cookie", header)])
     assert found["id"] == "good"
-    assert len(found) == len(header.split(b";"))
+    assert "bad" not in found.values()
+    assert len(found) <= len(header.split(b";"))
 
 
 # --- cost
