@@ -11,9 +11,11 @@ from pallasite._origins import is_admitted
 from pallasite.datastructures import State, URLPath
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware, _MiddlewareFactory
+from pallasite.middleware._origin import FixedOrigin, parse_origin
 from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
 from pallasite.middleware.errors import ServerErrorMiddleware
 from pallasite.middleware.exceptions import ExceptionMiddleware
+from pallasite.middleware.trustedhost import TrustedHostMiddleware, check_host_patterns
 from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import BaseRoute, Router
@@ -52,9 +54,22 @@ class Pallasite:
             stands for the host that the handshake is addressed to, ``"https://*.example.org"`` for the hosts below a
             domain. Any other origin gets 403 before anything of the application runs. Clients that are no browsers
             send none and are let in. None, the default, checks nothing.
+        allowed_hosts: a request whose Host header names none of these is answered with 400, as by
+            `TrustedHostMiddleware`, before it reaches the `middleware`. None allows all hosts.
+        base_url: a scheme and a host, such as ``https://example.org``, that absolute URLs begin with in place of the
+            Host header: `request.url`, `request.base_url`, `url_for` and the redirects made of them, here and in
+            mounted applications that have none of their own.
+
+    The settings that can only be named are attributes as well, for subclasses with a constructor of their own.
+
+    Raises:
+        ValueError: `base_url` is not of that form.
+        AssertionError: `allowed_hosts` holds what is neither a host nor a pattern.
     """
 
     # Settings are attributes of the class as well: a subclass that sets up everything by itself has them all.
+    allowed_hosts: Sequence[str] | None = None
+    base_url: str | None = None
     mounted_lifespans: bool | None = None
     websocket_origins: Sequence[str] | None = None
 
@@ -69,6 +84,8 @@ class Pallasite:
         max_body_size: int | None = None,
         mounted_lifespans: bool | None = None,
         websocket_origins: Sequence[str] | None = None,
+        allowed_hosts: Sequence[str] | None = None,
+        base_url: str | None = None,
     ) -> None:
         self.debug = debug
         self.state = State()
@@ -76,6 +93,12 @@ class Pallasite:
         self.max_body_size = max_body_size
         self.mounted_lifespans = mounted_lifespans
         self.websocket_origins = websocket_origins
+        if allowed_hosts is not None:
+            check_host_patterns(allowed_hosts)
+        self.allowed_hosts = allowed_hosts
+        if base_url is not None:
+            parse_origin(base_url)
+        self.base_url = base_url
         self.exception_handlers = dict(exception_handlers or {})
         self.user_middleware = list(middleware or [])
         self.middleware_stack: ASGIApp | None = None
@@ -102,6 +125,22 @@ class Pallasite:
             stack = cls(stack, *args, **kwargs)
         return stack
 
+    def _within_hosts(self, stack: ASGIApp) -> ASGIApp:
+        """The stack with what the application says of its hosts, right inside of the outermost layer.
+
+        Not in `build_middleware_stack`, which subclasses replace: FastAPI does.
+        """
+        outermost = stack if isinstance(stack, ServerErrorMiddleware) else None
+        inside = stack if outermost is None else outermost.app
+        if self.base_url is not None:
+            inside = FixedOrigin(inside, self.base_url)
+        if self.allowed_hosts is not None:
+            inside = TrustedHostMiddleware(inside, self.allowed_hosts)
+        if outermost is None:
+            return inside
+        outermost.app = inside
+        return outermost
+
     @property
     def routes(self) -> list[BaseRoute]:
         """The router's routes, in the order in which they are tried."""
@@ -115,7 +154,7 @@ class Pallasite:
         scope["app"] = self
         stack = self.middleware_stack
         if stack is None:
-            stack = self.middleware_stack = self.build_middleware_stack()
+            stack = self.middleware_stack = self._within_hosts(self.build_middleware_stack())
         if (
             type(stack) is not ServerErrorMiddleware
             or ServerErrorMiddleware.__call__ is not _errors_call

@@ -121,7 +121,10 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def url(self) -> URL:
-        """The URL that the client asked for, rebuilt from the ``Host`` field and the scope."""
+        """The URL that the client asked for, rebuilt from the ``Host`` field and the scope.
+
+        The application's `base_url` takes the place of the ``Host`` field if there is one.
+        """
         url = self._url
         if url is None:
             url = self._url = URL(scope=self.scope)

@@ -23,9 +23,7 @@ class TrustedHostMiddleware:
     def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str] | None = None, www_redirect: bool = True) -> None:
         self.app = app
         self.allowed_hosts = ["*"] if allowed_hosts is None else [pattern.lower() for pattern in allowed_hosts]
-        for pattern in self.allowed_hosts:
-            assert "*" not in pattern[1:], ENFORCE_DOMAIN_WILDCARD
-            assert pattern == "*" or pattern[:1] != "*" or pattern[1:2] == ".", ENFORCE_DOMAIN_WILDCARD
+        check_host_patterns(self.allowed_hosts if allowed_hosts is None else allowed_hosts)
         self.allow_any = "*" in self.allowed_hosts
         self.www_redirect = www_redirect
         self._sort_patterns()
@@ -48,7 +46,8 @@ class TrustedHostMiddleware:
 
     def _refusal(self, scope: Scope, host: str | None) -> Response:
         if self.www_redirect and host is not None and f"www.{host}" in self._hosts:
-            url = URL(scope=scope)
+            # On the Host header, which is one of ours: the application may have fixed another for its URLs.
+            url = URL(scope={**scope, "pallasite.origin": None})
             return RedirectResponse(str(url.replace(netloc=f"www.{url.netloc}")))
         return PlainTextResponse("Invalid host header", status_code=400)
 
@@ -56,6 +55,14 @@ class TrustedHostMiddleware:
         self._sorted_patterns = len(self.allowed_hosts)
         self._hosts = frozenset(pattern for pattern in self.allowed_hosts if not pattern.startswith("*"))
         self._suffixes = tuple(pattern[1:] for pattern in self.allowed_hosts if pattern.startswith("*"))
+
+
+def check_host_patterns(patterns: Sequence[str]) -> None:
+    """Raises AssertionError unless these are hosts, `*` or `*.` before a domain, in a list."""
+    assert not isinstance(patterns, str), "allowed_hosts has to be a list of hosts"
+    for pattern in patterns:
+        assert "*" not in pattern[1:], ENFORCE_DOMAIN_WILDCARD
+        assert pattern == "*" or pattern[:1] != "*" or pattern[1:2] == ".", ENFORCE_DOMAIN_WILDCARD
 
 
 def _host(scope: Scope) -> str | None:
