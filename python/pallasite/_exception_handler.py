@@ -54,12 +54,16 @@ async def respond_to_exception(
     A handler that is an ordinary function runs in a worker thread.
 
     Raises:
-        RuntimeError: a response has been started, so this one cannot be sent.
+        RuntimeError: a response has been started, so this one cannot be sent. (To a client that is gone: False.)
     """
     handler = None if handlers is None else _find_handler(handlers, exc)
     if handler is None:
         return False
     if send.started:
+        from pallasite.requests import ClientDisconnect  # requests is not needed before
+
+        if isinstance(exc, ClientDisconnect):
+            return False  # nobody is there any more to miss the handler's response
         raise RuntimeError("Caught handled exception, but response already started.") from exc
     code = getattr(handler, "__code__", None)
     # Most handlers are coroutine functions or bound methods that are: their code says so at once.

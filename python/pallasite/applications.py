@@ -187,8 +187,8 @@ class Pallasite:
             else:
                 await app(scope, receive, observed)
         except Exception as exc:
-            await stack.answer(exc, scope, receive, observed)
-            raise
+            if not await stack.answer(exc, scope, receive, observed):
+                raise
 
     def _is_foreign(self, scope: Scope) -> bool:
         """Whether a WebSocket is opened by a page that may not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
 from pallasite.middleware.errors import MAX_LOCALS, MAX_VALUE_CHARS, ServerErrorMiddleware
-from pallasite.requests import Request
-from pallasite.responses import JSONResponse, PlainTextResponse, Response
-from pallasite.routing import Route
+from pallasite.requests import ClientDisconnect, Request
+from pallasite.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from pallasite.routing import Route, WebSocketRoute, request_response
+from pallasite.testclient import TestClient
+from pallasite.types import ASGIApp, Message
+from pallasite.websockets import WebSocket, WebSocketDisconnect
 
 
 class Broken(Exception):
@@ -115,6 +119,92 @@ def test_failing_background_task_leaves_the_response_alone(test_client_factory: 
 
     client = test_client_factory(Pallasite(routes=[Route("/", endpoint)]), raise_server_exceptions=False)
     assert client.get("/").text == "sent"
+
+
+class Gone:
+    """A client that sends half a body and goes away; `send` fails from then on if it `cannot_read`."""
+
+    def __init__(self, *, cannot_read: bool) -> None:
+        self.cannot_read = cannot_read
+        self.sent: list[Message] = []
+        self._messages = [{"type": "http.request", "body": b"half", "more_body": True}]
+
+    async def receive(self) -> Message:
+        return self._messages.pop() if self._messages else {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if self.cannot_read:
+            raise OSError("gone")
+        self.sent.append(message)
+
+    async def ask(self, app: ASGIApp) -> list[Message]:
+        await app({"type": "http", "method": "POST", "path": "/", "headers": []}, self.receive, self.send)
+        return self.sent
+
+
+async def read_body(request: Request) -> Response:
+    return Response(await request.body())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("cannot_read", [False, True])
+@pytest.mark.parametrize(
+    "app",
+    [
+        Pallasite(routes=[Route("/", read_body, methods=["POST"])]),
+        Pallasite(debug=True, routes=[Route("/", read_body, methods=["POST"])], exception_handlers={Exception: fail}),
+        ServerErrorMiddleware(request_response(read_body)),
+    ],
+    ids=["stock", "debug", "alone"],
+)
+async def test_client_that_goes_away_in_its_body_is_no_error(
+    app: ASGIApp, cannot_read: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "pallasite.errors"):
+        sent = await Gone(cannot_read=cannot_read).ask(app)
+    assert [message.get("status") for message in sent] == ([] if cannot_read else [400, None])
+    assert caplog.messages == ["the client of POST / went away"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("handlers", [{}, {ClientDisconnect: fail}], ids=["no-handler", "handler"])
+async def test_response_in_the_middle_of_which_the_client_goes_away_is_cut_off(handlers: Any) -> None:
+    async def echo(request: Request) -> Response:
+        return StreamingResponse(request.stream())
+
+    app = Pallasite(routes=[Route("/", echo, methods=["POST"])], exception_handlers=handlers)
+    sent = await Gone(cannot_read=False).ask(app)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[-1]["more_body"]
+
+
+def test_handler_for_a_client_that_went_away_is_called() -> None:
+    async def gone(request: Request, exc: Exception) -> Response:
+        return Response(status_code=418)
+
+    async def leave(request: Request) -> Response:
+        raise ClientDisconnect
+
+    app = Pallasite(routes=[Route("/", leave)], exception_handlers={ClientDisconnect: gone})
+    assert TestClient(app).get("/").status_code == 418
+
+
+@pytest.mark.parametrize("standing_in", [False, True])
+def test_websocket_whose_client_goes_away_is_an_error_only_for_starlette(
+    standing_in: bool, test_client_factory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.receive_text()
+
+    monkeypatch.setattr("pallasite.middleware.errors.is_standing_in", lambda: standing_in)
+    client = test_client_factory(Pallasite(routes=[WebSocketRoute("/ws", listen)]))
+    with (
+        pytest.raises(WebSocketDisconnect) if standing_in else caplog.at_level(logging.DEBUG, "pallasite.errors"),
+        client.websocket_connect("/ws"),
+    ):
+        pass
+    assert caplog.messages == ([] if standing_in else ["the client of the websocket /ws went away"])
 
 
 def test_other_protocols_pass_untouched(test_client_factory: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from pallasite.exceptions import HTTPException
-from pallasite.requests import ClientDisconnect, Request
+from pallasite.requests import Request
 from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Route
 
@@ -18,11 +18,6 @@ async def refused(request: Request, error: Exception) -> Response:
     response = explain(request, error.status_code, error.detail)
     response.headers.update(error.headers or {})
     return response
-
-
-async def gone(request: Request, error: Exception) -> Response:
-    """The browser went away in the middle of its request: no fault of ours, and nobody reads the answer."""
-    return Response(status_code=400)
 
 
 async def broken(request: Request, error: Exception) -> Response:
@@ -47,6 +42,6 @@ def wants_json(request: Request) -> bool:
     return request.scope["path"].startswith("/api/") or "text/html" not in request.headers.get("accept", "text/html")
 
 
-handlers = {HTTPException: refused, ClientDisconnect: gone, Exception: broken}
+handlers = {HTTPException: refused, Exception: broken}
 
 routes = [Route("/broken", break_down, name="broken")]

@@ -1,22 +1,31 @@
-"""The last resort around everything: an exception that nobody handled becomes a 500, and is raised on."""
+"""The last resort around everything: an exception that nobody handled becomes a 500, and is raised on.
+
+That the client went away is no error of anybody's here: it ends the request without a traceback.
+"""
 
 from __future__ import annotations
 
 import html
 import inspect
 import linecache
+import logging
 import sys
 import traceback
+from contextlib import suppress
 from string import Template
 from types import FrameType
 from typing import cast
 
 from pallasite._core import Observer
+from pallasite._standin import is_standing_in
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
-from pallasite.requests import Request
+from pallasite.requests import ClientDisconnect, Request
 from pallasite.responses import HTMLResponse, PlainTextResponse, Response
 from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
+from pallasite.websockets import WebSocketDisconnect
+
+_logger = logging.getLogger("pallasite.errors")
 
 # The debug page's bounds: it is built per failing request.
 MAX_FRAMES = 50
@@ -92,6 +101,10 @@ class ServerErrorMiddleware:
     """Answers an exception that nothing else handled, then raises it again for the server to log.
 
     With `debug` the answer shows the traceback; else `handler(request, exc)` gives it, or a plain 500 goes out.
+
+    Deviation: a `ClientDisconnect` or `WebSocketDisconnect` that nothing else handled ends here, with a message for
+    the log at level DEBUG. What has not been answered gets a 400, for a client that only stopped sending. While
+    standing in for Starlette, a `WebSocketDisconnect` goes on to the server all the same.
     """
 
     def __init__(self, app: ASGIApp, handler: ExceptionHandler | None = None, debug: bool = False) -> None:
@@ -99,20 +112,35 @@ class ServerErrorMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            except WebSocketDisconnect:
+                if is_standing_in():
+                    raise
+                _logger.debug("the client of the websocket %s went away", scope["path"])
             return
         observed = Observer(send)
         try:
             await self.app(scope, receive, observed)
         except Exception as exc:
-            await self.answer(exc, scope, receive, observed)
-            raise
+            if not await self.answer(exc, scope, receive, observed):
+                raise
 
-    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> None:
-        """Has the response for `exc` made, and sends it unless another one has been started."""
+    async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> bool:
+        """Has the response for `exc` made, and sends it unless another one has been started.
+
+        False says that `exc` is to be raised on, True that it is settled.
+        """
+        if isinstance(exc, ClientDisconnect):
+            _logger.debug("the client of %s %s went away", scope["method"], scope["path"])
+            if not send.started:
+                with suppress(OSError):
+                    await Response(status_code=400)(scope, receive, send)
+            return True
         response = await self._response_to(Request(scope), exc)
         if not send.started:
             await response(scope, receive, send)
+        return False
 
     async def _response_to(self, request: Request, exc: Exception) -> Response:
         handler = self.handler

@@ -1,0 +1,92 @@
+"""The target under each main server, started once; every test leaves the process as it found it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.serving import SECONDS_FOR_AN_ANSWER, Server, eventually, new_client, start
+
+from .clients import Site
+from .probe import PATH
+
+#: Each HTTP parser and event loop glue, and both halves of the target; all combinations would only take longer.
+COMBINATIONS = [
+    ("uvicorn-httptools", ""),
+    ("uvicorn-httptools", "/wrapped"),
+    ("uvicorn-h11", "/wrapped"),
+    ("granian", ""),
+    ("granian", "/wrapped"),
+]
+
+Counts = dict[str, Any]
+
+
+@pytest.fixture(scope="session", params=COMBINATIONS, ids=lambda pair: pair[0] + pair[1].replace("/", "-"))
+def combination(request: pytest.FixtureRequest) -> tuple[str, str]:
+    pair: tuple[str, str] = request.param
+    return pair
+
+
+@pytest.fixture(scope="session")
+def server(combination: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = start(combination[0], tmp_path_factory.mktemp("hostile"), "tests.hostile.target:app")
+    try:
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+    # What the server's own code says about bytes that are no HTTP or websocket has no frame of ours in it.
+    assert [error for error in server.unexpected_errors() if "/pallasite/" in error or "panicked" in error] == []
+
+
+@pytest.fixture(scope="session")
+def site(combination: tuple[str, str], server: Server) -> Site:
+    paths = ["page", "body", "form", "upload", "download", "events", "converse", "flood"]
+    return Site(server.port, *(f"{combination[1]}/{path}" for path in paths))
+
+
+@pytest.fixture
+def unharmed(server: Server) -> Iterator[None]:
+    """After the test the server answers promptly and has no task, thread, descriptor or file more than before."""
+    before = counts(server)
+    yield
+    check_unharmed(server, before)
+
+
+def counts(server: Server, *, reset: bool = False) -> Counts:
+    with new_client(server, headers={"connection": "close"}) as client:
+        result: Counts = client.get(PATH + ("?reset" if reset else "")).json()
+    return result
+
+
+def check_unharmed(server: Server, before: Counts) -> None:
+    assert server.process.poll() is None
+    with new_client(server) as client:
+        assert client.get("/ping").text == "pong"
+    found: list[str] = []
+
+    def is_as_before() -> bool:
+        found[:] = leaks(before, counts(server))
+        return not found
+
+    try:
+        eventually(is_as_before, "what requests held to be let go", SECONDS_FOR_AN_ANSWER)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {'; '.join(found)}\n{server.log()[-2000:]}") from None
+
+
+def leaks(before: Counts, after: Counts) -> list[str]:
+    """What there is more of after than before, each in words."""
+    found = []
+    for kind in ("tasks", "threads", "descriptors"):
+        for name, count in after[kind].items():
+            if count > before[kind].get(name, 0):
+                found.append(f"{kind}: {count - before[kind].get(name, 0)} more of {name}")
+    found += [f"temporary file {name}" for name in set(after["temporary"]) - set(before["temporary"])]
+    if before["pid"] != after["pid"]:
+        found.append(f"the process ended: {json.dumps(before['pid'])} became {after['pid']}")
+    return found
