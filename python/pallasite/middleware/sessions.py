@@ -194,7 +194,7 @@ class SessionMiddleware:
             if end != len(text):
                 raise ValueError("There is more behind the JSON")
             return stored, Session(data)
-        except (itsdangerous.BadData, ValueError, TypeError):
+        except (itsdangerous.BadData, ValueError, TypeError, RecursionError):
             return None, Session()
 
     def _store(self, session: Any, stored: bytes | None, message: Message) -> bytes | None:
