@@ -407,7 +407,7 @@ async def test_iterable_that_fails_aborts_the_response(threaded: bool) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("item", [{1, 2}, object(), float("nan"), "\ud800"])
+@pytest.mark.parametrize("item", [{1, 2}, object(), float("nan")])
 async def test_item_that_cannot_be_sent_aborts_the_response(item: Any) -> None:
     stream = Stream("one", item)
     client = Client(EventSourceResponse(stream()))
