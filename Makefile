@@ -1,5 +1,5 @@
 # Every target is one script; run `scripts/<name>` directly for its options. PYTHON=python3.13 picks the interpreter.
-export PYTHON PORT HOST
+export PYTHON PORT HOST COVERAGE
 
 .PHONY: help serve test coverage lint bench compat ecosystem docs wheel clean
 help:  ; @sed -n 's/^\([a-z]*\): *; @scripts.*## /make \1	/p' Makefile

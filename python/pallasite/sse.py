@@ -311,7 +311,7 @@ class _Blocks:
         await _close(self._items)
 
 
-class _ThreadIterator:
+class _ThreadIterator(AsyncIterator[Any]):
     """A blocking iterator, advanced in worker threads.
 
     A thread that blocks in it cannot be stopped, so it is left behind when the stream ends, and closes the iterator
@@ -323,9 +323,6 @@ class _ThreadIterator:
         self._lock = threading.Lock()
         self._is_advancing = False
         self._is_closed = False
-
-    def __aiter__(self) -> _ThreadIterator:
-        return self
 
     async def __anext__(self) -> Any:
         item = await anyio.to_thread.run_sync(self._advance, abandon_on_cancel=True)
