@@ -336,6 +336,9 @@ class RouteTable:
         untouched. The callable is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read
         at that moment. Without a valid Host header no host matches.
 
+        While the class of a route of a known kind has another `matches` than when the table was built, every route is
+        asked in turn; while it has another `handle`, that is called.
+
         Raises:
             KeyError: the scope lacks `type`, `path` or a needed `method`.
             Exception: whatever a route's `matches` or a convertor raises, but a convertor's ValueError is no match.

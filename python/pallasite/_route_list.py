@@ -70,11 +70,13 @@ class RouteList(list["BaseRoute"]):
         return table
 
     def built_names(self) -> RouteNames:
-        """The index of names over these routes, which `names` keeps until the next change."""
-        changes = self._mark_all()
-        names = RouteNames(self)
-        if self.changes == changes:
-            self.names = names
+        """The index of names over these routes, built on the first call after a change."""
+        names = self.names
+        if names is None:
+            changes = self._mark_all()
+            names = RouteNames(self)
+            if self.changes == changes:
+                self.names = names
         return names
 
     def _mark_all(self) -> int:
@@ -103,27 +105,36 @@ class RouteNames:
     """Which routes may answer to a name, in the order of declaration.
 
     Routes whose names say everything are found by name; those that hold others (mounts, hosts, unknown classes) are
-    asked each time.
+    asked each time. So is every route once somebody has patched the class of one that was found by its name.
     """
 
-    __slots__ = ("_by_name", "_others")
+    __slots__ = ("_by_name", "_others", "_stock")
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         # Routes by their place in the list.
         self._by_name: dict[str, dict[int, BaseRoute]] = {}
         self._others: dict[int, BaseRoute] = {}
+        # The classes of those found by name, with the method that they had.
+        self._stock: dict[type[BaseRoute], Callable[..., Any]] = {}
         for index, route in enumerate(routes):
             if getattr(route, "_named_alone", False) and _is_stock(route, "url_path_for"):
                 self._by_name.setdefault(route.name, {})[index] = route  # type: ignore[attr-defined]
+                self._stock[type(route)] = type(route).url_path_for
             else:
                 self._others[index] = route
 
     def candidates(self, name: str) -> Iterable[BaseRoute]:
         """The routes to ask for `name`, first declared first."""
         found = self._by_name.get(name, {})
-        if self._others:
-            return (route for _, route in sorted((found | self._others).items()))
-        return found.values()
+        for cls, method in self._stock.items():
+            if cls.url_path_for is not method:
+                return self._in_order(
+                    {index: route for same in self._by_name.values() for index, route in same.items()}
+                )
+        return self._in_order(found) if self._others else found.values()
+
+    def _in_order(self, found: dict[int, BaseRoute]) -> Iterable[BaseRoute]:
+        return (route for _, route in sorted((found | self._others).items()))
 
 
 def route_changed(route: BaseRoute) -> None:

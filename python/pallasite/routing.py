@@ -107,13 +107,20 @@ class BaseRoute:
 
     # What a route is matched or named by; setting one of them anew makes the routers that hold it look again.
     _matched_by: ClassVar[frozenset[str]] = frozenset(
-        ("path_regex", "host_regex", "param_convertors", "path_format", "methods", "name", "matches", "handle")
+        ("path_regex", "host_regex", "param_convertors", "path_format", "methods", "name")
     )
+    # The methods among them, which an instance has of its own only where somebody has patched it.
+    _patched_by: ClassVar[frozenset[str]] = frozenset(("matches", "handle", "url_path_for"))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        known = name in self._matched_by and name in self.__dict__
+        known = name in self._patched_by or (name in self._matched_by and name in self.__dict__)
         _set(self, name, value)
         if known:
+            route_changed(self)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in self._patched_by:
             route_changed(self)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -19,7 +19,6 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from pallasite import _shutdown
-from pallasite._surrogates import encode_text
 from pallasite._utils import create_collapsing_task_group
 from pallasite.background import BackgroundTask
 from pallasite.responses import Content, JSONResponse, StreamingResponse, _denial_send, _iterate
@@ -83,10 +82,10 @@ class ServerSentEvent:
             _check_type("comment", self.comment, str)
 
     def encode(self) -> bytes:
-        """The event as it is sent, its closing blank line included; a lone surrogate in it as U+FFFD.
+        """The event as it is sent, its closing blank line included.
 
         Raises:
-            TypeError, ValueError: `data` is neither text nor a JSON value.
+            TypeError, ValueError: `data` is neither text nor a JSON value, or holds lone surrogates.
         """
         lines = [] if self.comment is None else [f": {line}" for line in _LINE_END.split(self.comment)]
         if self.event is not None:
@@ -102,7 +101,7 @@ class ServerSentEvent:
             else:
                 lines.append(f"data: {text}")
         lines.append("\n")
-        return encode_text("\n".join(lines), "utf-8")
+        return "\n".join(lines).encode()
 
 
 class EventSourceResponse(StreamingResponse):
@@ -243,7 +242,7 @@ class _Connection:
         turn_began = time.monotonic()
         async for block in blocks:
             if isinstance(block, str):  # of a `body_iterator` that somebody has put around ours
-                block = encode_text(block, "utf-8")
+                block = block.encode()
             if self._pinging is not None:
                 await self._pinging.wait()
             self._is_sending = True
@@ -311,7 +310,7 @@ class _Blocks:
         await _close(self._items)
 
 
-class _ThreadIterator(AsyncIterator[Any]):
+class _ThreadIterator:
     """A blocking iterator, advanced in worker threads.
 
     A thread that blocks in it cannot be stopped, so it is left behind when the stream ends, and closes the iterator
@@ -323,6 +322,9 @@ class _ThreadIterator(AsyncIterator[Any]):
         self._lock = threading.Lock()
         self._is_advancing = False
         self._is_closed = False
+
+    def __aiter__(self) -> _ThreadIterator:
+        return self
 
     async def __anext__(self) -> Any:
         item = await anyio.to_thread.run_sync(self._advance, abandon_on_cancel=True)

@@ -6,6 +6,7 @@ mod pattern;
 mod request;
 mod scope;
 mod table;
+mod watch;
 
 pub(crate) use pattern::PathPattern;
 pub(crate) use table::RouteTable;

@@ -11,6 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use super::convert::{Conversion, Text, conversion_of, convert, text_from_wtf8};
+use super::scope::required;
 
 struct Parameter {
     name: Py<PyString>,
@@ -236,16 +237,27 @@ impl PathPattern {
         let values = base()?;
         for (parameter, span) in self.parameters.iter().zip(spans.iter()) {
             let span = span.start + subject.start..span.end + subject.start;
-            let value = convert(
-                parameter.conversion,
-                parameter.convertor.bind(py),
-                &subject.text,
-                span,
-            )?;
+            let (conversion, convertor) = self.convertor_of(py, parameter)?;
+            let value = convert(conversion, &convertor, &subject.text, span)?;
             let Some(value) = value else { return Ok(None) };
             values.set_item(parameter.name.bind(py), value)?;
         }
         Ok(Some(values))
+    }
+
+    /// The parameter's convertor as the dictionary has it now, for others may have put another one there.
+    fn convertor_of<'py>(
+        &self,
+        py: Python<'py>,
+        parameter: &Parameter,
+    ) -> PyResult<(Conversion, Bound<'py, PyAny>)> {
+        let convertor = required(self.convertors.bind(py), parameter.name.bind(py))?;
+        let conversion = if convertor.is(&parameter.convertor) {
+            parameter.conversion
+        } else {
+            Conversion::Python
+        };
+        Ok((conversion, convertor))
     }
 
     /// Adds what Python's `re` found.
@@ -258,12 +270,12 @@ impl PathPattern {
         let py = found.py();
         for parameter in &self.parameters {
             let group = found.call_method1(intern!(py, "group"), (parameter.name.bind(py),))?;
-            let convertor = parameter.convertor.bind(py);
+            let (conversion, convertor) = self.convertor_of(py, parameter)?;
             let value = match group.cast::<PyString>() {
                 Ok(group) => {
                     let text = Text::of(group)?;
                     let end = text.bytes().len();
-                    convert(parameter.conversion, convertor, &text, 0..end)?
+                    convert(conversion, &convertor, &text, 0..end)?
                 }
                 // A group that took no part in the match.
                 Err(_) => Some(convertor.call_method1(intern!(py, "convert"), (group,))?),

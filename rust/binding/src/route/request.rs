@@ -36,11 +36,12 @@ enum Child<'py> {
 }
 
 impl<'py> Found<'py> {
-    /// Fills the scope, and gives what to call with it.
+    /// Fills the scope, and gives what to call with it: the route's `handle`, or what that would call.
     pub(super) fn win(
         self,
         scope: &Bound<'py, PyDict>,
         entry: &Entry,
+        is_direct: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = scope.py();
         let route = entry.route.bind(py);
@@ -79,7 +80,7 @@ impl<'py> Found<'py> {
             }
         }
         match app {
-            _ if !(entry.is_direct && self.is_full) => route.getattr(intern!(py, "handle")),
+            _ if !(is_direct && self.is_full) => route.getattr(intern!(py, "handle")),
             Some(app) => Ok(app),
             None => route.getattr(intern!(py, "app")),
         }

@@ -14,6 +14,7 @@ use super::entry::{Entry, Kind};
 use super::pattern::{PathPattern, Subject};
 use super::request::{Found, Request, ask_route};
 use super::scope::{Protocol, host_name, protocol, required, root_length, root_path};
+use super::watch::Watch;
 
 /// Earlier routes that [`RouteTable::unreachable`] compares one route with, so that the report stays linear.
 const COMPARED_ROUTES: usize = 64;
@@ -27,12 +28,14 @@ pub(crate) struct RouteTable {
     has_hosts: bool,
     /// Entries that no tree finds: asked at every match, when it is their turn.
     always: Box<[usize]>,
+    watch: Watch,
 }
 
 #[pymethods]
 impl RouteTable {
     #[new]
     fn new(entries: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = entries.py();
         let entries = entries.try_iter()?.map(|parts| Entry::from_parts(&parts?));
         let entries = entries.collect::<PyResult<Box<[_]>>>()?;
         let indexed = entries.iter().enumerate();
@@ -45,6 +48,7 @@ impl RouteTable {
             hosts: build(&entries, Entry::host)?,
             has_hosts: entries.iter().any(|entry| entry.kind == Kind::Host),
             always,
+            watch: Watch::new(py, &entries)?,
             entries,
         })
     }
@@ -53,7 +57,12 @@ impl RouteTable {
         let py = scope.py();
         let protocol = protocol(scope)?;
         if protocol == Protocol::Other {
-            return self.match_other(scope);
+            // Only routes of a kind unknown here may want it.
+            return self.match_asking(scope, |entry| entry.kind == Kind::Opaque);
+        }
+        let unchanged = self.watch.look(py)?;
+        if !unchanged.matches {
+            return self.match_asking(scope, |_| true);
         }
         let path = required(scope, intern!(py, "path"))?.cast_into::<PyString>()?;
         let root = root_path(scope)?;
@@ -92,7 +101,10 @@ impl RouteTable {
             trial.first_full(&self.entries, &mut request, candidates)?
         };
         match winner.or(trial.partial) {
-            Some((found, entry)) => found.win(scope, entry).map(Some),
+            Some((found, entry)) => {
+                let is_direct = entry.is_direct && unchanged.handle;
+                found.win(scope, entry, is_direct).map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -141,28 +153,28 @@ impl RouteTable {
             visit.call(&entry.pattern)?;
             visit.call(&entry.methods)?;
         }
-        Ok(())
+        self.watch.traverse(&visit)
     }
 }
 
 impl RouteTable {
-    /// A scope that is neither http nor websocket: only routes of a kind unknown here may want it.
+    /// The answer by the routes' own `matches` and `handle`, one route after the other.
     #[cold]
-    fn match_other<'py>(&self, scope: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn match_asking<'py>(
+        &self,
+        scope: &Bound<'py, PyDict>,
+        is_asked: impl Fn(&Entry) -> bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut partial = None;
-        for entry in self
-            .entries
-            .iter()
-            .filter(|entry| entry.kind == Kind::Opaque)
-        {
+        for entry in self.entries.iter().filter(|entry| is_asked(entry)) {
             match ask_route(scope, entry)? {
-                Some(found) if found.is_full => return found.win(scope, entry).map(Some),
+                Some(found) if found.is_full => return found.win(scope, entry, false).map(Some),
                 Some(found) if partial.is_none() => partial = Some((found, entry)),
                 _ => {}
             }
         }
         match partial {
-            Some((found, entry)) => found.win(scope, entry).map(Some),
+            Some((found, entry)) => found.win(scope, entry, false).map(Some),
             None => Ok(None),
         }
     }
