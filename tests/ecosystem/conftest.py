@@ -84,9 +84,9 @@ class Served:
     process: subprocess.Popen[bytes]
 
 
-@pytest.fixture
-def serve_process() -> Iterator[Callable[[str], Served]]:
-    """Starts `uvicorn module:app`, the module being one of this folder's."""
+@pytest.fixture(scope="module")
+def serve_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Served]]:
+    """Starts `uvicorn module:app`, the module being one of this folder's, in a directory of its own."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(app: str) -> Served:
@@ -98,7 +98,10 @@ def serve_process() -> Iterator[Callable[[str], Served]]:
         ]
         with socket.create_server(("127.0.0.1", 0)) as listener:
             command += [app, "--app-dir", str(Path(__file__).parent), "--fd", str(listener.fileno())]
-            process = subprocess.Popen(command, pass_fds=[listener.fileno()])
+            # An application may behave in another way where it is told of tests.
+            clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+            place = tmp_path_factory.mktemp("server")
+            process = subprocess.Popen(command, pass_fds=[listener.fileno()], cwd=place, env=clean)
             started.append(process)
             return Served(f"http://127.0.0.1:{listener.getsockname()[1]}", process)
 
