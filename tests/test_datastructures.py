@@ -621,3 +621,8 @@ async def test_form_data_closes_every_file() -> None:
     assert form["text"] == "b"
     await form.close()
     assert all(upload.file.closed for upload in files)
+
+
+def test_url_hostname_with_a_colon_that_is_no_address_gets_no_brackets() -> None:
+    assert str(URL("http://a/").replace(hostname="b:c")) == "http://b:c/"
+    assert str(URL("http://a/").replace(hostname="::1")) == "http://[::1]/"

@@ -97,7 +97,7 @@ CORE_USERS = frozenset(
     """
     _beneath _conditions _endpoint_apps _exception_handler _headers _json _multidict _origins _paths _route_list _url
     _utils applications convertors formparsers middleware.cors middleware.errors middleware.exceptions middleware.gzip
-    middleware.sessions middleware.trustedhost requests responses routing websockets
+    exceptions middleware.sessions middleware.trustedhost requests responses routing websockets
     """.split()
 )
 

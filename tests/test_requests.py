@@ -365,3 +365,18 @@ def test_url_for_works_with_a_bare_router(test_client_factory: Any) -> None:
         return PlainTextResponse(str(request.url_for("where")))
 
     assert test_client_factory(Router([Route("/x", where)])).get("/x").text == "http://testserver/x"
+
+
+async def test_message_of_an_unknown_type_is_passed_over() -> None:
+    channel = Channel({"type": "http.unknown"}, chunk(b"body"))
+    assert await Request(scope_of(), channel).body() == b"body"
+
+
+async def test_close_closes_the_files_of_a_form_that_was_read() -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nx\r\n--b--\r\n'
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+    request = Request(scope_of(headers=headers), Channel(chunk(body)))
+    await request.close()
+    form = await request.form()
+    await request.close()
+    assert form["f"].file.closed  # type: ignore[union-attr]

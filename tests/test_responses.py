@@ -602,3 +602,11 @@ async def test_stream_cancelled_from_outside_stops() -> None:
     with anyio.move_on_after(0.01) as scope:
         await _call(StreamingResponse(chunks()))
     assert scope.cancelled_caught
+
+
+def test_json_response_calls_an_init_headers_of_a_subclass() -> None:
+    class Marked(JSONResponse):
+        def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+            super().init_headers({**(headers or {}), "x-mark": "1"})
+
+    assert Marked([]).headers["x-mark"] == "1"

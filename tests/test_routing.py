@@ -803,3 +803,105 @@ def test_route_body_limit_holds_for_that_route(test_client_factory: Any) -> None
     assert client.post("/any", content=b"123").text == "123"
     limited = Router([Route("/", echo, methods=["POST"])], max_body_size=2)
     assert test_client_factory(limited).post("/", content=b"123").status_code == 413
+
+
+async def test_base_route_leaves_its_methods_to_subclasses() -> None:
+    route = BaseRoute()
+    with pytest.raises(NotImplementedError):
+        route.matches({})
+    with pytest.raises(NotImplementedError):
+        route.url_path_for("x")
+    with pytest.raises(NotImplementedError):
+        await route.handle({}, None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("route", [Route("/", show), Mount("/m", Router()), Host("h", Router())], ids=repr)
+async def test_route_called_with_a_scope_of_another_kind_does_nothing(route: BaseRoute) -> None:
+    await route({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+
+
+def test_path_regex_can_be_replaced_again() -> None:
+    route = Route("/a", show)
+    for text in ("/b$", "/c$"):
+        route.path_regex = re.compile(text)
+        scope = {"type": "http", "path": text[:-1], "method": "GET", "root_path": ""}
+        assert route.matches(scope)[0] is Match.FULL
+
+
+def test_route_of_another_convertor_table_that_refuses_does_not_match() -> None:
+    route = Route("/n/{n:int}", show)
+    route.path_regex = re.compile("^/n/(?P<n>.+)$")
+    scope = {"type": "http", "path": "/n/x", "method": "GET", "root_path": ""}
+    assert route.matches(scope) == (Match.NONE, {})
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [(lambda app: Mount("/m", app, name="m"), "/m/b/1"), (lambda app: Host("h", app, name="m"), "/b/1")],
+    ids=["mount", "host"],
+)
+def test_url_of_an_application_with_a_plain_list_of_routes(make: Any, expected: str) -> None:
+    class Application:
+        routes = [Route("/a", show, name="a"), Route("/b/{n}", show, name="b")]
+
+    route = make(Application())
+    assert route.url_path_for("m:b", n="1") == expected
+    for name, params in (("m:c", {}), ("m:b", {}), ("m", {"path": "/x", "more": "1"}), ("other", {})):
+        with pytest.raises(NoMatchFound):
+            route.url_path_for(name, **params)
+
+
+async def test_mount_handles_by_calling_its_application() -> None:
+    calls: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        calls.append(scope)
+
+    await Mount("/m", app).handle({"type": "http"}, None, None)  # type: ignore[arg-type]
+    assert calls == [{"type": "http"}]
+
+
+def test_host_with_a_replaced_regex_is_asked_with_it() -> None:
+    host = Host("{name}.example.org", Router(), name="h")
+    scope = {"type": "http", "path": "/", "headers": [(b"host", b"a.example.org")]}
+    assert host.matches(scope)[1]["path_params"] == {"name": "a"}
+    assert host.matches({**scope, "headers": [(b"host", b"other")]}) == (Match.NONE, {})
+
+
+def test_routes_that_change_while_their_index_is_made_are_indexed_again() -> None:
+    router = Router([Route("/a", show, name="a")])
+
+    class Busy(Route):
+        @property
+        def name(self) -> str:  # type: ignore[override]
+            if len(router.routes) < 4:
+                router.routes.append(Route("/late", show, name="late"))
+            return "busy"
+
+        @name.setter
+        def name(self, value: str) -> None:
+            pass
+
+    router.routes.append(Busy("/busy", show))
+    assert router.url_path_for("busy") == "/busy"
+    assert router.url_path_for("late") == "/late"
+
+
+async def test_route_without_a_dict_of_its_own_is_served() -> None:
+    class Bare:
+        __slots__ = ()
+
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            return Match.FULL, {"endpoint": self}
+
+        async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse("bare")(scope, receive, send)
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    router = Router([Bare()])  # type: ignore[list-item]
+    await router({"type": "http", "path": "/", "method": "GET", "headers": []}, None, send)  # type: ignore[arg-type]
+    assert sent[1]["body"] == b"bare"

@@ -386,3 +386,17 @@ def test_command_line_that_makes_no_sense_shows_the_usage(arguments: list[str]) 
 
 def test_help_goes_to_standard_output() -> None:
     assert "as-starlette <command" in run("-m", "pallasite", "--help")
+
+
+def test_command_runs_in_a_process_of_its_own_where_none_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pallasite import __main__
+
+    class Windows:
+        name = "nt"
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(os, name)
+
+    monkeypatch.setattr(__main__, "os", Windows())
+    program = "import sys, starlette.routing as r; sys.exit(7 if 'pallasite' in r.__file__ else 1)"
+    assert __main__.main(["as-starlette", "-c", program]) == 7

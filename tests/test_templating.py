@@ -186,3 +186,16 @@ def test_test_client_shows_template_and_context(templates, test_client_factory):
     assert response.template.name == "hello.html"
     assert response.context["name"] == "Ada"
     assert done == ["sent"]
+
+
+@pytest.mark.parametrize("extensions", [{}, {"http.response.debug": {}}], ids=["server", "test client"])
+@pytest.mark.anyio
+async def test_template_and_context_are_sent_only_to_who_asks(templates, extensions):
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+
+    response = templates.TemplateResponse(REQUEST, "hello.html", {"name": "Ada"})
+    await response({"type": "http", "extensions": extensions}, None, send)
+    assert sent == [*extensions, "http.response.start", "http.response.body"]

@@ -354,6 +354,18 @@ def test_loop_that_dies_under_a_request_is_an_error() -> None:
     assert TestClient(OK).get("/").text == "ok"
 
 
+def test_loop_that_dies_tells_who_waits_for_it() -> None:
+    async def die() -> None:
+        raise SystemExit
+
+    loop = EventLoopThread("asyncio", {})
+    causes: list[BaseException | None] = []
+    loop.on_death.add(causes.append)
+    loop.start(die)
+    loop.stop()
+    assert [type(cause) for cause in causes] == [SystemExit]
+
+
 def test_loop_that_dies_under_a_websocket_is_an_error() -> None:
     async def die() -> None:
         raise SystemExit

@@ -17,6 +17,7 @@ import anyio.to_thread
 from pallasite._conditions import entity_tag, last_modified
 from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
 from pallasite._ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
+from pallasite._surrogates import encode_text
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import Headers, MutableHeaders
 from pallasite.responses import PlainTextResponse, Response, _denial_send
@@ -288,6 +289,9 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 def _content_disposition(kind: str, filename: str) -> str:
     """Source: RFC 6266, and RFC 8187 for names beyond the plainest ASCII."""
-    # Names that the file system holds but that are no UTF-8 keep their bytes.
-    encoded = quote(filename, errors="surrogateescape")
+    try:
+        # Names that the file system holds but that are no UTF-8 keep their bytes.
+        encoded = quote(filename, errors="surrogateescape")
+    except UnicodeEncodeError:  # another lone surrogate, which a client can send as JSON
+        encoded = quote(encode_text(filename, "utf-8"))
     return f'{kind}; filename="{filename}"' if encoded == filename else f"{kind}; filename*=utf-8''{encoded}"

@@ -157,11 +157,11 @@ class EventLoopThread:
 
     async def _serve(self, ready: Future[None]) -> None:
         note, close = sys.get_asyncgen_hooks()
+        assert note is not None, "both event loops have set one"
 
         def first_iteration(generator: Any) -> None:
             self._generators.add(generator)
-            if note is not None:
-                note(generator)
+            note(generator)
 
         self._call_soon = thread_caller()
         self._stop = anyio.Event()

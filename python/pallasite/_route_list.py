@@ -70,13 +70,11 @@ class RouteList(list["BaseRoute"]):
         return table
 
     def built_names(self) -> RouteNames:
-        """The index of names over these routes, built on the first call after a change."""
-        names = self.names
-        if names is None:
-            changes = self._mark_all()
-            names = RouteNames(self)
-            if self.changes == changes:
-                self.names = names
+        """The index of names over these routes, which `names` keeps until the next change."""
+        changes = self._mark_all()
+        names = RouteNames(self)
+        if self.changes == changes:
+            self.names = names
         return names
 
     def _mark_all(self) -> int:

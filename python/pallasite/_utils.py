@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # asyncio's also knows the marker that older libraries set; since Python 3.14 it is deprecated and inspect's does all.
 if sys.version_info >= (3, 13):
     from inspect import iscoroutinefunction
-else:
+else:  # before Python 3.13
     from asyncio import iscoroutinefunction
 
 T = TypeVar("T")

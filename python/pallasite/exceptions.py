@@ -19,6 +19,8 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 
+from pallasite._core import encode_header
+
 __all__ = ["HTTPException", "SecurityWarning", "StarletteDeprecationWarning", "WebSocketException"]
 
 
@@ -26,12 +28,19 @@ class HTTPException(Exception):
     """Ends the request with an error response.
 
     `detail` becomes the body, by default the status code's reason phrase; `headers` are added to the response.
+
+    Raises:
+        ValueError: a header's name is no token, or its value holds CR, LF or NUL or cannot be encoded as Latin-1.
     """
 
     def __init__(self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = status_code
         self.detail = http.client.responses.get(status_code, "") if detail is None else detail
         self.headers = headers
+        # Here, where the traceback shows who set them; what is no text is for the handler to make sense of.
+        for name, value in () if headers is None else headers.items():
+            if isinstance(name, str) and isinstance(value, str):
+                encode_header(name, value)
 
     def __str__(self) -> str:
         return f"{self.status_code}: {self.detail}"

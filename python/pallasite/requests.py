@@ -369,8 +369,13 @@ class Request(HTTPConnection[StateT]):
         return self._is_disconnected
 
     async def send_push_promise(self, path: str) -> None:
-        """Offers `path` to the client by HTTP/2 server push, where the server can; else does nothing."""
+        """Offers `path` to the client by HTTP/2 server push, where the server can; else does nothing.
+
+        Raises ValueError where the path holds CR, LF or NUL.
+        """
         if "http.response.push" in self.scope.get("extensions", {}):
+            if any(character in path for character in "\r\n\0"):
+                raise ValueError("A path must not hold CR, LF or NUL")
             copied = [
                 (name.encode("latin-1"), value.encode("latin-1"))
                 for name in sorted(SERVER_PUSH_HEADERS_TO_COPY)

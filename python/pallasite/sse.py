@@ -19,6 +19,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from pallasite import _shutdown
+from pallasite._surrogates import encode_text
 from pallasite._utils import create_collapsing_task_group
 from pallasite.background import BackgroundTask
 from pallasite.responses import Content, JSONResponse, StreamingResponse, _denial_send, _iterate
@@ -82,10 +83,10 @@ class ServerSentEvent:
             _check_type("comment", self.comment, str)
 
     def encode(self) -> bytes:
-        """The event as it is sent, its closing blank line included.
+        """The event as it is sent, its closing blank line included; a lone surrogate in it as U+FFFD.
 
         Raises:
-            TypeError, ValueError: `data` is neither text nor a JSON value, or holds lone surrogates.
+            TypeError, ValueError: `data` is neither text nor a JSON value.
         """
         lines = [] if self.comment is None else [f": {line}" for line in _LINE_END.split(self.comment)]
         if self.event is not None:
@@ -101,7 +102,7 @@ class ServerSentEvent:
             else:
                 lines.append(f"data: {text}")
         lines.append("\n")
-        return "\n".join(lines).encode()
+        return encode_text("\n".join(lines), "utf-8")
 
 
 class EventSourceResponse(StreamingResponse):
@@ -242,7 +243,7 @@ class _Connection:
         turn_began = time.monotonic()
         async for block in blocks:
             if isinstance(block, str):  # of a `body_iterator` that somebody has put around ours
-                block = block.encode()
+                block = encode_text(block, "utf-8")
             if self._pinging is not None:
                 await self._pinging.wait()
             self._is_sending = True
@@ -310,7 +311,7 @@ class _Blocks:
         await _close(self._items)
 
 
-class _ThreadIterator:
+class _ThreadIterator(AsyncIterator[Any]):
     """A blocking iterator, advanced in worker threads.
 
     A thread that blocks in it cannot be stopped, so it is left behind when the stream ends, and closes the iterator
@@ -322,9 +323,6 @@ class _ThreadIterator:
         self._lock = threading.Lock()
         self._is_advancing = False
         self._is_closed = False
-
-    def __aiter__(self) -> _ThreadIterator:
-        return self
 
     async def __anext__(self) -> Any:
         item = await anyio.to_thread.run_sync(self._advance, abandon_on_cancel=True)

@@ -15,13 +15,12 @@ How the exceptions hang together:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from enum import Enum
 from typing import Any, NoReturn
 
-from pallasite._core import dumps
+from pallasite._core import dumps, encode_header
 from pallasite._json import decode
 from pallasite._surrogates import escape_surrogates
 from pallasite.exceptions import WebSocketException
@@ -76,8 +75,6 @@ _CODE_INVALID_PAYLOAD = 1007
 
 # The encoder that `_core.dumps` stands for; it leaves NaN, infinities and lone surrogates to the original.
 _STOCK_JSON_DUMPS = json.dumps
-
-_BREAKS_A_HEADER = re.compile(rb"[\r\n\0]")
 
 
 class WebSocketDisconnect(Exception):
@@ -179,14 +176,14 @@ class WebSocket(HTTPConnection[StateT]):
         """Complete the handshake, awaiting the client's opening message first where that is still to come.
 
         Raises:
-            ValueError: a header or the subprotocol contains CR, LF or NUL.
+            ValueError: a header's name is no token; its value or the subprotocol contains CR, LF or NUL, or the
+                subprotocol a character outside Latin-1.
         """
-        extra = [(name, value) for name, value in headers] if headers is not None else []
+        extra = [(bytes(name), bytes(value)) for name, value in headers] if headers is not None else []
         for name, value in extra:
-            if _BREAKS_A_HEADER.search(name) or _BREAKS_A_HEADER.search(value):
-                raise ValueError(f"Header {name!r} contains a line break or NUL")
-        if subprotocol is not None and _BREAKS_A_HEADER.search(subprotocol.encode("utf-8", "surrogatepass")):
-            raise ValueError(f"Subprotocol {subprotocol!r} contains a line break or NUL")
+            encode_header(name.decode("latin-1"), value.decode("latin-1"))
+        if subprotocol is not None:
+            encode_header("sec-websocket-protocol", subprotocol)
         if self.client_state is _CONNECTING:
             await self.receive()
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": extra})

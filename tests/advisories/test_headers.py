@@ -285,7 +285,7 @@ def test_cve_2015_0219_cve_2026_3902_underscore_is_no_hyphen(real: bytes, forged
     assert Headers(raw=[(forged, b"2")]).get(name) is None
 
 
-def test_cve_2016_5385_header_does_not_set_a_proxy() -> None:
+def test_cve_2016_1000110_header_does_not_set_a_proxy() -> None:
     for name in (b"proxy", b"Proxy", b"PROXY"):
         environ = build_environ(scope_of("/", headers=[(name, b"http://evil.example")]), b"")
         assert "HTTP_PROXY" not in environ

@@ -266,3 +266,31 @@ async def test_cve_2026_25478_origin_that_only_looks_like_an_allowed_one_is_not_
         assert answer.header("vary") is not None
     answer = await ask(site, headers=[(b"origin", b"https://good.example")])
     assert answer.header("access-control-allow-origin") == "https://good.example"
+
+
+# --- more than one
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        [b"testserver", b"evil.example"],
+        [b"evil.example", b"testserver"],
+        [b"testserver", b"testserver"],
+        [b"testserver", b""],
+        [b"testserver", b"/"],
+        [b"testserver, evil.example"],
+        [b"testserver,testserver"],
+    ],
+    ids=str,
+)
+async def test_cve_2026_34525_request_of_two_hosts_is_of_none(hosts: list[bytes]) -> None:
+    headers = [(b"host", host) for host in hosts]
+    assert (await ask(guarded(["testserver", "evil.example"]), "/admin/page", headers=headers)).status == 400
+    server = ("inside", 80)
+    answer = await ask(app, "/admin/page", headers=headers, server=server)
+    if len(hosts) > 1:
+        assert b"evil" not in answer.body
+        assert b"testserver" not in answer.body
+        tenants = Pallasite(routes=[Host("testserver", Router(ROUTES)), Host("evil.example", Router(ROUTES))])
+        assert (await ask(tenants, "/admin/page", headers=headers, server=server)).status in (400, 404)

@@ -256,3 +256,14 @@ async def test_errors_are_those_that_other_packages_look_for():
     assert isinstance(error, HTTPException)
     assert (error.status_code, error.detail) == (413, "Content Too Large")
     assert issubclass(_RequestBodyLimitResponseSent, Exception)
+
+
+async def test_limit_that_was_in_the_scope_is_there_again_afterwards(middleware):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope[MAX_BODY_SIZE_SCOPE_KEY])
+
+    scope = {"type": "http", "headers": [], MAX_BODY_SIZE_SCOPE_KEY: 99}
+    await middleware(app, max_body_size=3)(scope, None, None)
+    assert (seen, scope[MAX_BODY_SIZE_SCOPE_KEY]) == ([3], 99)

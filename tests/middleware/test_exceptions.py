@@ -223,3 +223,22 @@ def test_router_that_runs_another_ones_routes_is_left_to_do_so(test_client_facto
     client = test_client_factory(app)
     assert client.get("/other").text == "other"
     assert client.get("/own").status_code == 404
+
+
+@pytest.mark.parametrize("layers", ["written out", "called"])
+def test_not_found_without_any_handler_is_raised(layers: str, test_client_factory: Any) -> None:
+    app = Pallasite()
+    app.middleware_stack = app.build_middleware_stack()
+    assert isinstance(app.middleware_stack, ServerErrorMiddleware)
+    inner = app.middleware_stack.app
+    assert isinstance(inner, ExceptionMiddleware)
+    inner._exception_handlers.clear()
+    if layers == "called":
+
+        async def pass_on(scope: Any, receive: Any, send: Any) -> None:
+            await inner(scope, receive, send)
+
+        app.middleware_stack.app = pass_on
+    with pytest.raises(HTTPException):
+        test_client_factory(app).get("/missing")
+    assert test_client_factory(app, raise_server_exceptions=False).get("/missing").status_code == 500

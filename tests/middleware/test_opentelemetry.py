@@ -255,3 +255,13 @@ else:
 
 def test_global_propagator_is_the_one_that_is_asked():
     assert "traceparent" in propagate.get_global_textmap().fields
+
+
+async def test_server_that_no_url_can_name_is_left_out(recorder):
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "server": ("h", 99999)}
+    await application(recorder, [Route("/", home)])(scope, None, send)
+    [span] = recorder.spans
+    assert "server.address" not in span.attributes

@@ -34,7 +34,7 @@ _LENT_LAYERS_MAX = 16
 running_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[Any] | None]
 if sys.version_info >= (3, 12):
     running_task = asyncio.current_task
-else:
+else:  # before Python 3.12
     running_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
 
 

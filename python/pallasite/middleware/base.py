@@ -272,11 +272,14 @@ class _StreamingResponse(Response):
             await self.background()
 
     async def _iterate(self, send: Send) -> None:
+        is_sent = False
+        # To its end, not out of it: on trio a generator that is left behind is an error.
         async for chunk in self.body_iterator:
             if isinstance(chunk, dict):
                 # A message that stands for the body, as pathsend does.
                 await send(chunk)
-                break
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        else:
+                is_sent = True
+            else:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if not is_sent:
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import itsdangerous
 
 from pallasite._cookie_rules import check_cross_site, check_prefix
-from pallasite._core import cookies_from_headers, dumps, encode_header, find_header
+from pallasite._core import cookies_from_headers, dumps, encode_header, find_header, set_cookie
 from pallasite._standin import advise, is_standing_in
 from pallasite.datastructures import MutableHeaders, Secret
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
@@ -117,9 +117,10 @@ class SessionMiddleware:
         partitioned: keep it apart for each site that embeds this one (CHIPS).
 
     Raises:
-        ValueError: the secret is empty, or browsers would drop a cookie of these attributes: ``same_site="none"`` or
-            `partitioned` without `https_only` (not in a stand-in: Starlette's users may have a proxy that adds
-            Secure), and what its name's prefix, ``__Secure-`` or ``__Host-``, rules out.
+        ValueError: the secret is empty, no cookie can have that name, path or domain, or browsers would drop a cookie
+            of these attributes: ``same_site="none"`` or `partitioned` without `https_only` (not in a stand-in:
+            Starlette's users may have a proxy that adds Secure), and what its name's prefix, ``__Secure-`` or
+            ``__Host-``, rules out.
         SessionTooLarge: when the response starts: the session does not fit into a cookie.
         SessionNotStored: a change of the session after the response started, or a WebSocket was accepted, where it is
             made; for a change inside a nested value at the end of the request.
@@ -143,6 +144,8 @@ class SessionMiddleware:
         if secret_bytes < MIN_SECRET_BYTES:
             advice = "a random one is made by `python -c 'import secrets; print(secrets.token_hex(32))'`"
             advise(f"secret_key has {secret_bytes} bytes, and can be found by trying: {advice}", stacklevel=2)
+        # A name, a path or a domain that no cookie can have is an error here rather than in every response.
+        set_cookie(session_cookie, "", None, None, path, domain, https_only, True, same_site, partitioned)
         check_prefix(session_cookie, path, domain, https_only)
         if not is_standing_in():
             check_cross_site(session_cookie, same_site, https_only, partitioned)
@@ -194,7 +197,7 @@ class SessionMiddleware:
             if end != len(text):
                 raise ValueError("There is more behind the JSON")
             return stored, Session(data)
-        except (itsdangerous.BadData, ValueError, TypeError):
+        except (itsdangerous.BadData, ValueError, TypeError, RecursionError):
             return None, Session()
 
     def _store(self, session: Any, stored: bytes | None, message: Message) -> bytes | None:
