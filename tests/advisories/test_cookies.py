@@ -204,7 +204,7 @@ def test_cve_2026_35536_session_cookie_is_checked_when_it_is_configured(options:
 # --- cookies and caches
 
 
-async def test_cve_2023_30861_cve_2014_1418_response_that_depends_on_a_session_says_so_to_caches() -> None:
+async def test_cve_2023_30861_cve_2014_1418_cve_2026_48588_use_of_a_session_is_said_to_caches() -> None:
     async def page(request: Request) -> Response:
         match request.query_params.get("do"):
             case "read":

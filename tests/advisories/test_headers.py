@@ -148,7 +148,7 @@ async def test_cve_2026_0865_header_of_a_wsgi_application_is_refused(text: str) 
 
 
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
-def test_cve_2021_32052_media_type_that_ends_its_line_is_refused(text: str) -> None:
+def test_cve_2026_50269_cve_2021_32052_media_type_that_ends_its_line_is_refused(text: str) -> None:
     for media_type in (f"text/html{text}", f"text/html; charset={text}", f"a/b{text}"):
         with pytest.raises(ValueError):
             Response(media_type=media_type)

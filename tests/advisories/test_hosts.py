@@ -141,6 +141,13 @@ NOT_ALLOWED = {
         b"example.com\0",
         b"example.com\t",
     ],
+    "CVE-2026-53878": [
+        b"www.example.com\n",
+        b"a.cdn.example.net\n",
+        b"a\n.cdn.example.net",
+        b"127.0.0.1\n",
+        b"[::1]\n",
+    ],
     "bare suffix": [b"cdn.example.net", b"xcdn.example.net", b"cdn.example.net.evil"],
     "full stop": [b"example.com.", b"example.com..", b".example.com"],
 }
