@@ -62,7 +62,7 @@ def test_requirements_are_pinned_exactly() -> None:
     ]
     pins = [line for line in lines if line and not line.startswith("-r ")]
     assert pins
-    assert [pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==[A-Za-z0-9.]+", pin)] == []
+    assert [pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==[A-Za-z0-9.]+", pin)] == []
 
 
 def test_runtime_dependency_is_anyio_alone() -> None:
@@ -70,3 +70,17 @@ def test_runtime_dependency_is_anyio_alone() -> None:
         project = tomllib.load(file)["project"]
     assert [re.match(r"[a-z0-9-]+", item)[0] for item in project["dependencies"]] == ["anyio"]  # type: ignore[index]
     assert set(project["optional-dependencies"]) == {"full", "serve"}
+
+
+def test_package_tried_is_pinned_tested_and_told_in_the_docs() -> None:
+    page = (ROOT / "docs" / "internals" / "compatibility.md").read_text(encoding="utf-8")
+    table = page.partition("## Packages tried")[2].partition("\n## ")[0]
+    told = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\d[\w.]*) \|", table, re.MULTILINE))
+    tested = {
+        file.stem.removeprefix("test_").replace("_", "-") for file in (ROOT / "tests/ecosystem").glob("test_*.py")
+    }
+    pins = (ROOT / "requirements" / "ecosystem.txt").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==(\S+)$", pins, re.MULTILINE))
+    assert told.keys() == tested
+    assert told == {package: pinned.get(package) for package in told}
+    assert len(told) >= 15
