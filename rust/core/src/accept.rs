@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use crate::header::Elements;
 use crate::limits::{MAX_ACCEPT_ELEMENTS, MAX_HEADER_PARAMETERS};
+use crate::scan;
 
 /// One choice of an Accept, Accept-Encoding or Accept-Language header.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +86,7 @@ pub fn parse_content_type(header: &[u8]) -> ContentType<'_> {
         parsed.media_type = element.value.to_ascii_lowercase();
         for (name, value) in element.parameters {
             let name = name.to_ascii_lowercase();
+            scan::count(parsed.parameters.len());
             if !parsed.parameters.iter().any(|(known, _)| *known == name) {
                 parsed.parameters.push((name, value));
             }

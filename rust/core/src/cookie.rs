@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use crate::header::trim_ows;
+use crate::scan;
 
 /// What a name begins with, in any case, that browsers let a site set under conditions only: over TLS, for `__Host-` by the
 /// very host that gets it back (draft-ietf-httpbis-rfc6265bis section 4.1.3).
@@ -25,7 +26,8 @@ pub fn is_unique(name: &[u8]) -> bool {
 /// Calls `emit` with each cookie's name and value, in order, repeated names included. One pass, whatever the input.
 pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a, [u8]>)) {
     for pair in header.split(|&byte| byte == b';') {
-        let (name, value) = match memchr::memchr(b'=', pair) {
+        scan::count(pair.len() + 1);
+        let (name, value) = match scan::find(b'=', pair) {
             Some(equals) => (
                 pair.get(..equals).unwrap_or(b""),
                 pair.get(equals + 1..).unwrap_or(b""),
@@ -42,10 +44,7 @@ pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a
 
 /// Whether no browser sends such a pair, of whose name this is what was written and what is left without blanks.
 fn is_never_sent(pair: &[u8], written: &[u8], name: &[u8]) -> bool {
-    if pair
-        .iter()
-        .any(|&byte| byte.is_ascii_control() && byte != b'\t')
-    {
+    if scan::position(pair, |&byte| byte.is_ascii_control() && byte != b'\t').is_some() {
         return true;
     }
     // One blank stands behind the semicolon.
@@ -67,12 +66,13 @@ fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
     else {
         return Cow::Borrowed(value);
     };
-    if memchr::memchr(b'\\', inside).is_none() {
+    if scan::find(b'\\', inside).is_none() {
         return Cow::Borrowed(inside);
     }
     let mut text = Vec::with_capacity(inside.len());
     let mut rest = inside;
     loop {
+        scan::count(1);
         rest = match rest {
             [] => return Cow::Owned(text),
             [

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::scan;
+
 /// Whether `name` is a token (RFC 9110 section 5.6.2): not empty, and nothing but letters, digits and ``!#$%&'*+-.^_`|~``.
 #[must_use]
 pub fn is_token(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|&byte| is_token_byte(byte))
+    !name.is_empty() && scan::position(name, |&byte| !is_token_byte(byte)).is_none()
 }
 
 /// Whether `value` can be sent: CR, LF and NUL end or split a message in a naive receiver (RFC 9110 section 5.5).
@@ -13,13 +15,14 @@ pub fn is_token(name: &[u8]) -> bool {
 /// Deviation: other control characters are let through, as the RFC lets a recipient keep them.
 #[must_use]
 pub fn is_field_value(value: &[u8]) -> bool {
+    scan::count(value.len());
     memchr::memchr3(b'\r', b'\n', 0, value).is_none()
 }
 
 /// `name` in lower case, borrowed if it is.
 #[must_use]
 pub fn lower_name(name: &[u8]) -> Cow<'_, [u8]> {
-    if name.iter().any(u8::is_ascii_uppercase) {
+    if scan::position(name, u8::is_ascii_uppercase).is_some() {
         Cow::Owned(name.to_ascii_lowercase())
     } else {
         Cow::Borrowed(name)
@@ -71,10 +74,7 @@ impl<'a> Elements<'a> {
     /// Up to the next delimiter; the delimiter stays.
     fn take_plain(&mut self) -> &'a [u8] {
         let list = self.list;
-        let end = self
-            .rest
-            .iter()
-            .position(|&byte| byte == b';' || (list && byte == b','));
+        let end = scan::position(self.rest, |&byte| byte == b';' || (list && byte == b','));
         let (plain, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         plain
@@ -83,10 +83,9 @@ impl<'a> Elements<'a> {
     /// A parameter, behind its semicolon.
     fn take_parameter(&mut self) -> (&'a [u8], Cow<'a, [u8]>) {
         let list = self.list;
-        let end = self
-            .rest
-            .iter()
-            .position(|&byte| byte == b'=' || byte == b';' || (list && byte == b','));
+        let end = scan::position(self.rest, |&byte| {
+            byte == b'=' || byte == b';' || (list && byte == b',')
+        });
         let (name, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         let name = trim_ows(name);
@@ -134,12 +133,14 @@ impl<'a> Iterator for Elements<'a> {
 /// A quoted string's content, behind its opening quote, and what follows the closing one. An open quote runs to the end.
 fn unquote(quoted: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     let plain = memchr::memchr2(b'"', b'\\', quoted).unwrap_or(quoted.len());
+    scan::count(plain);
     let (start, mut rest) = quoted.split_at(plain);
     if let Some(behind) = rest.strip_prefix(b"\"") {
         return (Cow::Borrowed(start), behind);
     }
     let mut text = start.to_vec();
     loop {
+        scan::count(1);
         rest = match rest {
             [] => return (Cow::Owned(text), rest),
             [b'"', behind @ ..] => return (Cow::Owned(text), behind),
@@ -160,6 +161,7 @@ fn unquote(quoted: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
 pub fn trim_ows(value: &[u8]) -> &[u8] {
     let mut value = trim_ows_start(value);
     while let [rest @ .., b' ' | b'\t'] = value {
+        scan::count(1);
         value = rest;
     }
     value
@@ -167,6 +169,7 @@ pub fn trim_ows(value: &[u8]) -> &[u8] {
 
 fn trim_ows_start(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
+        scan::count(1);
         value = rest;
     }
     value

@@ -7,6 +7,8 @@
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use crate::scan;
+
 /// The two parts of a Host header, borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host<'a> {
@@ -19,6 +21,8 @@ pub struct Host<'a> {
 /// None if the header is not a host with an optional port.
 #[must_use]
 pub fn parse_host(header: &[u8]) -> Option<Host<'_>> {
+    // Validated, cut, and its parts validated.
+    scan::count(3 * header.len());
     let header = std::str::from_utf8(header).ok()?;
     let host_length = match header.strip_prefix('[') {
         Some(inside) => {

@@ -3,6 +3,8 @@
 //! Walking the Python objects is the binding's part; this module knows how one string or number looks. Reading JSON is
 //! Python's decoder's part; this module only tells it which documents may hold a number beyond a float's range.
 
+use crate::scan;
+
 /// Bytes looked at together: the comparisons below compile to vector instructions.
 const BLOCK: usize = 32;
 
@@ -145,6 +147,7 @@ fn clean_prefix(bytes: &[u8]) -> usize {
     let blocks = bytes.chunks_exact(BLOCK);
     let mut length = 0;
     for block in blocks {
+        scan::count(BLOCK);
         let dirty = block.iter().fold(false, |dirty, &byte| {
             dirty | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
         });
@@ -154,11 +157,7 @@ fn clean_prefix(bytes: &[u8]) -> usize {
         length += BLOCK;
     }
     let rest = bytes.get(length..).unwrap_or_default();
-    length
-        + rest
-            .iter()
-            .position(|&byte| ESCAPES[usize::from(byte)] != 0)
-            .unwrap_or(rest.len())
+    length + scan::position(rest, |&byte| ESCAPES[usize::from(byte)] != 0).unwrap_or(rest.len())
 }
 
 #[cold]

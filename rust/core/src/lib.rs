@@ -16,6 +16,7 @@ pub mod parameters;
 pub mod query;
 pub mod response;
 pub mod route;
+pub mod scan;
 pub mod set_cookie;
 pub mod text;
 pub mod url;

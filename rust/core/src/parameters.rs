@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use crate::scan;
+
 /// The values of the parameters `wanted`, given in lower case. Linear, whatever the header holds.
 ///
 /// `name*=` (RFC 8187) is no such parameter: RFC 7578 forbids it in forms.
@@ -16,7 +18,7 @@ pub fn find_parameters<'a, const N: usize>(
 ) -> Result<[Option<Cow<'a, [u8]>>; N], Repeated> {
     let mut found = [const { None }; N];
     for segment in Segments::of(header).skip(1) {
-        let equals = memchr::memchr(b'=', segment);
+        let equals = scan::find(b'=', segment);
         let (name, value) = segment.split_at(equals.unwrap_or(segment.len()));
         let name = trim(name);
         for (place, wanted) in found.iter_mut().zip(wanted) {
@@ -80,6 +82,7 @@ impl<'a> Iterator for Segments<'a> {
             }
             before = byte;
         }
+        scan::count(end + 1);
         let (segment, behind) = rest.split_at(end);
         self.rest = behind.strip_prefix(b";");
         Some(segment)
@@ -97,7 +100,7 @@ fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
     else {
         return Cow::Borrowed(value);
     };
-    if memchr::memchr(b'\\', inside).is_none() {
+    if scan::find(b'\\', inside).is_none() {
         return Cow::Borrowed(inside);
     }
     // One after the other, as Python programs do it: what the first leaves, the second may still shorten.
@@ -110,6 +113,7 @@ fn drop_backslash_before(escaped: u8, text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     loop {
+        scan::count(1);
         rest = match rest {
             [] => return plain,
             [b'\\', byte, behind @ ..] if *byte == escaped => {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::scan;
+
 const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Calls `emit` with each field's name and value, in order. Empty fields (`&&`) are left out, blank values kept.
@@ -10,10 +12,11 @@ const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 /// each run of ASCII for itself, so an escape never joins an unescaped character.
 pub fn parse_query<'a>(query: &'a [u8], mut emit: impl FnMut(Cow<'a, [u8]>, Cow<'a, [u8]>)) {
     for field in query.split(|&byte| byte == b'&') {
+        scan::count(field.len() + 1);
         if field.is_empty() {
             continue;
         }
-        let (name, value) = match memchr::memchr(b'=', field) {
+        let (name, value) = match scan::find(b'=', field) {
             Some(equals) => (
                 field.get(..equals).unwrap_or(b""),
                 field.get(equals + 1..).unwrap_or(b""),
@@ -27,6 +30,7 @@ pub fn parse_query<'a>(query: &'a [u8], mut emit: impl FnMut(Cow<'a, [u8]>, Cow<
 /// A name or value with `+` and percent escapes decoded.
 #[must_use]
 pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
+    scan::count(component.len());
     if memchr::memchr2(b'+', b'%', component).is_none() {
         return Cow::Borrowed(component);
     }
@@ -43,15 +47,12 @@ pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
     let mut text = Vec::with_capacity(component.len());
     let mut rest = component;
     while !rest.is_empty() {
-        let ascii = rest
-            .iter()
-            .position(|byte| !byte.is_ascii())
-            .unwrap_or(rest.len());
+        let ascii = scan::position(rest, |byte| !byte.is_ascii()).unwrap_or(rest.len());
         let (escaped, behind) = rest.split_at(ascii);
         run.clear();
         decode_escapes(escaped, &mut run);
         text.extend_from_slice(String::from_utf8_lossy(&run).as_bytes());
-        let wide = behind.iter().position(u8::is_ascii).unwrap_or(behind.len());
+        let wide = scan::position(behind, u8::is_ascii).unwrap_or(behind.len());
         let (literal, behind) = behind.split_at(wide);
         text.extend_from_slice(literal);
         rest = behind;
@@ -62,6 +63,7 @@ pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
 /// Appends a name or value to a query string: everything but letters, digits and `_.-~` escaped, a space as `+`.
 pub fn encode_component(component: &[u8], query: &mut String) {
     for &byte in component {
+        scan::count(1);
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
                 query.push(char::from(byte))
@@ -86,6 +88,7 @@ pub fn push_escape(byte: u8, text: &mut String) {
 
 fn decode_escapes(mut escaped: &[u8], bytes: &mut Vec<u8>) {
     loop {
+        scan::count(1);
         escaped = match escaped {
             [] => return,
             [b'+', rest @ ..] => {

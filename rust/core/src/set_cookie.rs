@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::date::imf_fixdate;
+use crate::scan;
 
 /// Why a cookie cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,7 @@ pub fn write(
 }
 
 fn is_plain(text: &str) -> bool {
+    scan::count(text.len());
     text.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
@@ -158,6 +160,7 @@ fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
     }
     out.push(b'"');
     for character in value.chars() {
+        scan::count(1);
         let byte = u8::try_from(u32::from(character)).map_err(|_| CookieError::Latin1)?;
         if QUOTED[usize::from(byte)] {
             out.push(byte);
@@ -186,6 +189,8 @@ fn write_attribute(out: &mut Vec<u8>, name: &str, value: Option<&str>) -> Result
     {
         return Err(CookieError::Attribute);
     }
+    // Looked through, and written.
+    scan::count(2 * value.len());
     write_flag(out, name, true);
     out.push(b'=');
     push_latin1(out, value)

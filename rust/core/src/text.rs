@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use crate::scan;
+
 /// What `str.strip()` removes beyond ASCII, each character as its UTF-8 bytes.
 const WIDE_SPACES: [&[u8]; 19] = [
     b"\xC2\x85",
@@ -30,6 +32,7 @@ const WIDE_SPACES: [&[u8]; 19] = [
 /// Latin-1 bytes as text: ASCII is borrowed, anything else becomes two bytes a character.
 #[must_use]
 pub fn from_latin1(bytes: &[u8]) -> Cow<'_, [u8]> {
+    scan::count(bytes.len());
     if bytes.is_ascii() {
         return Cow::Borrowed(bytes);
     }
@@ -45,6 +48,7 @@ pub fn trim(text: &[u8]) -> &[u8] {
 
 fn trim_start(mut text: &[u8]) -> &[u8] {
     loop {
+        scan::count(1);
         let rest = match text {
             [byte, rest @ ..] if is_ascii_space(*byte) => Some(rest),
             [byte, ..] if byte.is_ascii() => None,
@@ -61,6 +65,7 @@ fn trim_start(mut text: &[u8]) -> &[u8] {
 
 fn trim_end(mut text: &[u8]) -> &[u8] {
     loop {
+        scan::count(1);
         let rest = match text {
             [rest @ .., byte] if is_ascii_space(*byte) => Some(rest),
             [.., byte] if byte.is_ascii() => None,

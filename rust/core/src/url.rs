@@ -3,6 +3,7 @@
 //! Splitting answers only where the answer is plain and leaves the rest (None) to a complete implementation.
 
 use crate::query::push_escape;
+use crate::scan;
 
 /// What a request tells about its URL. All of it is text except the query, which may be any bytes.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,8 @@ pub fn split_url(url: &str) -> Option<SplitUrl<'_>> {
     if !is_plain(url) {
         return None;
     }
+    // Each part is looked for once in what the one before leaves.
+    scan::count(4 * url.len());
     let (scheme, rest) = match url.split_once(':') {
         Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
         // A colon in a path, query or port: no scheme, unless it is one this function does not know how to read.
@@ -151,10 +154,7 @@ pub fn absolute_url(
 
 fn push_path(path: &[u8], url: &mut Vec<u8>) {
     let mut rest = path;
-    while let Some(end) = rest
-        .iter()
-        .position(|&byte| matches!(byte, b'?' | b'#' | b'\\'))
-    {
+    while let Some(end) = scan::position(rest, |&byte| matches!(byte, b'?' | b'#' | b'\\')) {
         let (plain, special) = rest.split_at(end);
         url.extend_from_slice(plain);
         let (escape, behind): (&[u8], _) = match special {
@@ -171,6 +171,7 @@ fn push_path(path: &[u8], url: &mut Vec<u8>) {
 
 fn push_query(query: &[u8], url: &mut Vec<u8>) {
     for chunk in query.utf8_chunks() {
+        scan::count(chunk.valid().len() + chunk.invalid().len());
         url.extend_from_slice(chunk.valid().as_bytes());
         let mut escapes = String::new();
         for &byte in chunk.invalid() {
@@ -190,6 +191,7 @@ fn default_port(scheme: &[u8]) -> Option<i64> {
 
 /// Nothing but visible ASCII: nothing that a splitter strips, removes or normalises.
 fn is_plain(text: &str) -> bool {
+    scan::count(text.len());
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

@@ -7,6 +7,7 @@
 
 use super::pattern::starts_with;
 use super::{Element, Kind, Spans};
+use crate::scan;
 
 /// Words of the table that fit on the stack: seven elements on a text of 63 bytes.
 const INLINE_WORDS: usize = 8;
@@ -71,6 +72,7 @@ pub(super) fn find(elements: &[Element], any_case: bool, text: &[u8], spans: &mu
 
 fn fill_literal(reach: &mut Reach<'_>, row: usize, text: &[u8], literal: &[u8], any_case: bool) {
     for end in literal.len()..=text.len() {
+        scan::count(1);
         let start = end - literal.len();
         if reach.get(row + 1, end)
             && starts_with(text.get(start..).unwrap_or_default(), literal, any_case)
@@ -90,6 +92,7 @@ fn fill_parameter(reach: &mut Reach<'_>, row: usize, text: &[u8], kind: Kind) {
         reach.set(row, text.len());
     }
     for (at, byte) in text.iter().enumerate().rev() {
+        scan::count(1);
         let here = reach.get(next, at);
         let starts = match kind {
             Kind::Str => {
@@ -152,6 +155,7 @@ fn longest_end(
     (shortest..=longest)
         .rev()
         .filter(is_end)
+        .inspect(|_| scan::count(1))
         .find(|end| reach.get(next, *end))
 }
 

@@ -1,6 +1,6 @@
 //! What a parameter may match: the regular expressions of the stock convertors, matched by hand.
 
-use memchr::memchr;
+use crate::scan;
 
 /// The text a parameter accepts, told from the regular expression of its convertor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ impl Kind {
     /// The longest match at the start of `text`, in bytes; `None` where nothing matches, and always for `Custom`.
     pub fn longest(self, text: &[u8]) -> Option<usize> {
         match self {
-            Self::Str => non_empty(memchr(b'/', text).unwrap_or(text.len())),
+            Self::Str => non_empty(scan::find(b'/', text).unwrap_or(text.len())),
             Self::Int => non_empty(digits(text)),
             Self::Float => {
                 let whole = non_empty(digits(text))?;
@@ -55,7 +55,7 @@ impl Kind {
                 })
             }
             Self::Uuid => uuid(text),
-            Self::Path => Some(memchr(b'\n', text).unwrap_or(text.len())),
+            Self::Path => Some(scan::find(b'\n', text).unwrap_or(text.len())),
             Self::Custom => None,
         }
     }
@@ -82,7 +82,7 @@ fn non_empty(length: usize) -> Option<usize> {
 }
 
 fn digits(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    scan::position(text, |byte| !byte.is_ascii_digit()).unwrap_or(text.len())
 }
 
 fn uuid(text: &[u8]) -> Option<usize> {
@@ -92,6 +92,7 @@ fn uuid(text: &[u8]) -> Option<usize> {
             at += 1;
         }
         let group = text.get(at..at + length)?;
+        scan::count(length);
         if !group.iter().all(u8::is_ascii_hexdigit) {
             return None;
         }

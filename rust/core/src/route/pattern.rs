@@ -5,6 +5,7 @@
 //! A match covers the whole text; a line feed at the end is part of it, where `$` in a Python expression would not say so.
 
 use super::{Kind, Spans, ambiguous};
+use crate::scan;
 
 /// A part of a pattern's source, as [`parse`] finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub fn parse(source: &[u8]) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut literal_start = 0;
     let mut at = 0;
-    while let Some(offset) = source.get(at..).and_then(|rest| memchr::memchr(b'{', rest)) {
+    while let Some(offset) = source.get(at..).and_then(|rest| scan::find(b'{', rest)) {
         let open = at + offset;
         let Some((piece, end)) = parse_parameter(source, open) else {
             at = open + 1;
@@ -173,6 +174,7 @@ impl Pattern {
                     length
                 }
             };
+            scan::count(length + 1);
             rest = rest.get(length..).unwrap_or_default();
         }
         rest.is_empty()
@@ -225,6 +227,7 @@ pub fn regex_text<'a>(
 
 /// Whether `text` starts with `literal`, which is lowercase where `any_case` is set.
 pub(super) fn starts_with(text: &[u8], literal: &[u8], any_case: bool) -> bool {
+    scan::count(literal.len());
     match text.get(..literal.len()) {
         Some(start) if any_case => start.eq_ignore_ascii_case(literal),
         Some(start) => start == literal,
@@ -286,6 +289,7 @@ fn parse_name(source: &[u8], start: usize) -> Option<(&str, usize)> {
         .iter()
         .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
         .count();
+    scan::count(length + 1);
     let name = rest.get(..length)?;
     if name.first().is_none_or(u8::is_ascii_digit) {
         return None;

@@ -2,10 +2,9 @@
 
 use std::collections::BinaryHeap;
 
-use memchr::memchr;
-
 use super::Tree;
 use super::tree::{Key, NONE, Node, SEGMENT_KINDS, Way};
+use crate::scan;
 
 /// The offset of a search that has passed the last segment.
 const PAST_END: usize = usize::MAX;
@@ -53,7 +52,7 @@ impl<'a> Search<'a> {
             return;
         }
         let rest = self.text.get(at..).unwrap_or_default();
-        let (segment, next) = match memchr(b'/', rest) {
+        let (segment, next) = match scan::find(b'/', rest) {
             Some(slash) => (rest.get(..slash).unwrap_or_default(), at + slash + 1),
             None => (rest, PAST_END),
         };

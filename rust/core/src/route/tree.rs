@@ -13,6 +13,7 @@ use std::fmt;
 
 use super::segments::{Segment, Segments};
 use super::{Element, Kind, Pattern, Search};
+use crate::scan;
 
 /// No route, no node, no entry.
 pub(super) const NONE: u32 = u32::MAX;
@@ -297,6 +298,7 @@ impl Tree {
         let mask = self.slots.len() - 1;
         let mut slot = key.hash() as usize & mask;
         loop {
+            scan::count(1);
             let entry = self.entries.get(*self.slots.get(slot)? as usize)?;
             if self.is_key(entry, key) {
                 return Some(entry.target);
@@ -433,6 +435,7 @@ fn count(number: usize) -> Result<u32, TooManyRoutes> {
 
 /// A hash for keys that only the developer chooses (clients look up, they never insert): no defence against crafted keys.
 fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
+    scan::count(text.len());
     let mut hash = seed ^ text.len() as u64;
     let (words, rest) = text.as_chunks::<8>();
     for word in words {

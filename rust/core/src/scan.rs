@@ -1,0 +1,38 @@
+//! Looking through bytes, and how often that was done: with the feature `steps`, checks can hold the work of a parser
+//! against the length of its input. Without it nothing is counted.
+
+/// Where `byte` first is.
+#[inline]
+pub(crate) fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    let found = memchr::memchr(byte, text);
+    count(found.map_or(text.len(), |index| index + 1));
+    found
+}
+
+/// Where the first byte that is `wanted` is.
+#[inline]
+pub(crate) fn position(text: &[u8], wanted: impl FnMut(&u8) -> bool) -> Option<usize> {
+    let found = text.iter().position(wanted);
+    count(found.map_or(text.len(), |index| index + 1));
+    found
+}
+
+/// Notes that so many bytes were looked at.
+#[inline(always)]
+pub(crate) fn count(_bytes: usize) {
+    #[cfg(feature = "steps")]
+    STEPS.with(|steps| steps.set(steps.get() + _bytes as u64));
+}
+
+#[cfg(feature = "steps")]
+std::thread_local! {
+    static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// What `work` gives, and how many bytes this crate looked at meanwhile, those looked at twice counted twice.
+#[cfg(feature = "steps")]
+pub fn steps_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = STEPS.get();
+    let given = work();
+    (given, STEPS.get() - before)
+}
