@@ -95,9 +95,9 @@ def test_import_points_downwards(name: str) -> None:
 # Who knows that there is a native half; everyone else goes through these. A new name here is a decision.
 CORE_USERS = frozenset(
     """
-    _beneath _conditions _endpoint_apps _exception_handler _headers _json _multidict _origins _paths _route_list _url
-    _utils applications convertors formparsers middleware.cors middleware.errors middleware.exceptions middleware.gzip
-    exceptions middleware.sessions middleware.trustedhost requests responses routing websockets
+    _beneath _conditions _endpoint_apps _exception_handler _headers _json _multidict _origins _paths _ranges _route_list
+    _url _utils applications convertors exceptions formparsers middleware.cors middleware.errors middleware.exceptions
+    middleware.gzip middleware.sessions middleware.trustedhost requests responses routing websockets
     """.split()
 )
 

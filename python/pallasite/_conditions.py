@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from email.utils import parsedate
 
-from pallasite._core import find_header, header_values, http_date
+from pallasite._core import find_header, header_values, http_date, names_tag, parse_http_date
 
 __all__ = ["asks_for_ranges", "entity_tag", "is_not_modified", "last_modified"]
-
-# No date is longer.
-_MAX_DATE_CHARACTERS = 64
 
 
 def entity_tag(stat_result: os.stat_result) -> str:
@@ -33,18 +29,11 @@ def is_not_modified(headers: list[tuple[bytes, bytes]], etag: str, modified: str
     """Whether a request with these headers is answered with 304. If-None-Match decides where it is given."""
     tags = ",".join(header_values(headers, "if-none-match"))
     if tags:
-        # Weak comparison: whether the client's tag is weak does not count. Source: RFC 9110 section 13.1.2
-        return tags.strip() == "*" or (etag != "" and etag in {_without_weakness(tag) for tag in tags.split(",")})
+        return names_tag(tags, etag)
     since = header_values(headers, "if-modified-since")
     return bool(since) and (since[0] == modified or _is_later(since[0], modified))
 
 
-def _without_weakness(tag: str) -> str:
-    return tag.strip().removeprefix("W/")
-
-
 def _is_later(since: str, modified: str) -> bool:
-    if len(since) > _MAX_DATE_CHARACTERS:
-        return False
-    asked, changed = parsedate(since), parsedate(modified)
+    asked, changed = parse_http_date(since), parse_http_date(modified)
     return asked is not None and changed is not None and asked >= changed

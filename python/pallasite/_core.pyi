@@ -33,6 +33,20 @@ def parse_content_type(header: str | bytes, /) -> tuple[str, dict[str, str]]:
     header gives `("", {})`.
     """
 
+# --- condition
+
+def names_tag(tags: str, tag: str, /) -> bool:
+    """Whether a list of entity tags, as If-None-Match has it, is `*` or names `tag`, be either of them weak or not.
+
+    A comma within quotes is part of a tag. Tags without quotes are read as well. Source: RFC 9110 section 13.1.2.
+    """
+
+def parse_http_date(text: str, /) -> int | None:
+    """Seconds since 1970 of a date in one of the three forms of HTTP; None for any other text.
+
+    Source: RFC 9110 section 5.6.7. Deviation: two digits of a year mean 1969 to 2068, whatever the year is now.
+    """
+
 # --- cookie
 
 def cookies_from_headers(headers: Iterable[tuple[bytes, bytes]], /) -> dict[str, str]:
@@ -245,6 +259,18 @@ def parse_query(query: str | bytes, /) -> list[tuple[str, str]]:
 
 def parse_query_multi(query: str | bytes, /) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """`parse_query`, and the last value of each name."""
+
+# --- range
+
+def parse_ranges(header: str, size: int, max_ranges: int, /) -> list[tuple[int, int]] | None:
+    """The byte ranges that a Range header asks of a file of `size` bytes, as (start, end), the end being exclusive: in
+    order, those that touch or overlap made one. None if one starts behind the end of the file.
+
+    Empty for more than `max_ranges` parts: send the whole file then. Parts that are no ranges are passed over.
+
+    Raises ValueError for another unit than bytes, no range at all, or one whose end is before its start. Source: RFC
+    9110 section 14.
+    """
 
 # --- response
 

@@ -1,6 +1,7 @@
 //! `pallasite._core`: the export list. Logic lives in one file per noun beside this one, and below it in `pallasite-core`.
 
 mod accept;
+mod condition;
 mod cookie;
 mod form;
 mod gzip;
@@ -10,6 +11,7 @@ mod json;
 mod multipart;
 mod observer;
 mod query;
+mod range;
 mod response;
 mod route;
 mod set_cookie;
@@ -30,6 +32,8 @@ mod _core {
     #[pymodule_export]
     use super::accept::{coding_weight, parse_accept, parse_content_type};
     #[pymodule_export]
+    use super::condition::{names_tag, parse_http_date};
+    #[pymodule_export]
     use super::cookie::{cookies_from_headers, parse_cookies};
     #[pymodule_export]
     use super::form::FormError;
@@ -49,6 +53,8 @@ mod _core {
     use super::observer::Observer;
     #[pymodule_export]
     use super::query::{encode_query, parse_query, parse_query_multi};
+    #[pymodule_export]
+    use super::range::parse_ranges;
     #[pymodule_export]
     use super::response::response_head;
     #[pymodule_export]

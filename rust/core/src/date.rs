@@ -1,11 +1,32 @@
-//! HTTP dates in their one modern form, IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
+//! HTTP dates (RFC 9110 section 5.6.7): written in their one modern form, IMF-fixdate (`Sun, 06 Nov 1994 08:49:37 GMT`),
+//! read in that and in the two obsolete ones.
+//!
+//! Deviation: two digits of a year mean 1969 to 2068, whatever the year is now, as in Python's `email.utils`; it is not
+//! checked whether the date was on that day of the week.
 
 const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
 
+/// What RFC 850 wrote.
+const LONG_DAYS: [&[u8]; 7] = [
+    b"Thursday",
+    b"Friday",
+    b"Saturday",
+    b"Sunday",
+    b"Monday",
+    b"Tuesday",
+    b"Wednesday",
+];
+const LONGEST_DAY: usize = b"Wednesday".len();
+
+/// Two digits from these on are a year before 2000.
+const FIRST_OF_LAST_CENTURY: i64 = 69;
+
 const SECONDS_A_DAY: i64 = 86_400;
+const DAYS_IN_400_YEARS: i64 = 146_097;
+const FROM_YEAR_0_MARCH_TO_1970: i64 = 719_468;
 
 /// Seconds since 1970 of 0001-01-01 00:00:00 and of 9999-12-31 23:59:59: the form has four digits for the year.
 const FIRST_SECOND: i64 = -62_135_596_800;
@@ -31,6 +52,137 @@ pub fn imf_fixdate(unix_seconds: i64) -> Option<[u8; 29]> {
     Some(text)
 }
 
+/// Seconds since 1970 of a date in one of the three forms; None for anything else.
+#[must_use]
+pub fn parse_http_date(text: &[u8]) -> Option<i64> {
+    let comma = text
+        .iter()
+        .take(LONGEST_DAY + 1)
+        .position(|&byte| byte == b',');
+    let Some(comma) = comma else {
+        return parse_asctime(text);
+    };
+    let (day_name, behind) = text.split_at(comma);
+    let behind = behind.strip_prefix(b", ")?;
+    match *behind {
+        // 06 Nov 1994 08:49:37 GMT
+        [
+            d1,
+            d2,
+            b' ',
+            m1,
+            m2,
+            m3,
+            b' ',
+            y1,
+            y2,
+            y3,
+            y4,
+            b' ',
+            ref time @ ..,
+            b' ',
+            b'G',
+            b'M',
+            b'T',
+        ] if DAYS.iter().any(|name| day_name == &name[..]) => {
+            let year = number(&[y1, y2, y3, y4])?;
+            moment(year, month(&[m1, m2, m3])?, number(&[d1, d2])?, time)
+        }
+        // 06-Nov-94 08:49:37 GMT
+        [
+            d1,
+            d2,
+            b'-',
+            m1,
+            m2,
+            m3,
+            b'-',
+            y1,
+            y2,
+            b' ',
+            ref time @ ..,
+            b' ',
+            b'G',
+            b'M',
+            b'T',
+        ] if LONG_DAYS.contains(&day_name) => {
+            let year = number(&[y1, y2])?;
+            let century = if year < FIRST_OF_LAST_CENTURY {
+                2000
+            } else {
+                1900
+            };
+            moment(
+                century + year,
+                month(&[m1, m2, m3])?,
+                number(&[d1, d2])?,
+                time,
+            )
+        }
+        _ => None,
+    }
+}
+
+/// `Sun Nov  6 08:49:37 1994`
+fn parse_asctime(text: &[u8]) -> Option<i64> {
+    let [
+        w1,
+        w2,
+        w3,
+        b' ',
+        m1,
+        m2,
+        m3,
+        b' ',
+        d1,
+        d2,
+        b' ',
+        ref time @ ..,
+        b' ',
+        y1,
+        y2,
+        y3,
+        y4,
+    ] = *text
+    else {
+        return None;
+    };
+    let tens = if d1 == b' ' { b'0' } else { d1 };
+    if !DAYS.contains(&&[w1, w2, w3]) {
+        return None;
+    }
+    let year = number(&[y1, y2, y3, y4])?;
+    moment(year, month(&[m1, m2, m3])?, number(&[tens, d2])?, time)
+}
+
+/// Of a date and `hh:mm:ss`, in which a leap second may be.
+fn moment(year: i64, month: i64, day: i64, time: &[u8]) -> Option<i64> {
+    let [h1, h2, b':', m1, m2, b':', s1, s2] = *time else {
+        return None;
+    };
+    let (hour, minute, second) = (number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?);
+    let days = day_count(year, month, day);
+    let is_date = year >= 1 && civil_date(days) == (year, month, day);
+    if !is_date || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some(days * SECONDS_A_DAY + hour * 3600 + minute * 60 + second)
+}
+
+/// From 1.
+fn month(name: &[u8; 3]) -> Option<i64> {
+    let index = MONTHS.iter().position(|month| *month == name)?;
+    Some(index as i64 + 1)
+}
+
+/// Of at most four digits.
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        Some(number * 10 + i64::from(digit))
+    })
+}
+
 fn two_digits(text: &mut [u8; 29], at: usize, number: i64) {
     text[at] = b'0' + (number / 10) as u8;
     text[at + 1] = b'0' + (number % 10) as u8;
@@ -40,8 +192,6 @@ fn two_digits(text: &mut [u8; 29], at: usize, number: i64) {
 ///
 /// Years are taken to begin in March, so that the leap day is the last of its year and months need no table.
 fn civil_date(days: i64) -> (i64, i64, i64) {
-    const DAYS_IN_400_YEARS: i64 = 146_097;
-    const FROM_YEAR_0_MARCH_TO_1970: i64 = 719_468;
     let shifted = days + FROM_YEAR_0_MARCH_TO_1970;
     let era = shifted.div_euclid(DAYS_IN_400_YEARS);
     let day_of_era = shifted.rem_euclid(DAYS_IN_400_YEARS);
@@ -56,6 +206,20 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
         march_month - 9
     };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// The day counted from 1970 of a date: `civil_date` the other way round.
+fn day_count(year: i64, month: i64, day: i64) -> i64 {
+    let (year, march_month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * DAYS_IN_400_YEARS + day_of_era - FROM_YEAR_0_MARCH_TO_1970
 }
 
 #[cfg(test)]
@@ -79,6 +243,67 @@ mod tests {
         ];
         for (unix_seconds, expected) in cases {
             assert_eq!(text(unix_seconds), expected);
+        }
+    }
+
+    #[test]
+    fn date_is_read_in_three_forms() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(
+                parse_http_date(text.as_bytes()),
+                Some(784_111_777),
+                "{text}"
+            );
+        }
+        for (text, expected) in [
+            ("Thu, 29 Feb 2024 23:59:60 GMT", Some(1_709_251_200)),
+            ("Friday, 31-Dec-68 00:00:00 GMT", Some(3_124_137_600)),
+            ("Friday, 31-Dec-69 00:00:00 GMT", Some(-86_400)),
+            ("Sun Nov 16 08:49:37 1994", Some(784_975_777)),
+            ("Mon, 01 Jan 0001 00:00:00 GMT", Some(FIRST_SECOND)),
+        ] {
+            assert_eq!(parse_http_date(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn date_in_another_form_is_none() {
+        for text in [
+            "",
+            "yesterday",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 +0000",
+            "Sun, 06 Nov 1994 08:49:37 GMT ",
+            "sun, 06 nov 1994 08:49:37 GMT",
+            "Xyz, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sunday, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov 06 1994 08:49:37",
+            "Xyz Nov  6 08:49:37 1994",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+            "Wed, 29 Feb 2023 08:49:37 GMT",
+            "Sun, 06 Nov 0000 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 06 Nov 1994 23:60:00 GMT",
+            "Sun, 06 Nov 1994 23:59:61 GMT",
+            "Sun, 06 Nov 1994 -1:59:59 GMT",
+        ] {
+            assert_eq!(parse_http_date(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn date_written_is_read_again() {
+        for seconds in (FIRST_SECOND..=LAST_SECOND).step_by(86_399 * 37) {
+            let text = imf_fixdate(seconds).expect("in range");
+            assert_eq!(parse_http_date(&text), Some(seconds));
         }
     }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accept;
+pub mod condition;
 pub mod cookie;
 pub mod date;
 pub mod form;
@@ -14,6 +15,7 @@ pub mod limits;
 pub mod multipart;
 pub mod parameters;
 pub mod query;
+pub mod range;
 pub mod response;
 pub mod route;
 pub mod scan;
