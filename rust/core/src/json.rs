@@ -111,6 +111,7 @@ fn long_exponent(document: &[u8]) -> bool {
     let next = document.get(1..).unwrap_or_default();
     let mut offset = 0;
     for (block, shifted) in document.chunks(BLOCK).zip(next.chunks(BLOCK)) {
+        scan::count(BLOCK);
         let any = block
             .iter()
             .zip(shifted)
@@ -120,6 +121,7 @@ fn long_exponent(document: &[u8]) -> bool {
             for (position, _) in after_e.filter(|(_, pair)| starts_exponent(*pair)) {
                 let exponent = document.get(position..).unwrap_or_default();
                 let exponent = exponent.strip_prefix(b"+").unwrap_or(exponent);
+                scan::count(EXPONENT_DIGITS);
                 let digits = exponent
                     .iter()
                     .take(EXPONENT_DIGITS)
@@ -139,7 +141,7 @@ fn long_exponent(document: &[u8]) -> bool {
 fn long_run_of_digits(document: &[u8]) -> bool {
     document
         .chunks_exact(DIGITS_IN_A_ROW / 2)
-        .any(|stride| stride.iter().all(u8::is_ascii_digit))
+        .any(|stride| scan::position(stride, |byte| !byte.is_ascii_digit()).is_none())
 }
 
 /// How many bytes at the start need no escape.

@@ -1,0 +1,48 @@
+//! One module for each parser of the core; its `check` panics for an input on which the parser breaks a promise:
+//! a panic of its own, an answer other than that of a slow and obvious reference, one that depends on how the input is
+//! cut, or more work than the input is long.
+
+#![allow(missing_docs, reason = "every module has the one function `check`")]
+
+pub mod accept;
+pub mod condition;
+pub mod content_type;
+pub mod cookie;
+pub mod date;
+mod form_parameters;
+pub mod header;
+pub mod host;
+pub mod json;
+pub mod multipart;
+pub mod pattern;
+mod pieces;
+pub mod query;
+pub mod range;
+pub mod route;
+pub mod set_cookie;
+pub mod url;
+pub mod urlencoded;
+mod work;
+
+/// A check, for what runs all of them by name.
+pub type Check = fn(&[u8]);
+
+/// Every check, by the name of its target.
+pub const CHECKS: [(&str, Check); 16] = [
+    ("accept", accept::check),
+    ("condition", condition::check),
+    ("content_type", content_type::check),
+    ("cookie", cookie::check),
+    ("date", date::check),
+    ("header", header::check),
+    ("host", host::check),
+    ("json", json::check),
+    ("multipart", multipart::check),
+    ("pattern", pattern::check),
+    ("query", query::check),
+    ("range", range::check),
+    ("route", route::check),
+    ("set_cookie", set_cookie::check),
+    ("url", url::check),
+    ("urlencoded", urlencoded::check),
+];
