@@ -17,6 +17,7 @@ from typing import Any, ClassVar, cast
 from pallasite._core import Observer, PathPattern, RouteTable, request_host
 from pallasite._endpoint_apps import FunctionApp, request_response, websocket_session
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
+from pallasite._fastapi_loop import spared
 from pallasite._lifespan import NoLifespan, as_lifespan
 from pallasite._mounted_lifespans import Lifespans
 from pallasite._paths import (
@@ -518,7 +519,7 @@ class Router:
         self.redirect_slashes = redirect_slashes
         self.default = self.not_found if default is None else default
         self.lifespan_context: Lifespan[Any] = NoLifespan() if lifespan is None else as_lifespan(lifespan)
-        self.middleware_stack = _wrap(self.app, middleware, max_body_size)
+        self.middleware_stack = _wrap(spared(self), middleware, max_body_size)
 
     # Whether a subclass has a `routes` of its own, which then has to be asked each time.
     _computes_routes: ClassVar[bool] = False

@@ -1,0 +1,146 @@
+"""FastAPI finds the same route on Pallasite, which spares its loop most of the routes, as on the installed Starlette.
+
+Random applications, changed and patched between requests, in a process for each side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("starlette")
+
+APPLICATIONS = Path(__file__).with_name("fastapi_routes.py")
+SEEDS = [str(seed) for seed in range(30)]
+
+
+def run(*arguments: str) -> str:
+    # Sets of methods, whose order FastAPI shows, are to have the same order on both sides.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONHASHSEED": "0"}
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def observed(*prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(*prefix, str(APPLICATIONS), *SEEDS).splitlines()[-1])
+    return found
+
+
+def test_random_applications_answer_as_on_starlette() -> None:
+    ours, theirs = observed("-m", "pallasite", "as-starlette"), observed()
+    assert (ours["app"], theirs["app"]) == ("SparedApp", "method")
+    for seed in SEEDS:
+        for number, (expected, got) in enumerate(zip(theirs["seen"][seed], ours["seen"][seed], strict=True)):
+            assert got == expected, f"seed {seed}, request {number}"
+
+
+def program(source: str) -> None:
+    run("-c", "import pallasite\npallasite.install_as_starlette()\n" + PROGRAM + textwrap.dedent(source))
+
+
+PROGRAM = """
+import copy
+import fastapi.routing
+from fastapi import APIRouter, FastAPI
+from fastapi.testclient import TestClient
+from pallasite import _fastapi_loop
+
+def route_to(router, path):
+    @router.get(path)
+    async def answer():
+        return path
+"""
+
+
+def test_copy_of_an_application_looks_through_its_own_routes() -> None:
+    program("""
+        app = FastAPI()
+        route_to(app, "/a")
+        copied = copy.deepcopy(app)
+        route_to(copied, "/b")
+        assert type(copied.router.middleware_stack) is _fastapi_loop.SparedApp
+        assert TestClient(copied).get("/b").json() == "/b"
+        assert TestClient(app).get("/b").status_code == 404
+    """)
+
+
+def test_subclass_of_the_router_gets_all_routes() -> None:
+    program("""
+        class Own(APIRouter):
+            async def app(self, scope, receive, send):
+                self.seen = len(list(self.routes))
+                await super().app(scope, receive, send)
+
+        router = Own()
+        route_to(router, "/a")
+        route_to(router, "/b")
+        app = FastAPI()
+        app.mount("/own", router)
+        assert TestClient(app).get("/own/b").json() == "/b"
+        assert router.seen == 2
+    """)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "fastapi.routing.APIRouter.app = wrapped(fastapi.routing.APIRouter.app)",
+        "fastapi.routing.APIRoute.matches = wrapped(fastapi.routing.APIRoute.matches)",
+        "del fastapi.routing._IncludedRouter.effective_candidates",
+        "fastapi.routing.__file__ = 'nowhere.py'",
+        "_fastapi_loop.KNOWN.clear()",
+    ],
+    ids=["loop", "matches", "missing", "no-text", "unknown"],
+)
+def test_loop_that_was_not_read_is_left_alone(change: str) -> None:
+    program(f"""
+        def wrapped(function):
+            def wrapper(*arguments):
+                return function(*arguments)
+            return wrapper
+
+        {change}
+        app = FastAPI()
+        route_to(app, "/a")
+        assert type(app.router.middleware_stack).__name__ == "method"
+        assert TestClient(app).get("/a").json() == "/a"
+    """)
+
+
+def test_endpoint_called_for_a_selected_route_finds_its_way() -> None:
+    """An endpoint that passes its request on to another application, scope and all."""
+    program("""
+        from starlette.responses import Response
+
+        inner = FastAPI()
+        route_to(inner, "/a/{x}")
+
+        class Passed(Response):
+            async def __call__(self, scope, receive, send):
+                await inner(scope, receive, send)
+
+        app, router = FastAPI(), APIRouter()
+
+        @router.get("/a/{x}")
+        async def answer():
+            return Passed()
+
+        app.include_router(router)
+        assert TestClient(app).get("/a/1").json() == "/a/{x}"
+    """)
