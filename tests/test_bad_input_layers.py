@@ -81,7 +81,9 @@ def make_app(directory: Path, *outermost: Middleware) -> Pallasite:
         middleware=[
             *outermost,
             Middleware(GZipMiddleware, minimum_size=1),
-            Middleware(CORSMiddleware, allow_origin_regex=".*", allow_credentials=True, allow_headers=["*"]),
+            Middleware(
+                CORSMiddleware, allow_origin_regex=r"(?!.*invalid).*", allow_credentials=True, allow_headers=["*"]
+            ),
             Middleware(SessionMiddleware, secret_key="not very secret, but long"),
             Middleware(AuthenticationMiddleware, backend=BasicAuth()),
             Middleware(BaseHTTPMiddleware, dispatch=pass_on),

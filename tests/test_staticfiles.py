@@ -841,3 +841,33 @@ def test_path_of_any_kind_never_leaves_the_directory(files: StaticFiles, segment
 def test_redirect_is_a_redirect_response(root: Path) -> None:
     app = StaticFiles(directory=root, html=True)
     assert isinstance(anyio.run(app.get_response, "dir", _scope("/dir")), RedirectResponse)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/.env", False),
+        ("/.git/config", False),
+        ("/dir/.htpasswd", False),
+        ("/..hidden", False),
+        ("/.well-known/acme", True),
+        ("/dir/../.well-known/acme", True),
+        ("/.well-known/.hidden", False),
+        ("/dir/.well-known/acme", False),
+        ("/dir/dot.file.", True),
+        ("/small.css", True),
+        ("/dir/", True),
+        ("/", False),
+    ],
+)
+async def test_dot_files_can_be_refused(root: Path, path: str, found: bool, storage: str) -> None:
+    for name in (".env", ".git/config", "dir/.htpasswd", ".well-known/acme", ".well-known/.hidden"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("x")
+    (root / "dir/.well-known").mkdir()
+    (root / "dir/.well-known/acme").write_text("x")
+    (root / "dir/dot.file.").write_text("x")
+    (root / "404.html").unlink()
+    for dot_files in (False, True):
+        answer = await _answer(StaticFiles(directory=root, html=True, dot_files=dot_files), _scope(path))
+        assert answer.status == (200 if (found or dot_files) and path != "/" else 404)

@@ -9,7 +9,7 @@ from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
 from pallasite.requests import Request
 from pallasite.routing import Mount, Route
-from pallasite.templating import Jinja2Templates, _TemplateResponse
+from pallasite.templating import Jinja2Templates, is_escaped, _TemplateResponse
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
 EVIL = "<script>alert('1')</script>"
@@ -101,6 +101,15 @@ def test_context_processors_add_to_every_context_in_turn(directory):
         "page.html.jinja",
         "page.html.j2",
         "page.jinja",
+        "page.jinja2",
+        "page.j2",
+        "page.tmpl",
+        "page.html.tpl",
+        "page.de.j2",
+        "mail.txt.html",
+        "feed.rss",
+        "feed.atom.jinja",
+        "logo.SVG.J2",
     ],
 )
 def test_html_like_templates_are_escaped(templates, name):
@@ -110,10 +119,18 @@ def test_html_like_templates_are_escaped(templates, name):
     assert b"&lt;script&gt;" in body
 
 
-@pytest.mark.parametrize("name", ["mail.txt", "data.json", "plain"])
+@pytest.mark.parametrize(
+    "name",
+    ["mail.txt", "data.json", "plain", "mail.txt.j2", "mail.TXT.Jinja", "query.sql.tmpl", "html"],
+)
 def test_other_templates_are_not_escaped(templates, name):
     write(templates, name, "{{ text }}")
     assert templates.TemplateResponse(REQUEST, name, {"text": EVIL}).body == EVIL.encode()
+
+
+def test_folders_do_not_decide_on_escaping():
+    assert is_escaped("v1.txt/page.html")
+    assert not is_escaped("a.html/plain")
 
 
 def test_template_from_text_is_escaped(templates):

@@ -63,7 +63,9 @@ class StaticFiles:
 
     `packages` names Python packages whose `statics` directory is served too, or (package, directory) pairs. With
     `html`, a directory is answered with its `index.html` and a missing file with `404.html`. `check_dir` makes a
-    missing directory an error at once. Symbolic links may lead out of the directory with `follow_symlink` only.
+    missing directory an error at once. Symbolic links may lead out of the directory with `follow_symlink` only. With
+    ``dot_files=False`` what has a name that begins with a full stop is not found, nor what lies below it; only
+    ``.well-known`` at the top is (RFC 8615).
 
     The directory is looked up at every request, so that one behind a symbolic link can be switched at any time.
 
@@ -77,6 +79,9 @@ class StaticFiles:
         AssertionError: a package or its directory does not exist.
     """
 
+    # On the class too, for subclasses that set up everything by themselves.
+    dot_files = True
+
     def __init__(
         self,
         *,
@@ -85,6 +90,7 @@ class StaticFiles:
         html: bool = False,
         check_dir: bool = True,
         follow_symlink: bool = False,
+        dot_files: bool = True,
     ) -> None:
         if check_dir and directory is not None and not os.path.isdir(directory):
             raise RuntimeError(f"Directory '{directory}' does not exist")
@@ -92,6 +98,7 @@ class StaticFiles:
         self.packages = packages
         self.html = html
         self.follow_symlink = follow_symlink
+        self.dot_files = dot_files
         self.config_checked = False
         self.all_directories = self.get_directories(directory, packages)
         if not mimetypes.inited:
@@ -264,6 +271,8 @@ class StaticFiles:
             return None
         if _IS_WINDOWS and means_no_file(path):
             return None
+        if not self.dot_files and _has_dot_name(path):
+            return None
         try:
             for directory in self.all_directories:
                 found = find(directory, path, self.follow_symlink)
@@ -390,6 +399,12 @@ def _package_directory(package: str, name: str) -> str:
     if not os.path.isdir(directory):
         raise AssertionError(f"Directory {name!r} in package {package!r} could not be found.")
     return directory
+
+
+def _has_dot_name(path: str) -> bool:
+    """Whether one of the names in a normalised relative path begins with a full stop."""
+    first, *others = path.split(os.sep)
+    return (first.startswith(".") and first not in (".", ".well-known")) or any(name[:1] == "." for name in others)
 
 
 def _not_modified(etag: str) -> NotModifiedResponse:

@@ -24,19 +24,73 @@ ContextProcessor = Callable[[Request], dict[str, Any]]
 Directory = str | PathLike[str]
 
 # Templates with these endings are escaped; so is one that is made from a string.
-ESCAPED_SUFFIXES = (
-    "html",
-    "htm",
-    "xhtml",
-    "xml",
-    "svg",
-    "html.jinja",
-    "html.jinja2",
-    "html.j2",
-    "jinja",
-    "jinja2",
-    "j2",
+ESCAPED_SUFFIXES = frozenset(
+    [
+        "html",
+        "htm",
+        "shtml",
+        "xhtml",
+        "xht",
+        "xml",
+        "xsl",
+        "xslt",
+        "rss",
+        "atom",
+        "rdf",
+        "svg",
+        "mathml",
+        "mml",
+        "mjml",
+        "opml",
+        "kml",
+        "gpx",
+    ]
 )
+# These say only that it is a template: what it makes stands before them. Where nothing does, it is taken for HTML.
+TEMPLATE_SUFFIXES = frozenset(["jinja", "jinja2", "j2", "tmpl", "tpl", "template"])
+# What a template may make that is not to be escaped; an unknown word before a template's suffix ("page.de.j2") is none.
+TEXT_SUFFIXES = frozenset(
+    [
+        "txt",
+        "text",
+        "md",
+        "rst",
+        "csv",
+        "tsv",
+        "json",
+        "js",
+        "mjs",
+        "css",
+        "py",
+        "sql",
+        "yaml",
+        "yml",
+        "toml",
+        "ini",
+        "cfg",
+        "conf",
+        "env",
+        "sh",
+        "eml",
+        "ics",
+        "tex",
+        "log",
+    ]
+)
+
+
+def is_escaped(name: str | None) -> bool:
+    """Whether values in the template of this name are escaped for HTML; None is a template made from a string."""
+    if name is None:
+        return True
+    _, *suffixes = name.lower().rpartition("/")[2].split(".")
+    is_template = False
+    while suffixes and suffixes[-1] in TEMPLATE_SUFFIXES:
+        is_template = True
+        suffixes.pop()
+    if is_template:
+        return not suffixes or suffixes[-1] not in TEXT_SUFFIXES
+    return bool(suffixes) and suffixes[-1] in ESCAPED_SUFFIXES
 
 
 class _TemplateResponse(HTMLResponse):
@@ -72,7 +126,7 @@ class Jinja2Templates:
 
     `context_processors` are called with the request for each response; what they return joins the context. In
     templates ``url_for(name, **params)`` gives a route's URL. An environment made from `directory` escapes every
-    HTML-like template.
+    HTML-like template (`is_escaped`).
     """
 
     @overload
@@ -101,7 +155,7 @@ class Jinja2Templates:
             assert directory is not None
             env = jinja2.Environment(
                 loader=jinja2.FileSystemLoader(directory),
-                autoescape=jinja2.select_autoescape(enabled_extensions=ESCAPED_SUFFIXES),
+                autoescape=is_escaped,
             )
         self.env = env
         env.globals.setdefault("url_for", _url_for)

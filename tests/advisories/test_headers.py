@@ -167,6 +167,7 @@ async def test_cve_2012_2374_event_cannot_bring_another_event_or_field(text: str
     assert all(line.startswith(("data:", "event:", ":")) or not line for line in lines)
 
 
+@pytest.mark.filterwarnings("ignore:CORS allows credentials from every origin")
 @pytest.mark.parametrize("origin", [b"https://a\r\nx: y", b"https://a\nb", b"https://a\0", b"\xa0"], ids=repr)
 @pytest.mark.parametrize("options", [{"allow_credentials": True}, {"allow_origin_regex": "(?s).*"}], ids=str)
 async def test_cve_2020_7695_origin_that_ends_its_line_is_not_mirrored(origin: bytes, options: Any) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import anyio
 import pytest
 from starlette.middleware.cors import CORSMiddleware as StarlettesCORS
 
 from pallasite.datastructures import MutableHeaders
+from pallasite.exceptions import SecurityWarning
 from pallasite.middleware.cors import ALL_METHODS, SAFELISTED_HEADERS, CORSMiddleware
 from pallasite.responses import StreamingResponse
 
-pytestmark = pytest.mark.anyio
+# Some of what is compared with Starlette is not what anybody should have.
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:CORS allows credentials from every origin")]
 
 ORIGIN = "https://example.org"
 CONFIGURATIONS = {
@@ -278,3 +281,18 @@ async def test_explicit_origin_can_be_set_on_any_headers():
     headers = MutableHeaders({"vary": "Cookie"})
     CORSMiddleware.allow_explicit_origin(headers, ORIGIN)
     assert headers.items() == [("vary", "Cookie, Origin"), ("access-control-allow-origin", ORIGIN)]
+
+
+@pytest.mark.parametrize(
+    "options", [{"allow_origins": ["*"]}, {"allow_origins": (ORIGIN, "*")}, {"allow_origin_regex": ".*"}]
+)
+def test_credentials_for_every_origin_are_warned_about(options, monkeypatch):
+    with pytest.warns(SecurityWarning, match="name those that may have them") as caught:
+        CORSMiddleware(None, allow_credentials=True, **options)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CORSMiddleware(None, **options)
+        CORSMiddleware(None, allow_credentials=True, allow_origins=[ORIGIN], allow_origin_regex=r"https://.*\.example")
+        monkeypatch.setattr("pallasite._standin.is_standing_in", lambda: True)
+        CORSMiddleware(None, allow_credentials=True, **options)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Collection
 
 from pallasite._core import find_header
+from pallasite._standin import advise
 from pallasite.datastructures import Headers, MutableHeaders
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,8 @@ SAFELISTED_HEADERS = {"Accept", "Accept-Language", "Content-Language", "Content-
 
 _PREFLIGHT_VARY = ("Origin", *(f"Access-Control-Request-{name}" for name in ("Method", "Headers", "Private-Network")))
 _ALLOW_ORIGIN = b"access-control-allow-origin"
+# No page has this origin, so that whatever allows it allows any (RFC 2606).
+_ANYBODY = "https://anybody.invalid"
 _VARY_ORIGIN = (b"vary", b"Origin")
 
 
@@ -24,6 +27,9 @@ class CORSMiddleware:
     `allow_origins` holds whole origins such as `https://example.org`, or `"*"`; `allow_origin_regex` has to match a
     whole origin. `"*"` in `allow_methods` or `allow_headers` allows them all. With `allow_credentials` the origin of
     the request is named instead of `*`. `max_age` is how long a browser may keep a preflight's answer, in seconds.
+
+    Every origin together with credentials, by `"*"` or by a regex that fits any, lets each page on the web act as its
+    visitor and read the answers: a `SecurityWarning`.
 
     A preflight for what is not allowed gets 400 and says why; other requests are never refused, that is the browser's
     part.
@@ -51,6 +57,9 @@ class CORSMiddleware:
         self.allow_all_headers = "*" in allow_headers
         self.allow_credentials = allow_credentials
         self.allow_private_network = allow_private_network
+        fits_any = self.allow_origin_regex is not None and self.allow_origin_regex.fullmatch(_ANYBODY) is not None
+        if allow_credentials and (self.allow_all_origins or fits_any):
+            advise("CORS allows credentials from every origin: name those that may have them", stacklevel=2)
         self.preflight_explicit_allow_origin = allow_credentials or not self.allow_all_origins
 
         credentials = {"Access-Control-Allow-Credentials": "true"} if allow_credentials else {}
