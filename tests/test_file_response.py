@@ -154,9 +154,10 @@ async def test_file_path_is_handed_to_a_server_that_sends_files(path: Path) -> N
 
 
 async def test_file_refuses_a_websocket(path: Path) -> None:
-    sent = await _call(FileResponse(path, 403), type="websocket")
+    extensions: dict[str, Any] = {"websocket.http.response": {}}
+    sent = await _call(FileResponse(path, 403), type="websocket", extensions=extensions)
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
-    sent = await _call(FileResponse(path), {"range": "bytes=x"}, type="websocket")
+    sent = await _call(FileResponse(path), {"range": "bytes=x"}, type="websocket", extensions=extensions)
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
     assert sent[0]["status"] == 400
 

@@ -162,6 +162,14 @@ async def test_response_subclass_may_leave_init_out() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"tls": {}}}])
+async def test_response_refuses_a_websocket_of_a_server_without_denial_responses_by_closing(scope: Any) -> None:
+    for response in (PlainTextResponse("no", 403), StreamingResponse(["n", "o"], 403)):
+        sent = await _call(response, {"type": "websocket", "headers": [], **scope})
+        assert sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+
+
+@pytest.mark.anyio
 async def test_response_refuses_a_websocket_with_its_own_messages() -> None:
     sent = await _call(PlainTextResponse("no", 403), _WEBSOCKET)
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]

@@ -83,7 +83,7 @@ class FileResponse(Response):
         is_http = scope["type"] == "http"
         method = scope["method"].upper() if is_http else "GET"
         if scope["type"] == "websocket":
-            send = _denial_send(send)
+            send = _denial_send(scope, send)
         only_head = is_http and method == "HEAD"
         by_path = self._sends_path and is_http and "http.response.pathsend" in scope.get("extensions", {})
         found, file = await self._look_up(needs_bytes=not (only_head or by_path))

@@ -176,7 +176,7 @@ class Response:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            send = _denial_send(send)
+            send = _denial_send(scope, send)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
         background = self.background
@@ -324,7 +324,7 @@ class StreamingResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self.stream_response(_denial_send(send))
+            await self.stream_response(_denial_send(scope, send))
         elif reports_disconnect_on_send(scope):
             try:
                 await self.stream_response(send)
@@ -349,14 +349,22 @@ def _cookie_date(moment: datetime) -> str:
     return http_date(moment.timestamp())
 
 
-def _denial_send(send: Send) -> Send:
-    """A `send` that turns an HTTP response into the refusal of a WebSocket. Source: ASGI's websocket.http.response."""
+def _denial_send(scope: Scope, send: Send) -> Send:
+    """A `send` that turns an HTTP response into the refusal of a WebSocket. Source: ASGI's websocket.http.response.
+
+    Deviation: a server without that extension is told to close, which it answers with 403; what it does not know it may
+    never answer.
+    """
+    has_responses = "websocket.http.response" in (scope.get("extensions") or ())
 
     async def send_denial(message: Message) -> None:
         kind: str = message["type"]
-        if kind.startswith("http.response."):
-            message = {**message, "type": f"websocket.{kind}"}
-        await send(message)
+        if not kind.startswith("http.response."):
+            await send(message)  # turned already, by a response within this one
+        elif has_responses:
+            await send({**message, "type": f"websocket.{kind}"})
+        elif kind == "http.response.start":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
 
     return send_denial
 

@@ -145,7 +145,7 @@ class EventSourceResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            send = _denial_send(send)
+            send = _denial_send(scope, send)
         connection = _Connection(send)
         blocks = aiter(self.body_iterator)
         try:
