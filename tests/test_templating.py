@@ -9,7 +9,7 @@ from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
 from pallasite.requests import Request
 from pallasite.routing import Mount, Route
-from pallasite.templating import Jinja2Templates, is_escaped, _TemplateResponse
+from pallasite.templating import Jinja2Templates, _TemplateResponse, is_escaped
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
 EVIL = "<script>alert('1')</script>"

@@ -94,6 +94,15 @@ def test_self_is_the_host_of_the_handshake(host: str, origin: str, expected: boo
     assert is_let_in(["self"], origin, host=host) is expected
 
 
+def test_self_is_the_base_url_where_there_is_one() -> None:
+    routes = [WebSocketRoute("/", hello)]
+    app = Pallasite(routes=routes, websocket_origins=["self", "https://app.example"], base_url="https://example.org/")
+    assert is_let_in(None, PAGE, host="10.0.0.7:8000", app=app)
+    assert is_let_in(None, "https://app.example", host="10.0.0.7:8000", app=app)
+    # A name of somebody else's that leads here.
+    assert not is_let_in(None, "http://rebound.example", host="rebound.example", app=app)
+
+
 def test_client_without_an_origin_is_no_browser() -> None:
     assert is_let_in(["self"])
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Self, TypeVar
 
 from pallasite._core import Observer, find_header
-from pallasite._origins import is_admitted
+from pallasite._origins import SELF, is_admitted
 from pallasite.datastructures import State, URLPath
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware, _MiddlewareFactory
@@ -51,8 +51,9 @@ class Pallasite:
             is the state of its own requests. None, the default, runs them except where Pallasite stands in for
             Starlette, which does not. One that is not run is warned of, by the logger `pallasite.lifespan`.
         websocket_origins: the origins of pages that may open a WebSocket, such as ``"https://example.org"``; ``"self"``
-            stands for the host that the handshake is addressed to, ``"https://*.example.org"`` for the hosts below a
-            domain. Any other origin gets 403 before anything of the application runs. Clients that are no browsers
+            stands for `base_url`, or without one for the host that the handshake is addressed to, and
+            ``"https://*.example.org"`` for the hosts below a domain. Any other origin gets 403 before anything of the
+            application runs. Clients that are no browsers
             send none and are let in. None, the default, checks nothing.
         allowed_hosts: a request whose Host header names none of these is answered with 400, as by
             `TrustedHostMiddleware`, before it reaches the `middleware`. None allows all hosts.
@@ -193,7 +194,14 @@ class Pallasite:
     def _is_foreign(self, scope: Scope) -> bool:
         """Whether a WebSocket is opened by a page that may not."""
         origins = self.websocket_origins
-        if origins is None or is_admitted(scope, (origins,) if isinstance(origins, str) else origins):
+        if origins is None:
+            return False
+        origins = (origins,) if isinstance(origins, str) else origins
+        if self.base_url is not None:
+            # What the application is called is better known than by a Host header, which follows whatever name a page
+            # has made lead here.
+            origins = [self.base_url if origin == SELF else origin for origin in origins]
+        if is_admitted(scope, origins):
             return False
         _logger.info(
             "A WebSocket from %r was refused: not in websocket_origins", find_header(scope["headers"], "origin")

@@ -9,7 +9,9 @@ import pytest
 
 from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
-from pallasite.middleware.errors import MAX_LOCALS, MAX_VALUE_CHARS, ServerErrorMiddleware
+from pallasite.middleware import errors
+from pallasite.middleware._debug_values import MAX_VALUE_CHARS
+from pallasite.middleware.errors import MAX_FRAMES, MAX_LOCALS, MAX_TEXT_CHARS, ServerErrorMiddleware
 from pallasite.requests import ClientDisconnect, Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from pallasite.routing import Route, WebSocketRoute, request_response
@@ -90,6 +92,125 @@ def test_debug_page_shows_bounded_values_and_survives_a_broken_repr() -> None:
         assert page.count("<details") <= 51
         assert len(page) < 1_000_000
     assert MAX_LOCALS > 0
+
+
+def raised(function: Any, *arguments: Any) -> Exception:
+    try:
+        function(*arguments)
+    except Exception as exc:
+        return exc
+    raise AssertionError("nothing was raised")
+
+
+def sink(levels: int) -> None:
+    depth_of_this_frame = levels  # noqa: F841
+    if levels == 0:
+        raise Broken("at the bottom")
+    sink(levels - 1)
+
+
+PAGE = ServerErrorMiddleware(PlainTextResponse("unused"), debug=True)
+
+
+@pytest.mark.parametrize("levels", [0, 1, MAX_FRAMES - 2, MAX_FRAMES - 1, MAX_FRAMES, MAX_FRAMES + 1, 300])
+def test_debug_page_has_the_innermost_frames(levels: int) -> None:
+    page = PAGE.generate_html(raised(sink, levels))
+    frames = min(levels + 2, MAX_FRAMES)  # with that of `raised`
+    assert page.count("<b>") == frames
+    shown = min(levels + 1, MAX_FRAMES)
+    assert page.count("depth_of_this_frame</td>") == shown
+    assert f"depth_of_this_frame</td><td>{shown - 1}</td>" in page
+    assert "depth_of_this_frame</td><td>0</td>" in page
+
+
+def test_debug_text_of_a_long_message_has_its_ends() -> None:
+    text = PAGE.generate_plain_text(raised(int, "y" * 5 + "z" * 10))
+    assert "left out" not in text
+    text = PAGE.generate_plain_text(Broken("begin" + "x" * MAX_TEXT_CHARS + "end"))
+    assert len(text) < MAX_TEXT_CHARS + 100
+    assert "begin" in text
+    assert "characters left out" in text
+    assert text.endswith("end\n")
+
+
+class Endless(Exception):
+    def __str__(self) -> str:
+        while self.args == ():
+            pass
+        return "never"
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+def test_debug_page_of_an_exception_that_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "TEXT_SECONDS", 0.05)
+    page = PAGE.generate_html(raised(throw, Endless()))
+    assert "str() failed: TooSlow" in page
+    assert "Endless: &lt;exception str() failed&gt;" in page
+    monkeypatch.setattr(errors, "TEXT_SECONDS", -1)
+    assert PAGE.generate_plain_text(Broken("x")) == "Broken: the traceback takes too long to be shown\n"
+    assert "Wordless: &lt;str() failed: SystemExit&gt;" in PAGE.generate_html(Wordless())
+
+
+def throw(exc: Exception) -> None:
+    raise exc
+
+
+def test_debug_page_gives_a_frame_so_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        def __repr__(self) -> str:
+            while True:
+                pass
+
+    def fails() -> None:
+        first, second = Slow(), Slow()
+        raise Broken(str(first is second))
+
+    monkeypatch.setattr(errors, "FRAME_SECONDS", 0.02)
+    page = PAGE.generate_html(raised(fails))
+    assert page.count("&lt;Slow: repr() takes too long&gt;") == 2
+
+
+def test_debug_page_hides_what_is_called_secret() -> None:
+    def fails() -> None:
+        password = api_key = "s3" + "cret"
+        headers = {"authorization": password, "accept": "plain"}
+        raw = [(b"cookie", api_key), (b"accept", "plain")]
+        raise Broken(f"{len(headers)}{len(raw)}")
+
+    page = PAGE.generate_html(raised(fails))
+    assert "s3" + "cret" not in page
+    assert page.count("hidden: the name says that it is secret") == 4
+    assert page.count("&#x27;plain&#x27;") == 2
+
+
+def test_debug_page_shows_so_many_locals() -> None:
+    source = "\n".join(f"v{number} = {number}" for number in range(MAX_LOCALS + 5))
+    page = PAGE.generate_html(raised(exec, f"def f():\n {source.replace(chr(10), chr(10) + ' ')}\n 1/0\nf()", {}))
+    assert f"<td>v{MAX_LOCALS - 1}</td>" in page
+    assert f"<td>v{MAX_LOCALS}</td>" not in page
+
+
+@pytest.mark.parametrize("debug", ["", "false", "0", "1", "true"])
+def test_debug_from_the_environment_is_refused(debug: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TypeError, match="debug has to be True or False"):
+        Pallasite(debug=debug).build_middleware_stack()
+    monkeypatch.setattr(errors, "is_standing_in", lambda: True)
+    Pallasite(debug=debug).build_middleware_stack()
+
+
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+@pytest.mark.parametrize("handled", [False, True])
+def test_debug_page_is_not_shown_without_debug(accept: str, handled: bool, test_client_factory: Any) -> None:
+    async def handler(request: Request, exc: Exception) -> Response:
+        return PlainTextResponse("ours", status_code=500)
+
+    app = Pallasite(routes=[Route("/", fail)], exception_handlers={500: handler} if handled else None)
+    client = test_client_factory(app, raise_server_exceptions=False)
+    assert client.get("/", headers={"accept": accept}).text == ("ours" if handled else "Internal Server Error")
 
 
 def test_debug_page_of_an_exception_never_raised_has_no_frames() -> None:

@@ -10,16 +10,19 @@ import inspect
 import linecache
 import logging
 import sys
+import time
 import traceback
 from contextlib import suppress
+from itertools import islice
 from string import Template
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import cast
 
 from pallasite._core import Observer
 from pallasite._standin import is_standing_in
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
+from pallasite.middleware._debug_values import HIDDEN, MAX_VALUE_CHARS, TooSlow, is_secret, show, time_limit
 from pallasite.requests import ClientDisconnect, Request
 from pallasite.responses import HTMLResponse, PlainTextResponse, Response
 from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
@@ -27,10 +30,13 @@ from pallasite.websockets import WebSocketDisconnect
 
 _logger = logging.getLogger("pallasite.errors")
 
-# The debug page's bounds: it is built per failing request.
+# The debug page's bounds: it is built per failing request. Those of values are in `_debug_values`.
 MAX_FRAMES = 50
-MAX_VALUE_CHARS = 400
 MAX_LOCALS = 40
+MAX_TEXT_CHARS = 200_000
+# The values of one frame, and the plain text, take no longer; the last native call excepted, which nothing interrupts.
+FRAME_SECONDS = 0.1
+TEXT_SECONDS = 1.0
 
 STYLES = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --mark: #d9480f; }
@@ -89,14 +95,6 @@ FRAME_TEMPLATE = Template("""<details$open>
 """)
 
 
-def _short(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:
-        return f"<repr() failed: {type(error).__name__}>"
-    return text if len(text) <= MAX_VALUE_CHARS else text[:MAX_VALUE_CHARS] + "…"
-
-
 class ServerErrorMiddleware:
     """Answers an exception that nothing else handled, then raises it again for the server to log.
 
@@ -105,9 +103,17 @@ class ServerErrorMiddleware:
     Deviation: a `ClientDisconnect` or `WebSocketDisconnect` that nothing else handled ends here, with a message for
     the log at level DEBUG. What has not been answered gets a 400, for a client that only stopped sending. While
     standing in for Starlette, a `WebSocketDisconnect` goes on to the server all the same.
+
+    What `debug` shows is bounded in frames, values, text and time, and leaves out what its name calls secret.
+
+    Raises:
+        TypeError: `debug` is a text, such as ``"false"`` from the environment.
     """
 
     def __init__(self, app: ASGIApp, handler: ExceptionHandler | None = None, debug: bool = False) -> None:
+        if isinstance(debug, str) and not is_standing_in():  # type: ignore[unreachable]
+            # Most likely from the environment, where "false" and "0" are true.
+            raise TypeError(f"debug has to be True or False, not {debug!r}")
         self.app, self.handler, self.debug = app, handler, debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,32 +177,41 @@ class ServerErrorMiddleware:
         )
 
     def _locals_html(self, frame: FrameType) -> str:
-        shown = list(frame.f_locals.items())[:MAX_LOCALS]
-        return "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{html.escape(_short(value))}</td></tr>" for name, value in shown
-        )
+        rows, end = [], time.monotonic() + FRAME_SECONDS
+        for name, value in islice(frame.f_locals.items(), MAX_LOCALS):
+            text = HIDDEN if is_secret(name) else show(value, end - time.monotonic())
+            rows.append(f"<tr><td>{html.escape(name)}</td><td>{html.escape(text)}</td></tr>")
+        return "".join(rows)
 
     def generate_html(self, exc: Exception, limit: int = 7) -> str:
         """The debug page: the exception, its innermost frames with `limit` lines of source each."""
         linecache.checkcache()
-        frames = inspect.getinnerframes(exc.__traceback__, limit) if exc.__traceback__ is not None else []
-        shown = frames[::-1][:MAX_FRAMES]
-        sections = [self.generate_frame_html(frame, is_collapsed=place > 0) for place, frame in enumerate(shown)]
-        where = shown[0].function if shown else "an unknown place"
+        frames = inspect.getinnerframes(_last_frames(exc.__traceback__), limit) if exc.__traceback__ else []
+        sections = [self.generate_frame_html(frame, is_collapsed=place > 0) for place, frame in enumerate(frames[::-1])]
+        where = frames[-1].function if frames else "an unknown place"
         return TEMPLATE.substitute(
             styles=STYLES,
             js=JS,
             kind=html.escape(type(exc).__name__),
             place=html.escape(where),
-            message=html.escape(str(exc)[: 10 * MAX_VALUE_CHARS]),
+            message=html.escape(_message_of(exc)),
             request=html.escape(f"Python {sys.version.split()[0]}"),
             frames="".join(sections),
             plain=html.escape(self.generate_plain_text(exc)),
         )
 
     def generate_plain_text(self, exc: Exception) -> str:
-        """The traceback as Python prints it."""
-        return "".join(traceback.format_exception(exc))
+        """The traceback as Python prints it, without the middle where it is very long."""
+        try:
+            with time_limit(TEXT_SECONDS):
+                text = "".join(traceback.format_exception(exc, limit=-MAX_FRAMES))
+        except TooSlow:
+            return f"{type(exc).__name__}: the traceback takes too long to be shown\n"
+        left_out = len(text) - MAX_TEXT_CHARS
+        if left_out <= 0:
+            return text
+        half = MAX_TEXT_CHARS // 2
+        return f"{text[:half]}\n[... {left_out} characters left out ...]\n{text[-half:]}"
 
     def debug_response(self, request: Request, exc: Exception) -> Response:
         """The traceback: as a page for a browser, as plain text for anything else."""
@@ -207,3 +222,23 @@ class ServerErrorMiddleware:
     def error_response(self, request: Request, exc: Exception) -> Response:
         """What goes out when there is neither `debug` nor a handler."""
         return PlainTextResponse("Internal Server Error", status_code=500)
+
+
+def _last_frames(frames: TracebackType) -> TracebackType:
+    """The innermost `MAX_FRAMES` of a traceback."""
+    last = ahead = frames
+    for _ in range(MAX_FRAMES - 1):
+        if ahead.tb_next is None:
+            return last
+        ahead = ahead.tb_next
+    while ahead.tb_next is not None and last.tb_next is not None:
+        last, ahead = last.tb_next, ahead.tb_next
+    return last
+
+
+def _message_of(exc: Exception) -> str:
+    try:
+        with time_limit(TEXT_SECONDS):
+            return str(exc)[: 10 * MAX_VALUE_CHARS]
+    except BaseException as error:
+        return f"<str() failed: {type(error).__name__}>"
