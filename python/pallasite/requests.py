@@ -155,7 +155,7 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         """The query string's parameters, decoded."""
         params = self._query_params
         if params is None:
-            params = self._query_params = QueryParams(self.scope["query_string"])
+            params = self._query_params = QueryParams(self.scope.get("query_string", b""))
         return params
 
     @property

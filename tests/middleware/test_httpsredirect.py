@@ -21,6 +21,8 @@ async def request(host, kind="http", app=ok, **scope):
 
     headers = [] if host is None else [(b"host", host.encode("latin-1"))]
     scope = {"type": kind, "scheme": "http", "path": "/a", "query_string": b"b=c", "headers": headers, **scope}
+    if scope["scheme"] is None:
+        del scope["scheme"]
     await HTTPSRedirectMiddleware(app)(scope, None, send)
     return sent
 
@@ -55,6 +57,12 @@ async def test_websocket_is_redirected_to_wss():
     )
     assert sent[0]["type"] == "websocket.http.response.start"
     assert dict(sent[0]["headers"])[b"location"] == b"wss://example.org/a?b=c"
+
+
+@pytest.mark.parametrize(("kind", "location"), [("http", b"https://a/a?b=c"), ("websocket", b"wss://a/a?b=c")])
+async def test_scope_without_a_scheme_has_the_plain_one(kind, location):
+    sent = await request("a", kind=kind, scheme=None, extensions={"websocket.http.response": {}})
+    assert dict(sent[0]["headers"])[b"location"] == location
 
 
 @pytest.mark.parametrize("host", ["a b", "example.org@evil.example", "evil/", "", None, "x:99999", "x:" + "9" * 5000])

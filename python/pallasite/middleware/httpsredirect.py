@@ -8,6 +8,8 @@ from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
 _SECURE = {"http": "https", "ws": "wss"}
+# By the scope's type, for servers that name none.
+_DEFAULT_SCHEMES = {"http": "http", "websocket": "ws"}
 _DEFAULT_PORTS = ("80", "443")
 
 
@@ -23,13 +25,15 @@ class HTTPSRedirectMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope["scheme"] in _SECURE:
-            await _redirect(scope)(scope, receive, send)
+        default = _DEFAULT_SCHEMES.get(scope["type"])
+        secure = default and _SECURE.get(scope.get("scheme", default))
+        if secure:
+            await _redirect(scope, secure)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
 
-def _redirect(scope: Scope) -> Response:
+def _redirect(scope: Scope, scheme: str) -> Response:
     url = URL(scope=scope)
     address = parse_host_header(url.netloc)
     if address is None:
@@ -37,4 +41,4 @@ def _redirect(scope: Scope) -> Response:
     # The host keeps the brackets of an IPv6 address.
     is_default = address.port is not None and address.port.lstrip("0") in _DEFAULT_PORTS
     netloc = address.host if is_default else url.netloc
-    return RedirectResponse(url.replace(scheme=_SECURE[scope["scheme"]], netloc=netloc), status_code=307)
+    return RedirectResponse(url.replace(scheme=scheme, netloc=netloc), status_code=307)
