@@ -189,7 +189,11 @@ def test_cve_2026_3644_copied_and_pickled_response_has_the_same_cookies() -> Non
 @pytest.mark.parametrize(
     "options",
     [
+        {"session_cookie": "a;b"},
         {"session_cookie": "a\r\nb"},
+        {"domain": "h; secure"},
+        {"path": "/; domain=evil"},
+        {"same_site": "lax; domain=evil"},
         {"path": "/\r\nx: y"},
         {"domain": "h\nx: y"},
         {"domain": "h\0"},
@@ -204,13 +208,17 @@ def test_cve_2026_35536_session_cookie_is_checked_when_it_is_configured(options:
 # --- cookies and caches
 
 
-async def test_cve_2023_30861_cve_2014_1418_cve_2026_48588_use_of_a_session_is_said_to_caches() -> None:
+async def test_cve_2023_30861_cve_2026_27205_cve_2014_1418_cve_2026_48588_use_of_a_session_is_said_to_caches() -> None:
     async def page(request: Request) -> Response:
         match request.query_params.get("do"):
             case "read":
                 request.session.get("user")
             case "ask":
-                request.session  # noqa: B018
+                "user" in request.session  # noqa: B015
+            case "count":
+                len(request.session)
+            case "keys":
+                list(request.session)
             case "write":
                 request.session["user"] = "me"
             case "clear":
@@ -222,7 +230,7 @@ async def test_cve_2023_30861_cve_2014_1418_cve_2026_48588_use_of_a_session_is_s
     stored = (await ask(pages, query=b"do=write")).header("set-cookie")
     assert stored is not None
     for cookie in ([], [(b"cookie", stored.partition(";")[0].encode())]):
-        for action in (b"read", b"ask", b"write", b"clear"):
+        for action in (b"read", b"ask", b"count", b"keys", b"write", b"clear"):
             answer = await ask(pages, query=b"do=" + action, headers=cookie)
             assert answer.header("vary") == "Cookie"
             answer = await ask(pages, query=b"vary&do=" + action, headers=cookie)
