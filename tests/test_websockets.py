@@ -201,6 +201,26 @@ def test_refusal_before_accept_reaches_the_client(test_client_factory: ClientFac
     assert (refused.value.code, refused.value.reason) == (4001, "not today")
 
 
+async def test_send_text_and_close_replace_lone_surrogates() -> None:
+    server = Server(CONNECT)
+    websocket = server.socket()
+    await websocket.accept()
+    for text in ("plain", "ä€", "a\ud800b\udfff"):
+        await websocket.send_text(text)
+    await websocket.close(4000, "no \udc00")
+    assert [message.get("text") for message in server.sent[1:-1]] == ["plain", "ä€", "a\ufffdb\ufffd"]
+    assert server.sent[-1] == {"type": "websocket.close", "code": 4000, "reason": "no \ufffd"}
+
+
+async def test_close_hands_a_reason_that_is_no_text_to_the_server() -> None:
+    server = Server(CONNECT)
+    websocket = server.socket()
+    await websocket.accept()
+    reason: Any = [{"loc": "query"}]
+    await websocket.close(reason=reason)
+    assert server.sent[-1]["reason"] is reason
+
+
 def test_close_application_tells_code_and_reason(test_client_factory: ClientFactory) -> None:
     client = test_client_factory(WebSocketClose(code=1001, reason="away"))
     with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect("/"):

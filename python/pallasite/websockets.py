@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from pallasite._core import dumps, encode_header
 from pallasite._json import decode
-from pallasite._surrogates import escape_surrogates
+from pallasite._surrogates import encode_text, escape_surrogates
 from pallasite.exceptions import WebSocketException
 from pallasite.requests import HTTPConnection, StateT
 from pallasite.responses import Response
@@ -274,8 +274,9 @@ class WebSocket(HTTPConnection[StateT]):
                 yield await self.receive_json()
 
     async def send_text(self, data: str) -> None:
-        """Send a text message. Raises as `send` does."""
-        message = {"type": "websocket.send", "text": data}
+        """Send a text message, each lone surrogate in it as U+FFFD. Raises as `send` does."""
+        # Those come with JSON: a frame cannot hold them, and servers fail or send nothing.
+        message = {"type": "websocket.send", "text": data if data.isascii() else _without_surrogates(data)}
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
             try:
                 await self._send(message)
@@ -311,6 +312,8 @@ class WebSocket(HTTPConnection[StateT]):
 
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Close the connection; before it was accepted this refuses it (the client sees HTTP 403)."""
+        if isinstance(reason, str):  # FastAPI gives a list, which not every server refuses
+            reason = _without_surrogates(reason)
         await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
     async def send_denial_response(self, response: Response) -> None:
@@ -356,6 +359,10 @@ def _next_state(allowed: dict[str, WebSocketState], message: Message) -> WebSock
         expected = f"{', '.join(some)} or {last}" if some else last
         raise RuntimeError(f"Expected ASGI message {expected}, but got {message['type']!r}")
     return state
+
+
+def _without_surrogates(text: str) -> str:
+    return encode_text(text, "utf-8").decode("utf-8")
 
 
 def _to_json(data: Any) -> str:
