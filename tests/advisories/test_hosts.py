@@ -11,6 +11,7 @@ from pallasite.applications import Pallasite
 from pallasite.datastructures import URL
 from pallasite.middleware import Middleware
 from pallasite.middleware.cors import CORSMiddleware
+from pallasite.middleware.httpsredirect import HTTPSRedirectMiddleware
 from pallasite.middleware.trustedhost import TrustedHostMiddleware
 from pallasite.requests import HTTPConnection, Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response
@@ -38,6 +39,11 @@ app = Pallasite(routes=ROUTES)
 def guarded(allowed: list[str], debug: bool = False) -> Pallasite:
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=allowed, www_redirect=False)]
     return Pallasite(debug=debug, routes=ROUTES, middleware=middleware)
+
+
+def guarded_twice(allowed: list[str]) -> list[Pallasite]:
+    """By the middleware, and by the application's own setting."""
+    return [guarded(allowed), Pallasite(routes=ROUTES, allowed_hosts=allowed)]
 
 
 MALFORMED = {
@@ -95,7 +101,7 @@ async def test_malformed_host_moves_nothing_in_the_address(hosts: list[bytes]) -
             sent = await connect(app, "/admin/ws", headers=headers)
             if len(sent) > 1:
                 assert sent[1]["text"] == "/admin/ws"
-            for secured in (guarded(["testserver"]), guarded(["testserver", "*.example"])):
+            for secured in (*guarded_twice(["testserver"]), *guarded_twice(["testserver", "*.example"])):
                 assert (await ask(secured, "/admin/page", headers=headers)).status == 400
 
 
@@ -155,16 +161,35 @@ NOT_ALLOWED = {
 
 @pytest.mark.parametrize("hosts", NOT_ALLOWED.values(), ids=NOT_ALLOWED.keys())
 async def test_host_that_only_looks_like_an_allowed_one_is_refused(hosts: list[bytes]) -> None:
-    site = guarded(["example.com", "www.example.com", "api.example.com", "*.cdn.example.net", "127.0.0.1", "[::1]"])
+    allowed = ["example.com", "www.example.com", "api.example.com", "*.cdn.example.net", "127.0.0.1", "[::1]"]
+    for site in guarded_twice(allowed):
+        for host in hosts:
+            for port in (b"", b":80"):
+                answer = await ask(site, "/admin/page", headers=[(b"host", host + port)])
+                assert answer.status == 400, host
+                assert host not in answer.body
+                sent = await connect(site, "/admin/ws", headers=[(b"host", host + port)])
+                assert "websocket.accept" not in [message["type"] for message in sent]
+        for host in (b"example.com", b"EXAMPLE.com:8000", b"a.b.cdn.example.net", b"127.0.0.1", b"[::1]:80"):
+            assert (await ask(site, "/admin/page", headers=[(b"host", host)])).status == 200
+
+
+@pytest.mark.parametrize("hosts", [*MALFORMED.values(), *NOT_ALLOWED.values()], ids=[*MALFORMED, *NOT_ALLOWED])
+async def test_host_has_no_say_where_the_application_names_its_own(hosts: list[bytes]) -> None:
+    fixed = Pallasite(
+        routes=[*ROUTES, Route("/slash/", page)],
+        base_url="https://own.example",
+        middleware=[Middleware(HTTPSRedirectMiddleware)],
+    )
     for host in hosts:
-        for port in (b"", b":80"):
-            answer = await ask(site, "/admin/page", headers=[(b"host", host + port)])
-            assert answer.status == 400, host
-            assert host not in answer.body
-            sent = await connect(site, "/admin/ws", headers=[(b"host", host + port)])
-            assert "websocket.accept" not in [message["type"] for message in sent]
-    for host in (b"example.com", b"EXAMPLE.com:8000", b"a.b.cdn.example.net", b"127.0.0.1", b"[::1]:80"):
-        assert (await ask(site, "/admin/page", headers=[(b"host", host)])).status == 200
+        for headers in ([(b"host", host)], [(b"host", host), (b"host", host)], [(b"x-forwarded-host", host)]):
+            answer = await ask(fixed, "/admin/page", headers=headers, scheme="https")
+            url = "https://own.example/admin/page"
+            assert answer.body == JSONResponse([url, "own.example", "/admin/page", url]).body
+            answer = await ask(fixed, "/admin/page", headers=headers)
+            assert (answer.status, answer.header("location")) in ((307, url), (400, None))
+            answer = await ask(fixed, "/slash", headers=headers, scheme="https")
+            assert answer.header("location") in ("/slash/", "https://own.example/slash/")
 
 
 @pytest.mark.parametrize("debug", [False, True])
@@ -293,7 +318,8 @@ async def test_cve_2026_25478_origin_that_only_looks_like_an_allowed_one_is_not_
 )
 async def test_cve_2026_34525_request_of_two_hosts_is_of_none(hosts: list[bytes]) -> None:
     headers = [(b"host", host) for host in hosts]
-    assert (await ask(guarded(["testserver", "evil.example"]), "/admin/page", headers=headers)).status == 400
+    for site in guarded_twice(["testserver", "evil.example"]):
+        assert (await ask(site, "/admin/page", headers=headers)).status == 400
     server = ("inside", 80)
     answer = await ask(app, "/admin/page", headers=headers, server=server)
     if len(hosts) > 1:
