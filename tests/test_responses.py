@@ -13,6 +13,7 @@ import pytest
 from pallasite import responses
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import URL
+from pallasite.requests import ClientDisconnect, Request
 from pallasite.responses import (
     HTMLResponse,
     JSONResponse,
@@ -618,3 +619,71 @@ def test_json_response_calls_an_init_headers_of_a_subclass() -> None:
             super().init_headers({**(headers or {}), "x-mark": "1"})
 
     assert Marked([]).headers["x-mark"] == "1"
+
+
+class _Correspondent:
+    """A client on an old server that sends the next piece of its body when the last has come back, and then goes."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.left = list(pieces)
+        self.may_send = anyio.Semaphore(1)
+        self.came_back: list[bytes] = []
+
+    async def receive(self) -> Any:
+        await self.may_send.acquire()
+        if not self.left:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self.left.pop(0), "more_body": bool(self.left)}
+
+    async def send(self, message: Any) -> None:
+        if piece := message.get("body"):
+            self.came_back.append(piece)
+            self.may_send.release()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("reads_first", [True, False])
+async def test_stream_made_of_the_request_body_gets_all_of_it(reads_first: bool) -> None:
+    client = _Correspondent(b"a", b"b", b"c", b"d")
+    scope = dict(_HTTP)
+    request = Request(scope, client.receive)
+    gone = anyio.Event()
+
+    async def echo() -> AsyncIterator[bytes]:
+        if not reads_first:
+            yield await anext(stream)
+        async for piece in stream:
+            if piece:
+                yield piece
+        try:
+            await anyio.sleep_forever()  # the body is complete, so now somebody listens
+        finally:
+            gone.set()
+
+    stream = request.stream()
+    with anyio.fail_after(10):
+        await StreamingResponse(echo())(scope, client.receive, client.send)
+    assert client.came_back == [b"a", b"b", b"c", b"d"]
+    assert gone.is_set()
+
+
+@pytest.mark.anyio
+async def test_stream_whose_request_body_breaks_off_still_ends_with_the_client() -> None:
+    messages = iter([{"type": "http.request", "body": b"a", "more_body": True}])
+    scope = dict(_HTTP)
+
+    async def receive() -> Any:
+        await anyio.lowlevel.checkpoint()
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def insist() -> AsyncIterator[bytes]:
+        with pytest.raises(ClientDisconnect):
+            await Request(scope, receive).body()
+        yield b"all the same"
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(10):
+        await StreamingResponse(insist())(scope, receive, send)

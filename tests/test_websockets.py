@@ -347,22 +347,48 @@ async def test_server_starting_with_a_message_raises() -> None:
         await Server(text("early")).socket().accept()
 
 
-@pytest.mark.parametrize(
-    "send", [lambda w: w.send_text(""), lambda w: w.send_bytes(b""), lambda w: w.send_json(1), lambda w: w.close()]
-)
-async def test_lost_socket_is_a_disconnect(send: Callable[[WebSocket], Any]) -> None:
+SENDS: list[Callable[[WebSocket], Any]] = [
+    lambda w: w.send_text(""), lambda w: w.send_bytes(b""), lambda w: w.send_json(1), lambda w: w.close()
+]  # fmt: skip
+
+
+async def broken(error: Exception) -> WebSocket:
+    """An accepted websocket whose server fails with `error` at every further message."""
+
     class Broken(Server):
         async def send(self, message: Message) -> None:
             if message["type"] != "websocket.accept":
-                raise BrokenPipeError("gone")
+                raise error
 
     websocket = Broken(CONNECT).socket()
     await websocket.accept()
+    return websocket
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BrokenPipeError("gone"),
+        # What uvicorn says once it has closed because of a frame that is none.
+        RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'."),
+    ],
+    ids=["ASGI", "uvicorn"],
+)
+@pytest.mark.parametrize("send", SENDS)
+async def test_lost_socket_is_a_disconnect(send: Callable[[WebSocket], Any], error: Exception) -> None:
+    websocket = await broken(error)
     with pytest.raises(WebSocketDisconnect) as lost:
         await send(websocket)
     assert lost.value.code == 1006
-    assert isinstance(lost.value.__context__, BrokenPipeError)
+    assert lost.value.__context__ is error
     assert websocket.application_state is WebSocketState.DISCONNECTED
+
+
+@pytest.mark.parametrize("send", SENDS)
+async def test_any_other_failure_of_the_server_is_its_own(send: Callable[[WebSocket], Any]) -> None:
+    websocket = await broken(RuntimeError("a bug"))
+    with pytest.raises(RuntimeError, match="a bug"):
+        await send(websocket)
 
 
 WRONG_KIND: list[tuple[str, dict[str, Any], Message]] = [

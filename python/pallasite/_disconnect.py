@@ -9,6 +9,9 @@ from typing import Any
 from pallasite._utils import create_collapsing_task_group
 from pallasite.types import Receive, Scope
 
+#: In the scope, true from the moment a request begins to read its body until it has read it all.
+READS_BODY_SCOPE_KEY = "pallasite.reads_body"
+
 # From this spec version on, `send` raises OSError once the client is gone. Source: ASGI's HTTP spec, version 2.4.
 _SEND_RAISES = (2, 4)
 
@@ -24,20 +27,25 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 async def run_until_disconnect(
-    sending: Coroutine[Any, Any, None], listen: Callable[[Receive], Awaitable[None]], receive: Receive
+    sending: Coroutine[Any, Any, None], listen: Callable[[Receive], Awaitable[None]], receive: Receive, scope: Scope
 ) -> None:
     """Awaits `sending`, cancelled as soon as `listen(receive)` returns.
 
     The listener is a task (50 us), started only when `sending` first waits for something: until then the event loop
     has no way to learn of a disconnect, and a short response is often sent without any wait.
+
+    Nor is it started while the response reads the request's body: it would take pieces of that body away. Whoever reads
+    learns of the disconnect.
     """
 
     listening = False
 
-    def start_listening() -> None:
+    def start_listening() -> bool:
         nonlocal listening
-        listening = True
-        group.start_soon(stop_when_gone)
+        if not scope.get(READS_BODY_SCOPE_KEY):
+            listening = True
+            group.start_soon(stop_when_gone)
+        return listening
 
     async def stop_when_gone() -> None:
         await listen(receive)
@@ -53,13 +61,13 @@ async def run_until_disconnect(
 
 
 class _Noticed:
-    """Awaits a coroutine and calls `on_first_wait` when it is about to wait for the first time."""
+    """Awaits a coroutine and calls `on_wait` whenever it is about to wait, until that returns true."""
 
-    __slots__ = ("coroutine", "on_first_wait")
+    __slots__ = ("coroutine", "on_wait")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], on_first_wait: Callable[[], object]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], on_wait: Callable[[], bool]) -> None:
         self.coroutine = coroutine
-        self.on_first_wait = on_first_wait
+        self.on_wait = on_wait
 
     def __await__(self) -> Generator[Any, Any, None]:
         coroutine = self.coroutine
@@ -67,7 +75,7 @@ class _Noticed:
             waits_for = coroutine.send(None)
         except StopIteration:
             return
-        self.on_first_wait()
+        settled = self.on_wait()
         # What `yield from coroutine` does from here: pass on what comes back, a value or an exception.
         while True:
             failure: BaseException | None = None
@@ -80,3 +88,4 @@ class _Noticed:
                 waits_for = coroutine.send(value) if failure is None else coroutine.throw(failure)
             except StopIteration:
                 return
+            settled = settled or self.on_wait()

@@ -100,7 +100,7 @@ class FileResponse(Response):
                 if not is_http or reports_disconnect_on_send(scope):
                     await sending
                 else:
-                    await run_until_disconnect(sending, _wait_for_disconnect, receive)
+                    await run_until_disconnect(sending, _wait_for_disconnect, receive, scope)
         except MalformedRangeHeader as error:
             await PlainTextResponse(error.content, 400)(scope, receive, send)
             return

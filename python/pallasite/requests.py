@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 import anyio
 
 from pallasite import _core
+from pallasite._disconnect import READS_BODY_SCOPE_KEY
 from pallasite._json import decode
 from pallasite._utils import AwaitableOrContextManager, AwaitableOrContextManagerWrapper
 from pallasite.datastructures import URL, Address, FormData, Headers, QueryParams, State
@@ -279,15 +280,20 @@ class Request(HTTPConnection[StateT]):
 
     async def _receive_chunk(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether there is more."""
+        # A response that is being sent meanwhile must not take messages away, listening for a disconnect.
+        self.scope[READS_BODY_SCOPE_KEY] = True
         message = await self._receive()
         kind = message["type"]
         if kind == "http.disconnect":
             self._is_disconnected = True
+            self.scope[READS_BODY_SCOPE_KEY] = False
             raise ClientDisconnect
         if kind != "http.request":
             return b"", True
         more: bool = message.get("more_body", False)
-        self._stream_consumed = not more
+        if not more:
+            self._stream_consumed = True
+            self.scope[READS_BODY_SCOPE_KEY] = False
         return message.get("body", b""), more
 
     @property

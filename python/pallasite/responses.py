@@ -333,7 +333,7 @@ class StreamingResponse(Response):
 
                 raise ClientDisconnect from error
         else:
-            await run_until_disconnect(self.stream_response(send), self.listen_for_disconnect, receive)
+            await run_until_disconnect(self.stream_response(send), self.listen_for_disconnect, receive, scope)
         if self.background is not None:
             await self.background()
 

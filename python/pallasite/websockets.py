@@ -165,8 +165,8 @@ class WebSocket(HTTPConnection[StateT]):
             return
         try:
             await self._send(message)
-        except OSError:
-            self._lost()
+        except (OSError, RuntimeError) as error:
+            self._lost(error)
 
     async def accept(
         self,
@@ -280,8 +280,8 @@ class WebSocket(HTTPConnection[StateT]):
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
             try:
                 await self._send(message)
-            except OSError:
-                self._lost()
+            except (OSError, RuntimeError) as error:
+                self._lost(error)
         else:
             await self.send(message)
 
@@ -291,8 +291,8 @@ class WebSocket(HTTPConnection[StateT]):
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
             try:
                 await self._send(message)
-            except OSError:
-                self._lost()
+            except (OSError, RuntimeError) as error:
+                self._lost(error)
         else:
             await self.send(message)
 
@@ -330,11 +330,19 @@ class WebSocket(HTTPConnection[StateT]):
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", _CODE_NO_STATUS), message.get("reason"))
 
-    def _lost(self) -> NoReturn:
-        """Note that the server could not send, as ASGI lets it say by an OSError; to be called while handling it."""
+    def _lost(self, error: OSError | RuntimeError) -> NoReturn:
+        """Note that the server could not send; to be called while handling its exception.
+
+        ASGI lets it say so by an OSError. Uvicorn, once it has closed a connection because of what the client sent,
+        takes any message until the application hears of that for a mistake of the application's, and says RuntimeError.
+        """
+        if isinstance(error, RuntimeError) and _CLOSED_BY_SERVER not in str(error):
+            raise error
         self.application_state = _DISCONNECTED
         raise WebSocketDisconnect(code=_CODE_ABNORMAL)
 
+
+_CLOSED_BY_SERVER = "after sending 'websocket.close'"
 
 # Overridden, patched or mocked ones are called instead of their inlined copies.
 _STOCK_RECEIVE = WebSocket.receive

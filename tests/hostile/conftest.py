@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.serving import SECONDS_FOR_AN_ANSWER, Server, eventually, new_client, start
+from tests.serving import Server, eventually, new_client, start
 
 from .clients import Site
-from .probe import PATH
+from .leaks import Counts, counts, leaks
 
 #: Each HTTP parser and event loop glue, and both halves of the target; all combinations would only take longer.
 COMBINATIONS = [
@@ -21,8 +19,6 @@ COMBINATIONS = [
     ("granian", ""),
     ("granian", "/wrapped"),
 ]
-
-Counts = dict[str, Any]
 
 
 @pytest.fixture(scope="session", params=COMBINATIONS, ids=lambda pair: pair[0] + pair[1].replace("/", "-"))
@@ -57,12 +53,6 @@ def unharmed(server: Server) -> Iterator[None]:
     check_unharmed(server, before)
 
 
-def counts(server: Server, *, reset: bool = False) -> Counts:
-    with new_client(server, headers={"connection": "close"}) as client:
-        result: Counts = client.get(PATH + ("?reset" if reset else "")).json()
-    return result
-
-
 def check_unharmed(server: Server, before: Counts) -> None:
     assert server.process.poll() is None
     with new_client(server) as client:
@@ -74,19 +64,6 @@ def check_unharmed(server: Server, before: Counts) -> None:
         return not found
 
     try:
-        eventually(is_as_before, "what requests held to be let go", SECONDS_FOR_AN_ANSWER)
+        eventually(is_as_before, "what requests held to be let go")
     except AssertionError as error:
         raise AssertionError(f"{error}: {'; '.join(found)}\n{server.log()[-2000:]}") from None
-
-
-def leaks(before: Counts, after: Counts) -> list[str]:
-    """What there is more of after than before, each in words."""
-    found = []
-    for kind in ("tasks", "threads", "descriptors"):
-        for name, count in after[kind].items():
-            if count > before[kind].get(name, 0):
-                found.append(f"{kind}: {count - before[kind].get(name, 0)} more of {name}")
-    found += [f"temporary file {name}" for name in set(after["temporary"]) - set(before["temporary"])]
-    if before["pid"] != after["pid"]:
-        found.append(f"the process ended: {json.dumps(before['pid'])} became {after['pid']}")
-    return found

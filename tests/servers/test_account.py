@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import httpx
@@ -64,6 +65,15 @@ def test_name_of_somebody_needs_the_right_password_whatever_its_capitals(
     assert "another password" in refused.text
     assert not other.cookies
     assert f"You write as <strong>{name}</strong>" in sign_in(other, name.upper()).text
+
+
+def test_name_taken_at_the_same_moment_by_the_same_person_is_theirs(
+    browser: Callable[[], httpx.Client], name: str
+) -> None:
+    browsers = [browser() for _ in range(4)]
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        pages = list(pool.map(lambda client: sign_in(client, name), browsers))
+    assert [page.status_code for page in pages] == [200] * len(browsers)
 
 
 @pytest.mark.parametrize(

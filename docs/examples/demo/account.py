@@ -51,10 +51,13 @@ async def sign_out(request: Request) -> Response:
 async def find_or_make_account(store: Store, name: str, password: str) -> Account:
     """The account of that name; raises `BadText` if its password is another one."""
     account = await store.account(name)
-    salt = account.salt if account else os.urandom(SALT_BYTES)
-    digest = await anyio.to_thread.run_sync(digest_of, password, salt, limiter=hashing)
     if account is None:
+        salt = os.urandom(SALT_BYTES)
+        digest = await anyio.to_thread.run_sync(digest_of, password, salt, limiter=hashing)
         account = await store.add_account(Account(name, salt, digest))
+        if account.salt == salt:
+            return account  # otherwise somebody was quicker
+    digest = await anyio.to_thread.run_sync(digest_of, password, account.salt, limiter=hashing)
     if not hmac.compare_digest(account.digest, digest):
         raise BadText("this name belongs to somebody with another password")
     return account
