@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ usage: python -m pallasite as-starlette <command ...>
 Runs the command with Pallasite in Starlette's place, in its worker and reload processes too. The command is a program
 such as `uvicorn main:app` or `pytest`, a file such as `main.py`, or options of Python such as `-m uvicorn main:app`.
 """
+# Options with which Python does not look at PYTHONPATH, or does not run what it finds there.
+_DEAF_OPTIONS = "EIS"
 _NOT_FOUND = 127  # the status by which a shell says that a command does not exist
 
 
@@ -26,6 +29,13 @@ def main(arguments: list[str]) -> int:
     if len(arguments) < 2 or arguments[0] != "as-starlette":
         sys.stderr.write(_USAGE)
         return 2
+    deaf = _deaf_option(arguments[1:])
+    if deaf is not None:
+        sys.stderr.write(
+            f"error: with -{deaf} Python ignores what puts Pallasite in Starlette's place: leave it out, or call"
+            " pallasite.install_as_starlette() at the top of the program\n"
+        )
+        return 2
     command = _resolve(arguments[1:])
     if command is None:
         sys.stderr.write(f"error: no program named {arguments[1]} beside this Python or on PATH\n")
@@ -34,6 +44,25 @@ def main(arguments: list[str]) -> int:
     if os.name != "nt":  # there, the shell would go on while the replacement still runs
         os.execve(command[0], command, environment)  # signals sent to this process reach the command itself
     return subprocess.call(command, env=environment)
+
+
+def _deaf_option(command: list[str]) -> str | None:
+    """The letter of the option, among those that the command gives to Python, that would leave the alias out."""
+    is_python = re.fullmatch(r"python[\d.]*(\.exe)?", Path(command[0]).name)
+    options = iter(command[1:] if is_python else command)
+    for option in options:
+        if not re.match("-[^-]", option):
+            return None  # the program itself
+        for place, letter in enumerate(option[1:], 2):
+            if letter in _DEAF_OPTIONS:
+                return letter
+            if letter in "cm":
+                return None  # the rest is the program's
+            if letter in "WX":  # with a value: the rest of the word, or the next one
+                if place == len(option):
+                    next(options, None)
+                break
+    return None
 
 
 def _resolve(command: list[str]) -> list[str] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Callable
 from types import ModuleType
 
@@ -15,8 +14,6 @@ def lib(request: pytest.FixtureRequest) -> Callable[[str], ModuleType]:
     """Gives a module of the package under test by the name that both have: ``lib("routing")``."""
 
     def module(name: str) -> ModuleType:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return importlib.import_module(f"{request.param}.{name}")
+        return importlib.import_module(f"{request.param}.{name}")
 
     return module

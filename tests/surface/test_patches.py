@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -801,3 +804,49 @@ def test_open_file_of_anyio_replaced_is_what_file_responses_open_with(
     monkeypatch.setattr(anyio, "open_file", watched)
     assert test_client_factory(lib("responses").FileResponse(path)).get("/").text == "content"
     assert [Path(file) for file in opened] == [path]
+
+
+# FastAPI's own functions, which run inside endpoints.
+
+
+def test_fastapi_functions_patched_are_called_in_handlers(lib: Any) -> None:
+    """On Pallasite through the alias, on Starlette as it is: the same program in a process of its own."""
+    program = """
+    import sys
+    if sys.argv[1] == "pallasite":
+        import pallasite
+        pallasite.install_as_starlette()
+    import fastapi, fastapi.routing
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    calls = []
+    def spy(name):
+        old = getattr(fastapi.routing, name)
+        def traced(*args, **kwargs):
+            calls.append(name)
+            return old(*args, **kwargs)
+        setattr(fastapi.routing, name, traced)
+    for name in ("get_request_handler", "run_endpoint_function", "solve_dependencies"):
+        spy(name)
+
+    class Instrumented(fastapi.FastAPI):
+        pass
+    fastapi.FastAPI = Instrumented
+    app = fastapi.FastAPI()
+    @app.get("/{x}")
+    async def show(x: int):
+        return x
+    assert isinstance(app, Starlette)
+    assert TestClient(app).get("/5").json() == 5
+    print(*sorted(set(calls)))
+    """
+    package = lib("routing").__package__
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), package],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.stdout == "get_request_handler run_endpoint_function solve_dependencies\n", result.stderr
