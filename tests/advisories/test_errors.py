@@ -137,9 +137,11 @@ async def test_cve_2024_34069_without_debug_nothing_is_told(headers: Any) -> Non
 
 @pytest.mark.parametrize("suffix", ["html", "htm", "xml", "xhtml", "svg", "HTML"])
 @pytest.mark.parametrize("text", SCRIPTS)
-async def test_cve_2022_22818_templates_show_text_as_text(text: str, suffix: str, tmp_path: Path) -> None:
+async def test_cve_2022_22818_cve_2026_48060_templates_show_text_as_text(
+    text: str, suffix: str, tmp_path: Path
+) -> None:
     (tmp_path / f"page.{suffix}").write_text(
-        "<p title='{{ text }}'>{{ text }} {{ request.url }} {{ request.query_params.x }}</p>"
+        "<p title='{{ text }}'>{{ text }} {{ request.url }} {{ request.query_params.x }} {{ request.cookies.csrf }}</p>"
     )
     templates = Jinja2Templates(directory=tmp_path)
 
@@ -147,7 +149,8 @@ async def test_cve_2022_22818_templates_show_text_as_text(text: str, suffix: str
         return templates.TemplateResponse(request, f"page.{suffix}", {"text": text})
 
     app = Pallasite(routes=[Route("/", page)])
-    answer = await ask(app, query=b"x=" + text.encode())
+    cookie = [(b"host", b"testserver"), (b"cookie", b"csrf=" + text.encode())]
+    answer = await ask(app, query=b"x=" + text.encode(), headers=cookie)
     assert Tags(answer.body.decode()).seen == ["p"]
     assert Tags(answer.body.decode()).attributes == ["title"]
 

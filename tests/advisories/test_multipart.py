@@ -133,6 +133,15 @@ async def test_parts_of_a_form_are_counted(part: bytes) -> None:
 
 
 @pytest.mark.parametrize("part", MANY.values(), ids=MANY.keys())
+def test_ghsa_8423_8fgw_73vq_parts_past_the_limit_are_not_looked_at(part: bytes) -> None:
+    parser, items = new_parser(), []
+    with pytest.raises(_core.FormError, match="too_many"):
+        parser.feed(part * 100_000, items)
+    assert parser.steps <= 2 * len(part) * 1_001
+    assert len(items) <= 1_000
+
+
+@pytest.mark.parametrize("part", MANY.values(), ids=MANY.keys())
 async def test_no_file_of_a_form_with_too_many_parts_stays_open(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
     make = formparsers.SpooledTemporaryFile
@@ -405,6 +414,24 @@ async def test_file_name_that_a_client_gives_names_no_file(
     else:
         assert answer.status == 400
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("declared", [None, b"0", b"10", b"99999999999", b"-1"], ids=repr)
+async def test_cve_2026_5766_large_file_goes_to_disk_whatever_its_length_is_said_to_be(declared: bytes | None) -> None:
+    async def look(request: Request) -> Response:
+        async with request.form() as form:
+            upload = form["f"]
+            assert isinstance(upload, UploadFile)
+            return JSONResponse([upload._in_memory, upload.size])
+
+    inside = Pallasite(routes=[Route("/", look, methods=["POST"])])
+    head = FILE.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n")
+    for size, in_memory in ((1_000, "true"), (1024 * 1024 + 1, "false")):
+        body = head + b"x" * size + END
+        pieces = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
+        headers = [] if declared is None else [(b"content-length", declared)]
+        answer = await post(inside, pieces, KIND, headers=headers)
+        assert answer.body == f"[{in_memory},{size}]".encode()
 
 
 async def test_cve_2025_54121_large_file_goes_to_disk_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
