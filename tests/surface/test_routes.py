@@ -367,3 +367,16 @@ def test_routes_of_a_mount_changed_later_are_what_serves(lib: Any, test_client_f
     mount.app.routes = [routing.Route("/c", showing(lib, "c"))]
     assert client.get("/m/a").status_code == 404
     assert answers(client, "/m/c") == ["c"]
+
+
+def test_attributes_of_ones_own_can_be_set_on_a_route_and_deleted(lib: Any, test_client_factory: Any) -> None:
+    route = lib("routing").Route("/a", showing(lib, "a"))
+    client = test_client_factory(lib("routing").Router([route]))
+    assert answers(client, "/a") == ["a"]
+    route.tags = ["mine"]
+    assert vars(route)["tags"] == ["mine"]
+    del route.tags
+    assert not hasattr(route, "tags")
+    with pytest.raises(AttributeError):
+        del route.tags
+    assert answers(client, "/a") == ["a"]
