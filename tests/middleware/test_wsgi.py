@@ -113,6 +113,23 @@ def test_environ_holds_what_the_scope_says():
     }
 
 
+@pytest.mark.parametrize(
+    ("body", "given", "length"),
+    [
+        (b"", [], None),
+        (b"", [b"0"], "0"),
+        (b"body", [], "4"),  # came in chunks
+        (b"body", [b"3"], "4"),
+        (b"body", [b"4", b"4"], "4"),
+        (b"body", [b"many"], "4"),
+        (b"", [b"7"], "0"),
+    ],
+)
+def test_environ_says_how_long_the_body_is(body, given, length):
+    headers = [(b"content-length", value) for value in given]
+    assert wsgi.build_environ({**SCOPE, "headers": headers}, body).get("CONTENT_LENGTH") == length
+
+
 def test_environ_of_a_server_without_address_is_localhost():
     found = environ()
     assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("localhost", 80)

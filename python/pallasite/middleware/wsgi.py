@@ -41,7 +41,8 @@ def build_environ(scope: Scope, body: bytes) -> dict[str, Any]:
     """The WSGI environ of a request.
 
     Deviation: fields with an underscore in their name, which WSGI cannot tell from those with a hyphen, are left out,
-    and so is `Proxy`. The pieces of a Cookie are joined as cookies are, with "; ".
+    and so is `Proxy`. The pieces of a Cookie are joined as cookies are, with "; ". CONTENT_LENGTH is that of the
+    body, also where the client gave none or another: WSGI applications read no further.
     """
     root_path, path = _as_wsgi(scope.get("root_path", "")), _as_wsgi(scope["path"])
     if path == root_path or path.startswith(root_path.rstrip("/") + "/"):
@@ -65,6 +66,8 @@ def build_environ(scope: Scope, body: bytes) -> dict[str, Any]:
     if scope.get("client"):
         environ["REMOTE_ADDR"] = scope["client"][0]
     _add_fields(environ, scope.get("headers", ()))
+    if body or "CONTENT_LENGTH" in environ:
+        environ["CONTENT_LENGTH"] = str(len(body))
     return environ
 
 
