@@ -76,10 +76,12 @@ async def test_tasks_first_failure_stops_and_is_raised(caplog: pytest.LogCapture
     assert done == [1]
 
 
-async def test_tasks_told_not_to_stop_run_all_and_raise_the_failure() -> None:
+@pytest.mark.parametrize("told", ["at once", "later"])
+async def test_tasks_told_not_to_stop_run_all_and_raise_the_failure(told: str) -> None:
     done: list[int] = []
-    tasks = BackgroundTasks()
-    tasks.stop_on_error = False
+    tasks = BackgroundTasks(stop_on_error=False if told == "at once" else None)
+    if told == "later":
+        tasks.stop_on_error = False
     tasks.add_task(_failing(LookupError("no server")))
     tasks.add_task(done.append, 1)
     with pytest.raises(LookupError, match="no server"):

@@ -45,14 +45,17 @@ class BackgroundTasks(BackgroundTask):
     """Tasks that run one after the other, in the order they were added.
 
     Attributes:
-        stop_on_error: True, the default: the first failure ends the run and is raised. Set to False on an instance or
-            a subclass to let the others run first; then the failure is raised, or an ExceptionGroup of several.
+        stop_on_error: True, the default: the first failure ends the run and is raised. False, given here or set on an
+            instance or a subclass, lets the others run first; then the failure is raised, or an ExceptionGroup of
+            several.
     """
 
     stop_on_error: bool = True
 
-    def __init__(self, tasks: Sequence[BackgroundTask] | None = None) -> None:
+    def __init__(self, tasks: Sequence[BackgroundTask] | None = None, *, stop_on_error: bool | None = None) -> None:
         self.tasks = list(tasks or ())
+        if stop_on_error is not None:
+            self.stop_on_error = stop_on_error
 
     def add_task(self, func: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
         """Appends a call; arguments are kept as they are until it runs."""

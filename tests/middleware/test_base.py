@@ -237,13 +237,43 @@ async def test_body_closed_by_dispatch_is_sent_no_more(layer, place):
     assert (client.body, client.is_complete) == (b"", True)
 
 
-async def test_body_left_unfinished_by_application_is_completed(layer, place):
-    async def app(scope, receive, send):
-        await send(dict(START))
-        await send(chunk(b"half"))
+async def half(scope, receive, send):
+    await send(dict(START))
+    await send(chunk(b"half"))
 
-    client = await Client().request(layer(place(app), dispatch=pass_on))
-    assert (client.body, client.is_complete) == (b"half", True)
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_body_left_unfinished_by_application_is_not_completed(place, wrapped):
+    async def dispatch(request, call_next):
+        response = await call_next(request)
+        if wrapped:
+            pieces = response.body_iterator
+            response.body_iterator = (piece async for piece in pieces)
+        return response
+
+    client = Client()
+    with pytest.raises(RuntimeError, match="ended before its response was complete"):
+        await client.request(BaseHTTPMiddleware(place(half), dispatch=dispatch))
+    assert (client.body, client.is_complete) == (b"half", False)
+
+
+async def test_body_left_unfinished_for_a_client_that_is_gone_is_no_error(place):
+    async def app(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await half(scope, receive, send)
+
+    sent = []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await BaseHTTPMiddleware(place(app), dispatch=pass_on)(scope, receive, send)
+    assert sent[1]["body"] == b"half"
 
 
 async def test_early_hint_and_debug_and_pathsend_pass(layer, place):

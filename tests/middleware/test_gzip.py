@@ -189,10 +189,13 @@ async def test_vary_and_weak_etag_are_kept():
     assert head(sent)[b"etag"] == b'W/"x"'
 
 
+LENGTH = str(len(TEXT)).encode()
+
+
 async def test_trailers_leave_no_content_length():
     async def app(scope, receive, send):
         await send(
-            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")], "trailers": True}
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", LENGTH)], "trailers": True}
         )
         await send({"type": "http.response.body", "body": TEXT})
         await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]})
@@ -201,6 +204,57 @@ async def test_trailers_leave_no_content_length():
     assert b"content-length" not in head(sent)
     assert gzip.decompress(body(sent)) == TEXT
     assert sent[-1] == {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]}
+
+
+@pytest.mark.parametrize("accept", [b"gzip", b"identity"])
+@pytest.mark.parametrize("pieces", [[TEXT[:-1]], [TEXT + b"x"], [TEXT, b""], [TEXT, b"x", b""], [TEXT[:9], b""]])
+async def test_body_of_another_length_than_declared_is_not_completed(pieces, accept):
+    right = b"".join(pieces) == TEXT
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", LENGTH)]})
+        for piece in pieces[:-1]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": pieces[-1]})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"accept-encoding", accept)]}
+    with contextlib.nullcontext() if right else pytest.raises(RuntimeError, match="not as long as"):
+        await GZipMiddleware(app, minimum_size=1)(scope, None, send)
+    ends = [message for message in sent if message["type"] == "http.response.body" and not message.get("more_body")]
+    assert bool(ends) is right
+
+
+@pytest.mark.parametrize("length", [b"9", b"9 9", b""])
+async def test_length_of_what_head_would_have_got_is_no_concern(length):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    method = "HEAD" if length == b"9" else "GET"
+    scope = {"type": "http", "method": method, "path": "/", "headers": [(b"accept-encoding", b"gzip")]}
+    await GZipMiddleware(app, minimum_size=0)(scope, None, send)
+    assert not sent[-1].get("more_body", False)
+
+
+async def test_response_started_twice_is_an_error():
+    async def app(scope, receive, send):
+        for _ in range(2):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": TEXT, "more_body": True})
+
+    with pytest.raises(RuntimeError, match="started twice"):
+        await request(GZipMiddleware(app))
 
 
 @pytest.mark.parametrize("kind", ["http.response.pathsend", "http.response.zerocopysend"])

@@ -60,6 +60,7 @@ class Downstream:
     ended = False
     closed = False  # the response has been sent
     complete = False  # the last message of the response has been taken
+    client_is_gone = False  # the application knows: it may end its response early
     _put = 0
     _taken = 0
     _reader: Any = None  # what `_listen` waits for
@@ -110,6 +111,8 @@ class Downstream:
             finally:
                 self._receiving.remove(waiting)
             if not self.closed:
+                if message["type"] == "http.disconnect":
+                    self.client_is_gone = True
                 return message
         return {"type": "http.disconnect"}
 
@@ -143,6 +146,7 @@ class Downstream:
 
         Raises:
             Exception: the application's own, where it failed before its response was complete.
+            RuntimeError: it ended before that without an exception.
         """
         while (message := self.poll() or await self.next()) is not None:
             if message["type"] == "http.response.pathsend":
@@ -153,7 +157,7 @@ class Downstream:
                 yield chunk
             if self.complete:
                 return
-        self.raise_error()
+        self.raise_incomplete()
 
     def finish(self) -> None:
         """Says that the whole response has been sent: the application may come to its end."""
@@ -176,6 +180,12 @@ class Downstream:
                 raise error
             finally:
                 del error  # its traceback holds this frame
+
+    def raise_incomplete(self) -> None:
+        """Raises what kept the response from being completed, so that the client does not take it for a whole one."""
+        self.raise_error()
+        if not self.client_is_gone:
+            raise RuntimeError("The application ended before its response was complete.")
 
     def adopt_context(self) -> None:
         """Makes the context variables that the application set visible in the caller's context."""

@@ -83,7 +83,8 @@ class BaseHTTPMiddleware:
     `dispatch` raises, the application is cancelled.
 
     Deviation: a response whose application fails midway is not completed; its exception is raised where the body is
-    read, so that the client notices. Each `call_next` starts the application anew, so a failed call can be repeated.
+    read, so that the client notices, and a RuntimeError where the application ended without one. Each `call_next`
+    starts the application anew, so a failed call can be repeated.
 
     Cost: 10 us on asyncio, a task and its wake-ups on trio.
     """
@@ -266,7 +267,7 @@ class _StreamingResponse(Response):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                     break
             else:
-                downstream.raise_error()
+                downstream.raise_incomplete()
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         if self.background is not None:
             await self.background()

@@ -114,15 +114,20 @@ class IdentityResponder:
         # Why the response is left alone, known once it has started.
         self.content_encoding_set = self.content_type_is_excluded = self.partial_response = False
         self._is_untouched = False
+        self._is_head = False
+        self._left: int | None = None  # what is still to come of a body whose length was declared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.send = send
+        self._is_head = scope.get("method") == "HEAD"
         await self.app(scope, receive, self.send_with_compression)
 
     async def send_with_compression(self, message: Message) -> None:
         """Sends a message of the application, a body compressed if it is to be."""
         kind = message["type"]
         if kind == "http.response.start":
+            if self.initial_message:
+                raise RuntimeError("The response was started twice")
             self.initial_message = message
             self._is_untouched = self._judge(message)
             if self._is_untouched:
@@ -146,6 +151,9 @@ class IdentityResponder:
         status, headers = start["status"], start.get("headers", ())
         self.content_encoding_set = find_header(headers, "content-encoding") is not None
         self.partial_response = status == 206
+        declared = find_header(headers, "content-length")
+        if declared is not None and declared.isdecimal() and not self._is_head:
+            self._left = int(declared)
         media_type = _media_type(find_header(headers, "content-type") or "")
         kinds = {media_type, media_type.partition("/")[0] + "/*"}
         if media_type.startswith("application/grpc+"):
@@ -161,6 +169,11 @@ class IdentityResponder:
 
     async def _send_body(self, message: Message) -> None:
         body, more_body = message.get("body", b""), message.get("more_body", False)
+        if self._left is not None:
+            # The server, which would notice, is told another length or none.
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more_body):
+                raise RuntimeError("The body of the response is not as long as its Content-Length says")
         if self.started:
             body = await self.apply_compression(body, more_body=more_body)
         elif more_body or len(body) >= self.minimum_size:
