@@ -120,35 +120,44 @@ class Loop:
 
 
 class LikelyRoutes:
-    """The routes of a router that may match a request, found while they are iterated over.
+    """The routes of a router that may match a request, found while the loop iterates over them.
 
-    The loop goes through them once to find the route. If there is none, it does so again, for the path with or
-    without its last slash, and once more for the routes of low priority that included routers have.
+    It does so once to find the route; if there is none, a second time for the path with or without its last slash,
+    where the router redirects; and a last time for the routes of low priority in included routers.
     """
 
-    __slots__ = ("again", "loop", "routes", "scope")
+    __slots__ = ("loop", "router", "scope", "times")
 
-    def __init__(self, loop: Loop, routes: list[Any], scope: Scope) -> None:
+    def __init__(self, loop: Loop, router: Router, scope: Scope) -> None:
         self.loop = loop
-        self.routes = routes
+        self.router = router
         self.scope = scope
-        self.again = False
+        self.times = 0
 
     def __iter__(self) -> Iterator[Any]:
+        scope, router = self.scope, self.router
+        path = get_route_path(scope)
+        self.times += 1
+        if self.times == 1:
+            return self.likely(path)
+        if self.times == 2 and scope["type"] == "http" and router.redirect_slashes and path != "/":
+            return self.likely(get_route_path({**scope, "path": other_path(scope, path)}))
+        included: Any = self.loop.included_class
+        return (route for route in router._routes if type(route) is included and has_low_priority(route))
+
+    def likely(self, path: str) -> Iterator[Any]:
         loop, scope = self.loop, self.scope
-        kind, path = scope["type"], get_route_path(scope)
-        again, self.again = self.again, True
-        if again:
-            path = get_route_path({**scope, "path": other_path(scope, path)})
-        included = loop.included_class
-        for route in self.routes:
+        kind, included = scope["type"], loop.included_class
+        for route in self.router._routes:
             if type(route) is included:
                 scope.setdefault("fastapi", {})  # as its `matches` does
-                if again and route.effective_low_priority_routes():
-                    yield route
-                    continue
             if loop.may_match(route, kind, path):
                 yield route
+
+
+def has_low_priority(included: Any) -> bool:
+    """Whether an included router has routes that are only asked where nothing else matches."""
+    return bool(included.effective_low_priority_routes())
 
 
 def other_path(scope: Scope, route_path: str) -> str:
@@ -182,7 +191,7 @@ class SparedApp:
             return router
         scope.setdefault("router", router)  # which the loop would set to the view
         view = object.__new__(loop.router_class)
-        view.__dict__.update(router.__dict__, _routes=LikelyRoutes(loop, router._routes, scope))
+        view.__dict__.update(router.__dict__, _routes=LikelyRoutes(loop, router, scope))
         return view
 
 
