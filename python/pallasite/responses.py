@@ -148,7 +148,7 @@ class Response:
             assert samesite.lower() in _SAMESITE, "samesite must be either 'strict', 'lax' or 'none'"
         if partitioned and not _KNOWS_PARTITIONED:
             raise ValueError("Partitioned cookies are only supported in Python 3.14 and above.")
-        if not secure:
+        if not secure and (partitioned or samesite not in _SENT_PLAINLY):
             check_cross_site(key, samesite, secure, partitioned)
         if key[:2] == "__":
             check_prefix(key, path, domain, secure)
@@ -341,6 +341,7 @@ class StreamingResponse(Response):
 # Nothing here needs that Python, but code that relies on the error, as Starlette's own tests do, has to keep working.
 _KNOWS_PARTITIONED = sys.version_info >= (3, 14)
 _SAMESITE = frozenset({"strict", "lax", "none"})
+_SENT_PLAINLY = frozenset({"strict", "lax", None})  # as they are usually written: no more need be known of these
 
 
 def _cookie_date(moment: datetime) -> str:
