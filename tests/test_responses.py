@@ -171,6 +171,15 @@ async def test_response_refuses_a_websocket_of_a_server_without_denial_responses
 
 
 @pytest.mark.anyio
+async def test_response_refuses_any_websocket_with_its_own_messages_in_starlettes_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(responses, "is_standing_in", lambda: True)
+    sent = await _call(PlainTextResponse("no", 403), {"type": "websocket", "headers": []})
+    assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
+
+
+@pytest.mark.anyio
 async def test_response_refuses_a_websocket_with_its_own_messages() -> None:
     sent = await _call(PlainTextResponse("no", 403), _WEBSOCKET)
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
