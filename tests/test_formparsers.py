@@ -381,6 +381,20 @@ async def test_disk_is_touched_in_worker_threads_only(size: int, monkeypatch: py
     await form.close()
 
 
+async def test_file_class_with_a_write_of_its_own_is_written_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+
+    class Noting(SpooledTemporaryFile):  # type: ignore[type-arg]
+        def write(self, data: Any) -> int:
+            written.append(bytes(data))
+            return super().write(data)
+
+    monkeypatch.setattr(formparsers, "SpooledTemporaryFile", Noting)
+    form = await new_parser(FILE_HEAD + b"one", b"two", END).parse()
+    assert b"".join(written) == b"onetwo" == await file_of(form).read()
+    await form.close()
+
+
 async def test_memory_stays_flat_however_long_the_file() -> None:
     piece = bytes(65_536)
 

@@ -90,7 +90,7 @@ class Spool:
         if upload._will_roll(self._waiting_bytes):
             self._writes.append((upload.file, self._pieces, size, complete))
         else:
-            upload.file.writelines(self._pieces)
+            _write(upload.file, self._pieces)
             if complete:
                 upload.file.seek(0)
         upload.size = size + self._waiting_bytes
@@ -107,11 +107,19 @@ class Spool:
                     file.seek(0)
 
 
+def _write(file: Any, pieces: list[Piece]) -> None:
+    """Writes at the file's position: one by one where `write` may be somebody else's."""
+    if type(file) is SpooledTemporaryFile:
+        file.writelines(pieces)
+        return
+    for piece in pieces:
+        file.write(piece)
+
+
 def _append(file: Any, pieces: list[Piece], size: int) -> None:
     """Appends to a file on disk, or one that is to go there."""
     if type(file) is not SpooledTemporaryFile or not hasattr(os, "pwritev"):
-        for piece in pieces:
-            file.write(piece)
+        _write(file, pieces)
         return
     # Straight to disk, many pieces at a time: two thirds of the time that `write` takes. The file's own position stays
     # where it was, which is why it need not be told.
