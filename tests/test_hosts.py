@@ -36,13 +36,14 @@ EVIL = {"host": "evil.example"}
 
 
 def test_base_url_takes_the_place_of_the_host_header(test_client_factory: Any) -> None:
-    client: TestClient = test_client_factory(Pallasite(routes=ROUTES, base_url="https://here.example:8443/"))
-    for headers in ({}, EVIL, {"host": "a b"}):
-        assert client.get("/urls?a=1", headers=headers).json() == [
-            "https://here.example:8443/urls?a=1",
-            "https://here.example:8443/",
-            "https://here.example:8443/urls",
-        ]
+    app = Pallasite(routes=ROUTES, base_url="https://here.example:8443/")
+    with test_client_factory(app) as client:
+        for headers in ({}, EVIL, {"host": "a b"}):
+            assert client.get("/urls?a=1", headers=headers).json() == [
+                "https://here.example:8443/urls?a=1",
+                "https://here.example:8443/",
+                "https://here.example:8443/urls",
+            ]
 
 
 def test_base_url_keeps_the_root_path(test_client_factory: Any) -> None:
