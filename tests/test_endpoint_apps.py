@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from pallasite.exceptions import HTTPException
 from pallasite.middleware.exceptions import ExceptionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse
-from pallasite.routing import request_response, websocket_session
+from pallasite.routing import Route, Router, WebSocketRoute, request_response, websocket_session
 from pallasite.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +51,37 @@ async def test_endpoint_alone_raises_what_nobody_handles() -> None:
 async def test_websocket_endpoint_alone_raises_what_nobody_handles() -> None:
     with pytest.raises(LookupError, match="gone"):
         await websocket_session(fail)({**HTTP, "type": "websocket"}, receive, Sent())
+
+
+def test_app_of_route_with_function_is_a_function() -> None:
+    # spectree tells routes from mounts by it.
+    assert inspect.isfunction(Route("/", fail).app)
+    assert inspect.isfunction(WebSocketRoute("/", fail).app)
+
+
+async def test_app_wrapped_with_all_its_attributes_is_called() -> None:
+    async def endpoint(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("endpoint")
+
+    def around(app: Any) -> Any:
+        @functools.wraps(app)
+        async def wrapper(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["path"])
+            await app(scope, receive, send)
+
+        return wrapper
+
+    seen: list[str] = []
+    early, late = Route("/early", endpoint), Route("/late", endpoint)
+    early.app = around(early.app)
+    router = Router([early, late])
+    for path in ("/early", "/late"):
+        sent = Sent()
+        await router({**HTTP, "path": path}, receive, sent)
+        assert sent[1]["body"] == b"endpoint"
+    late.app = around(late.app)
+    await router({**HTTP, "path": "/late"}, receive, Sent())
+    assert seen == ["/early", "/late"]
 
 
 @pytest.mark.parametrize("kind", [Request, WebSocket], ids=["http", "websocket"])

@@ -360,7 +360,8 @@ class RouteTable:
         Partial is a match for another method. A match sets `route`, `endpoint` and a new `path_params` in the scope, a
         mount also `root_path` and `app_root_path`, a route of kind 4 what its `matches` gave; without one the scope is
         untouched. The callable is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read
-        at that moment. Without a valid Host header no host matches.
+        at that moment; but in place of an `app` that names a `_function_app`, which names it as its `app` in turn, this
+        one. Without a valid Host header no host matches.
 
         While the class of a route of a known kind has another `matches` than when the table was built, every route is
         asked in turn; while it has another `handle`, that is called.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
+from typing import final
 
 from pallasite._core import Observer
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
@@ -15,58 +16,58 @@ from pallasite.types import ASGIApp, Receive, Scope, Send
 from pallasite.websockets import WebSocket
 
 
+@final
 class FunctionApp:
-    """The ASGI application around an endpoint function ``func(request) -> response``.
+    """What a router takes in place of `app`, which `request_response` made: `func`, to be run in the router's frame."""
 
-    Exceptions are answered here, inside the route's own middleware, so that those see a response.
-    """
+    __slots__ = ("app", "func")
 
-    __slots__ = ("func",)
-
-    def __init__(self, func: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, app: ASGIApp, func: Callable[[Request], Awaitable[Response]]) -> None:
+        self.app = app
         self.func = func
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+
+def request_response(func: Callable[[Request], Awaitable[Response] | Response]) -> ASGIApp:
+    """An ASGI application that answers with what `func` returns; an ordinary function runs in a worker thread.
+
+    It is a function itself, which tells it from the classes and instances that routes take as applications.
+    """
+    call: Callable[[Request], Awaitable[Response]]
+    if is_async_callable(func):
+        call = func
+    else:
+        call = functools.partial(run_in_threadpool, func)  # type: ignore[assignment, call-arg]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request: Request = Request(scope, receive, send)
+        # Exceptions are answered here, inside the route's own middleware, so that those see a response.
         handlers = scope.get(HANDLERS_SCOPE_KEY)
         observed = send if type(send) is Observer else Observer(send)
         try:
-            response = await self.func(request)
+            response = await call(request)
             await response(scope, receive, observed)
         except Exception as exc:
             if not await respond_to_exception(handlers, exc, request, scope, receive, observed):
                 raise
 
+    app._function_app = FunctionApp(app, call)  # type: ignore[attr-defined]  # the native table of routes reads it
+    return app
 
-class SessionApp:
-    """The ASGI application around a websocket endpoint function ``func(websocket)``."""
 
-    __slots__ = ("func",)
+def websocket_session(func: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
+    """An ASGI application that hands each websocket to the coroutine function `func`."""
 
-    def __init__(self, func: Callable[[WebSocket], Awaitable[None]]) -> None:
-        self.func = func
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         session: WebSocket = WebSocket(scope, receive, send)
         handlers = scope.get(HANDLERS_SCOPE_KEY)
         try:
-            await self.func(session)
+            await func(session)
         except Exception as exc:
             observed = send if type(send) is Observer else Observer(send)
             if not await respond_to_exception(handlers, exc, session, scope, receive, observed):
                 raise
 
-
-def request_response(func: Callable[[Request], Awaitable[Response] | Response]) -> ASGIApp:
-    """An ASGI application that answers with what `func` returns; an ordinary function runs in a worker thread."""
-    if is_async_callable(func):
-        return FunctionApp(func)
-    return FunctionApp(functools.partial(run_in_threadpool, func))  # type: ignore[arg-type, call-arg]
-
-
-def websocket_session(func: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
-    """An ASGI application that hands each websocket to the coroutine function `func`."""
-    return SessionApp(func)
+    return app
 
 
 for _public in (request_response, websocket_session):

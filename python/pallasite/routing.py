@@ -611,7 +611,7 @@ class Router:
         table = routes.table or routes.built_table()
         # One native call: it fills the scope and gives what is to be awaited, the route's `handle` or, where that
         # would only pass the call on, its `app`.
-        endpoint: ASGIApp | None = table.match(scope)  # type: ignore[arg-type]  # a scope is a dict
+        endpoint: ASGIApp | FunctionApp | None = table.match(scope)  # type: ignore[arg-type]  # a scope is a dict
         if type(endpoint) is FunctionApp:
             # Its `__call__` and that of a stock response, written out: each frame that this spares is 0.2 us of the
             # 3 us that a request takes. A response class with a `__call__` of its own, or a patch, is called.

@@ -234,6 +234,40 @@ def test_match_attributes_changed_later_are_honoured() -> None:
     assert request["endpoint"] == "new endpoint"
 
 
+def with_function_app(app: Any, owner: Any) -> Any:
+    """`app` with another callable that the router takes in its place, where `owner` is `app` itself."""
+
+    def instead() -> str:
+        return "in its place"
+
+    instead.app = owner  # type: ignore[attr-defined]
+    app._function_app = instead
+    return app
+
+
+def test_match_gives_what_stands_in_for_the_app_it_was_built_with() -> None:
+    entry = http("/")
+    with_function_app(entry[1].app, entry[1].app)
+    table = RouteTable([entry])
+    assert winner(table, scope()) == "in its place"
+    entry[1].app = with_function_app(lambda: "new app", None)
+    assert winner(table, scope()) == "new app"
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_match_heeds_no_stand_in_of_another_app_or_an_indirect_route(direct: bool) -> None:
+    entry = http("/", direct=direct)
+    with_function_app(entry[1].app, None if direct else entry[1].app)
+    assert winner(RouteTable([entry]), scope()) == ("app of /" if direct else "handle of /")
+
+
+def test_build_passes_on_what_fails_where_the_stand_in_is_read() -> None:
+    entry = http("/")
+    entry[1].app._function_app = object()
+    with pytest.raises(AttributeError, match="app"):
+        RouteTable([entry])
+
+
 def test_match_indirect_route_gives_its_handle() -> None:
     assert winner(RouteTable([http("/", direct=False)]), scope()) == "handle of /"
 

@@ -1,6 +1,7 @@
 //! One route as the table holds it.
 
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::pattern::PathPattern;
@@ -24,6 +25,13 @@ pub(super) struct Entry {
     pub(super) methods: Option<Py<PyAny>>,
     /// Whether `route.app` may stand in for `route.handle`.
     pub(super) is_direct: bool,
+    function_app: Option<FunctionApp>,
+}
+
+/// A function that was the route's `app` when the table was built, and what the router takes in place of it.
+struct FunctionApp {
+    app: Py<PyAny>,
+    instead: Py<PyAny>,
 }
 
 type Parts<'py> = (
@@ -55,11 +63,25 @@ impl Entry {
             } else {
                 Kind::Opaque
             },
+            function_app: if is_direct {
+                function_app(&route)?
+            } else {
+                None
+            },
             route: route.unbind(),
             pattern: pattern.map(Bound::unbind),
             methods: methods.map(Bound::unbind),
             is_direct,
         })
+    }
+
+    /// The route's `app` as it is now, or what the router takes in place of it.
+    pub(super) fn app<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let app = self.route.bind(py).getattr(intern!(py, "app"))?;
+        match &self.function_app {
+            Some(known) if app.is(&known.app) => Ok(known.instead.bind(py).clone()),
+            _ => Ok(app),
+        }
     }
 
     /// The pattern, if it is one of a path that a tree can hold.
@@ -81,6 +103,25 @@ impl Entry {
             .get();
         (!pattern.is_unpredictable()).then_some(pattern)
     }
+}
+
+/// What the route's `app` names as `_function_app`, provided that this names it in turn: `functools.wraps` copies the
+/// attributes of a function to the one around it, which is not the same.
+fn function_app(route: &Bound<'_, PyAny>) -> PyResult<Option<FunctionApp>> {
+    let py = route.py();
+    let Some(app) = route.getattr_opt(intern!(py, "app"))? else {
+        return Ok(None);
+    };
+    let Some(instead) = app.getattr_opt(intern!(py, "_function_app"))? else {
+        return Ok(None);
+    };
+    if !instead.getattr(intern!(py, "app"))?.is(&app) {
+        return Ok(None);
+    }
+    Ok(Some(FunctionApp {
+        app: app.unbind(),
+        instead: instead.unbind(),
+    }))
 }
 
 /// Whether the pattern is what a route of this kind has.

@@ -82,7 +82,7 @@ impl<'py> Found<'py> {
         match app {
             _ if !(is_direct && self.is_full) => route.getattr(intern!(py, "handle")),
             Some(app) => Ok(app),
-            None => route.getattr(intern!(py, "app")),
+            None => entry.app(py),
         }
     }
 }
