@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,11 +108,15 @@ def eventually(probe: Callable[[], object], what: str, seconds: float = SECONDS_
 
 
 def start(
-    name: str, directory: Path, application: str = "demo.main:app", environment: Mapping[str, str] | None = None
+    name: str,
+    directory: Path,
+    application: str = "demo.main:app",
+    environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Server:
     """The server of that name, accepting connections. Data, log and temporary files go to `directory`."""
     for _ in range(3):  # another process can take the free port between our look and the server's
-        server = _spawn(name, directory, application, environment or {})
+        server = _spawn(name, directory, application, environment or {}, options)
         if _is_ready(server):
             return server
         if "in use" not in server.log():
@@ -120,13 +124,15 @@ def start(
     raise AssertionError(f"{name} did not start:\n{server.log()[-2000:]}")
 
 
-def _spawn(name: str, directory: Path, application: str, environment: Mapping[str, str]) -> Server:
+def _spawn(
+    name: str, directory: Path, application: str, environment: Mapping[str, str], options: Sequence[str]
+) -> Server:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data, log_path, temporary = directory / "data", directory / "log", directory / "tmp"
     temporary.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", *(part.format(port=port) for part in COMMANDS[name]), application]
+    command = [sys.executable, "-m", *(part.format(port=port) for part in COMMANDS[name]), *options, application]
     paths = [str(EXAMPLES), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     whole_environment = os.environ | {
         "DEMO_DATA": str(data),

@@ -20,6 +20,9 @@ COMBINATIONS = [
     ("granian", "/wrapped"),
 ]
 
+# Uvicorn ends websockets whose clients do not answer its pings. Here they are to stay, and to be what is tested.
+PATIENCE = ["--ws-ping-interval", "600", "--ws-ping-timeout", "600"]
+
 
 @pytest.fixture(scope="session", params=COMBINATIONS, ids=lambda pair: pair[0] + pair[1].replace("/", "-"))
 def combination(request: pytest.FixtureRequest) -> tuple[str, str]:
@@ -29,7 +32,9 @@ def combination(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def server(combination: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start(combination[0], tmp_path_factory.mktemp("hostile"), "tests.hostile.target:app")
+    name = combination[0]
+    options = PATIENCE if name.startswith("uvicorn") else []
+    server = start(name, tmp_path_factory.mktemp("hostile"), "tests.hostile.target:app", options=options)
     try:
         yield server
         server.stop()
