@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     if "cases" in parts:
         cases_part(results, "cases", [case for case in cases if not case.apart], plan_of(options))
     if "fastapi" in parts:
-        cases_part(results, "fastapi", [case for case in cases if case.apart], plan_of(options))
+        cases_part(results, "fastapi", [case for case in cases if case.apart], plan_of(options).in_slices())
     if "rivals" in parts:
         rivals_part(results, plan_of(options))
     if "servers" in parts:

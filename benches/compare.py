@@ -11,7 +11,7 @@ import gc
 import statistics
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benches.case import Case, Framework
 from benches.driver import Subject, subject_of
@@ -34,6 +34,10 @@ class Plan:
     """How long one subject runs within a round, at least one call."""
     slow: bool = True
     """Also measure cases that take long to build or run."""
+
+    def in_slices(self) -> Plan:
+        """The same time in ten times as many rounds: the shorter one is, the likelier it is undisturbed."""
+        return replace(self, rounds=self.rounds * 10, seconds=self.seconds / 10)
 
 
 QUICK = Plan(rounds=3, seconds=0.002, slow=False)

@@ -127,17 +127,17 @@ def instruction_table(results: Results) -> list[str]:
 METHOD = """\
 Every case is one piece of application code, built once from Starlette's modules and once from Pallasite's. Before
 anything is timed, both answer the same request and the answers are compared: status, body, and headers without
-regard to order (stored session data instead of the signed cookie, decompressed instead of compressed bytes). A
-request is a new scope with eight browser headers, `spec_version` 2.3 as uvicorn and granian announce it, a
-`receive` of its own and a `send` that is always ready; scopes are prepared outside the measured time. Cases that
-never suspend are driven without an event loop, the others on asyncio. Both sides run in turns in one process, each
-first in every other round; the time is the minimum of the rounds. The garbage collector is off while the clock
-runs. A share is Pallasite's time divided by Starlette's in the same run: smaller is faster. Targets are the largest
-shares that the project accepts.
+regard to order (stored session data instead of the signed cookie, decompressed instead of compressed bytes, the
+path of a redirect without its host). A request is a new scope with eight browser headers, `spec_version` 2.3 as
+uvicorn and granian announce it, a `receive` of its own and a `send` that is always ready; scopes are prepared
+outside the measured time. Cases that never suspend are driven without an event loop, the others on asyncio. Both
+sides run in turns in one process, each first in every other round; the time is the minimum of the rounds. The
+garbage collector is off while the clock runs. A share is Pallasite's time divided by Starlette's in the same run:
+smaller is faster. Targets are the largest shares that the project accepts.
 
 FastAPI stands on whatever is called `starlette` when it is imported, so each side has a process of its own; the two
-processes take turns, one waiting while the other is timed. The application is the same module in both, and what is
-compared, timed and told is the same as above.
+processes take turns in slices of 2 ms, one waiting while the other is timed. The application is the same module in
+both, and what is compared, timed and told is the same as above.
 
 The peers each serve the same two pages, written as their documentation shows it. Every answer has the same status,
 JSON value, media type and a matching Content-Length; Falcon's JSON has a space after colons. FastAPI, Litestar and
