@@ -850,3 +850,83 @@ def test_fastapi_functions_patched_are_called_in_handlers(lib: Any) -> None:
         check=False,
     )
     assert result.stdout == "get_request_handler run_endpoint_function solve_dependencies\n", result.stderr
+
+
+def test_fastapi_route_methods_patched_whenever_are_asked_as_on_starlette() -> None:
+    """Which routes are asked, in which order, on class and instance, with included routers: the same on both."""
+    program = """
+    import sys
+    if sys.argv[1] == "pallasite":
+        import pallasite
+        pallasite.install_as_starlette()
+    import fastapi, fastapi.routing
+    from starlette import routing
+    from starlette.testclient import TestClient
+    from unittest import mock
+
+    calls = []
+    def spy(target, name):
+        old = getattr(target, name)
+        def traced(*args, **kwargs):
+            route = args[0] if isinstance(target, type) else target
+            calls.append((name, getattr(route, "path", type(route).__name__)))
+            return old(*args, **kwargs)
+        return mock.patch.object(target, name, traced)
+
+    def make():
+        app, router = fastapi.FastAPI(), fastapi.APIRouter()
+        async def show():
+            return 1
+        for path in ("/a", "/b/{x}"):
+            router.add_api_route(path, show)
+            app.add_api_route(path, show)
+        app.include_router(router, prefix="/in")
+        return app
+
+    def ask(client):
+        for path in ("/b/1", "/in/b/1", "/none", "/a/"):
+            print(path, client.get(path).status_code, calls)
+            calls.clear()
+
+    for cls in (fastapi.routing.APIRoute, routing.Route, routing.Router):
+        for name in ("matches", "handle"):
+            if not hasattr(cls, name):
+                continue
+            for when in range(3):
+                print(cls.__name__, name, when)
+                patch = spy(cls, name)
+                if when == 0:
+                    patch.start()
+                app = make()
+                if when == 1:
+                    patch.start()
+                client = TestClient(app)
+                if when == 2:
+                    client.get("/b/1")
+                    calls.clear()
+                    patch.start()
+                ask(client)
+                patch.stop()
+                ask(client)
+    for index in (-3, -2):
+        app = make()
+        client = TestClient(app)
+        ask(client)
+        with spy(app.routes[index], "matches"), spy(app.routes[index], "handle"):
+            ask(client)
+        ask(client)
+    """
+    said = {}
+    for package in ("pallasite", "starlette"):
+        result = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program), package],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        said[package] = result.stdout.splitlines()
+    assert said["pallasite"] == said["starlette"]
+    assert any("('matches', '/a')" in line for line in said["starlette"])
+    assert any("('handle', '/b/{x}')" in line for line in said["starlette"])
