@@ -140,8 +140,10 @@ async def closing(socket: WebSocket) -> None:
 
 
 async def denied(socket: WebSocket) -> None:
-    await socket.receive()
-    await socket.send_denial_response(PlainTextResponse("no"))
+    if "websocket.http.response" in socket.scope.get("extensions", {}):
+        await socket.send_denial_response(PlainTextResponse("no"))
+    else:
+        await socket.close(1008)
 
 
 async def refused(socket: WebSocket) -> None:
@@ -231,7 +233,7 @@ STACKS: dict[str, list[Middleware]] = {
     "none": [],
     "authentication": [Middleware(AuthenticationMiddleware, backend=BasicAuth())],
     "body limit": [Middleware(RequestBodyLimitMiddleware, max_body_size=10)],
-    "cors": [Middleware(CORSMiddleware, allow_origin_regex=".*", allow_credentials=True, allow_headers=["*"])],
+    "cors": [Middleware(CORSMiddleware, allow_origin_regex=r"https://.*\.example", allow_credentials=True, allow_headers=["*"])],
     "cors, named": [Middleware(CORSMiddleware, allow_origins=["https://a.example"], allow_methods=["*"])],
     "function": [Middleware(BaseHTTPMiddleware, dispatch=pass_on)],
     "function that reads": [Middleware(BaseHTTPMiddleware, dispatch=read_and_pass_on)],
