@@ -233,7 +233,9 @@ STACKS: dict[str, list[Middleware]] = {
     "none": [],
     "authentication": [Middleware(AuthenticationMiddleware, backend=BasicAuth())],
     "body limit": [Middleware(RequestBodyLimitMiddleware, max_body_size=10)],
-    "cors": [Middleware(CORSMiddleware, allow_origin_regex=r"https://.*\.example", allow_credentials=True, allow_headers=["*"])],
+    "cors": [
+        Middleware(CORSMiddleware, allow_origin_regex=r".*\.example", allow_credentials=True, allow_headers=["*"])
+    ],
     "cors, named": [Middleware(CORSMiddleware, allow_origins=["https://a.example"], allow_methods=["*"])],
     "function": [Middleware(BaseHTTPMiddleware, dispatch=pass_on)],
     "function that reads": [Middleware(BaseHTTPMiddleware, dispatch=read_and_pass_on)],
