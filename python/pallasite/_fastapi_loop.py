@@ -98,7 +98,8 @@ class Loop:
         for route in routes:
             cls = type(route)
             if cls is route_class:  # first of all those that serve the documentation: 0.15 us each instead of 0.9 us
-                regex = route._pattern or route.path_regex
+                pattern = route._pattern
+                regex = route.path_regex if pattern is None or pattern.convertors else pattern
                 if (kind == "http" and regex.match(path) is not None) or "matches" in route.__dict__:
                     yield route
             elif cls is not included_class:

@@ -123,6 +123,42 @@ def test_loop_that_was_not_read_is_left_alone(change: str) -> None:
     """)
 
 
+@pytest.mark.parametrize("patched", ["router", "app.router.routes[-1]"], ids=["router", "inclusion"])
+def test_included_router_with_a_patched_method_is_asked(patched: str) -> None:
+    program(f"""
+        app, router = FastAPI(), APIRouter()
+        route_to(router, "/a")
+        app.include_router(router)
+        asked = []
+        patched = {patched}
+        matches = patched.matches
+        patched.matches = lambda scope: asked.append(scope["path"]) or matches(scope)
+        assert TestClient(app).get("/b").status_code == 404
+        assert asked == ["/b", "/b/"]
+    """)
+
+
+def test_lifespan_sees_all_routes() -> None:
+    program("""
+        from contextlib import asynccontextmanager
+
+        @asynccontextmanager
+        async def lifespan(app):
+            yield {"routes": len(app.router.routes)}
+
+        app = FastAPI(lifespan=lifespan)
+        route_to(app, "/a")
+
+        @app.get("/count")
+        async def count(request: fastapi.Request):
+            return request.state.routes
+
+        with TestClient(app) as client:
+            assert client.get("/count").json() == len(app.routes)
+            assert client.get("/a").json() == "/a"
+    """)
+
+
 def test_endpoint_called_for_a_selected_route_finds_its_way() -> None:
     """An endpoint that passes its request on to another application, scope and all."""
     program("""
