@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
+
+from tests.event_loop import no_blocking_calls
 
 # Those tests have an environment and settings of their own: scripts/ecosystem.
 collect_ignore = ["ecosystem"]
@@ -26,6 +28,13 @@ settings.register_profile(
     "thorough", database=_EXAMPLES, deadline=None, max_examples=5000, suppress_health_check=_SLOW_STARTS
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guarded_event_loop() -> Iterator[None]:
+    """No blocking call of Pallasite's on an event loop; once for all tests, since switching it takes a while."""
+    with no_blocking_calls():
+        yield
 
 
 @pytest.fixture(params=["asyncio", "trio"])

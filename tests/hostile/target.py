@@ -116,8 +116,8 @@ async def converse(websocket: WebSocket) -> None:
 
 
 async def flood(websocket: WebSocket) -> None:
-    """More than the buffers of a connection hold, and no more than memory can hold: granian takes all that is sent,
-    whether the client reads or not, and never says that the client is gone. That is its own; uvicorn waits.
+    """More than the buffers of a connection hold, and no more than memory can: whether `send` waits for a client that
+    does not read, and whether it fails for one that is gone, is the server's.
     """
     await websocket.accept()
     for _ in range(100):
