@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from pallasite.applications import Pallasite
 from pallasite.endpoints import HTTPEndpoint, WebSocketEndpoint
 from pallasite.exceptions import HTTPException
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
+from pallasite.routing import WebSocketRoute
 from pallasite.testclient import TestClient
 from pallasite.websockets import WebSocket, WebSocketDisconnect
 
@@ -140,6 +142,19 @@ def test_message_that_does_not_fit_closes_with_1003(
         with pytest.raises(WebSocketDisconnect) as closed:
             session.receive_text()
         assert closed.value.code == 1003
+    assert seen == [("disconnect", 1011)]
+
+
+def test_message_that_does_not_fit_closes_with_1003_in_an_application_without_a_traceback(
+    test_client_factory: ClientFactory,
+) -> None:
+    endpoint, seen = recording("text")
+    app = Pallasite(routes=[WebSocketRoute("/", endpoint)])
+    with test_client_factory(app).websocket_connect("/") as session:
+        session.send_bytes(b"a")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            session.receive_text()
+    assert (closed.value.code, closed.value.reason) == (1003, "Expected text websocket messages, but got bytes")
     assert seen == [("disconnect", 1011)]
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator
 from typing import Any, Literal
 
+from pallasite._exception_handler import HANDLERS_SCOPE_KEY
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.exceptions import HTTPException
@@ -13,7 +14,7 @@ from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.status import WS_1000_NORMAL_CLOSURE, WS_1003_UNSUPPORTED_DATA, WS_1011_INTERNAL_ERROR
 from pallasite.types import Message, Receive, Scope, Send
-from pallasite.websockets import WebSocket
+from pallasite.websockets import WebSocket, WebSocketDataError
 
 __all__ = ("HTTPEndpoint", "WebSocketEndpoint")
 
@@ -63,6 +64,10 @@ class HTTPEndpoint:
         return handler
 
 
+class _UnfitMessage(WebSocketDataError, RuntimeError):
+    """A message that an endpoint's `encoding` does not expect. RuntimeError, since that is what callers knew."""
+
+
 class WebSocketEndpoint:
     """Answers a WebSocket connection by hooks: override those you need.
 
@@ -100,7 +105,8 @@ class WebSocketEndpoint:
         """What `on_receive` is given for one message of the client.
 
         Raises:
-            RuntimeError: the message does not fit `encoding`; the connection was closed with code 1003.
+            RuntimeError: the message does not fit `encoding`: the connection is closed with code 1003. Within an
+                application it is a `WebSocketException` too, whose handler does that: no client causes a traceback.
         """
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")
@@ -124,6 +130,8 @@ class WebSocketEndpoint:
                 complaint = "Expected bytes websocket messages, but got text"
             case other:
                 raise AssertionError(f"Unsupported 'encoding' attribute {other}")
+        if HANDLERS_SCOPE_KEY in self.scope:
+            raise _UnfitMessage(WS_1003_UNSUPPORTED_DATA, complaint) from cause
         await websocket.close(code=WS_1003_UNSUPPORTED_DATA)
         raise RuntimeError(complaint) from cause
 

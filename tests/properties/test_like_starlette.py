@@ -434,8 +434,9 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
     except TimeoutError:
         raise
     except Exception as error:
-        # That a client went away is no failure in Pallasite.
-        failure = None if type(error).__name__ in ("ClientDisconnect", "WebSocketDisconnect") else error
+        # That a client went away is no failure in Pallasite, and has no handler of which something could come.
+        is_gone = type(error).__name__ in ("ClientDisconnect", "WebSocketDisconnect")
+        failure = None if is_gone or any("ClientDisconnect" in entry for entry in kit.log) else error
     if kind == "websocket" and not request["denial"]:
         sent = _as_closes(sent)
     starts = [message for message in sent if message["type"].endswith("start")]
@@ -452,7 +453,8 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
         "raised": None if failure is None or kit.has_functions else (type(failure).__name__, str(failure)),
         "fails": failure is not None,
         "cause": type(failure.__cause__).__name__ if "already started" in str(failure) else None,
-        "log": [] if kit.has_functions else list(kit.log),
+        # Nor has it a handler there.
+        "log": [] if kit.has_functions else [entry for entry in kit.log if "ClientDisconnect" not in entry],
         "params": scope.get("path_params"),
         "roots": (scope.get("root_path"), scope.get("app_root_path")),
         "route": repr(getattr(scope.get("route"), "path", None)),
