@@ -458,7 +458,7 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
         "params": scope.get("path_params"),
         "roots": (scope.get("root_path"), scope.get("app_root_path")),
         "route": repr(getattr(scope.get("route"), "path", None)),
-        "keys": sorted(key for key in scope if key != "http.connection"),
+        "keys": sorted(key for key in scope if key != "http.connection" and not key.startswith("pallasite.")),
     }
 
 
