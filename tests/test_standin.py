@@ -10,8 +10,11 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from pallasite import _standin
 
 PYTHON_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 INSTALL = "import pallasite\npallasite.install_as_starlette()\n"
@@ -400,3 +403,18 @@ def test_command_runs_in_a_process_of_its_own_where_none_can_be_replaced(monkeyp
     monkeypatch.setattr(__main__, "os", Windows())
     program = "import sys, starlette.routing as r; sys.exit(7 if 'pallasite' in r.__file__ else 1)"
     assert __main__.main(["as-starlette", "-c", program]) == 7
+
+
+def test_module_that_is_not_where_it_should_be_is_not_found() -> None:
+    assert _standin._Finder().find_spec("pallasite.routing", []) is None
+
+
+def test_module_made_without_a_spec_gets_its_name_all_the_same() -> None:
+    class Loader:
+        def exec_module(self, module: ModuleType) -> None:
+            module.__dict__["made"] = True
+
+    module = ModuleType("pallasite.routing")
+    module.__spec__ = None
+    _standin._Renaming("routing", Loader()).exec_module(module)
+    assert (module.__name__, module.made) == ("starlette.routing", True)

@@ -354,6 +354,17 @@ def test_loop_that_dies_under_a_request_is_an_error() -> None:
     assert TestClient(OK).get("/").text == "ok"
 
 
+def test_call_interrupted_while_it_waits_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pallasite._exchange.Call._hear", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        TestClient(OK).get("/")
+    monkeypatch.undo()
+    assert TestClient(OK).get("/").text == "ok"
+
+
 def test_loop_that_dies_tells_who_waits_for_it() -> None:
     async def die() -> None:
         raise SystemExit

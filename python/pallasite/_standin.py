@@ -215,10 +215,7 @@ def _rename(name: str, module: ModuleType) -> None:
     moved = _MOVED.get(name, ())
     for attribute, value in list(vars(module).items()):
         if isinstance(value, type | FunctionType) and (value.__module__ == ours or attribute in moved):
-            try:
-                value.__module__ = theirs
-            except TypeError:  # a class of the native half: those cannot be changed
-                continue
+            value.__module__ = theirs
     if name == "applications":
         application = module.__dict__["Starlette"]
         application.__name__ = application.__qualname__ = "Starlette"

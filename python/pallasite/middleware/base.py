@@ -267,8 +267,7 @@ class _StreamingResponse(Response):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                     break
             else:
-                downstream.raise_incomplete()
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                downstream.raise_incomplete()  # or the client is gone: nobody is told that this were the whole body
         if self.background is not None:
             await self.background()
 
@@ -282,5 +281,5 @@ class _StreamingResponse(Response):
                 is_sent = True
             else:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        if not is_sent:
+        if not is_sent and not (self._downstream is not None and self._downstream.client_is_gone):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
