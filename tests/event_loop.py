@@ -33,7 +33,7 @@ DELIBERATE: list[tuple[str, set[str]]] = [
     ("logging/__init__.py", {"callHandlers"}),  # where a log goes to is the application's choice
 ]
 #: These serve synchronous callers, who wait because they want to, be it inside of somebody's event loop.
-SYNCHRONOUS = (f"{PALLASITE}/testclient.py", f"{PALLASITE}/_loops.py")
+SYNCHRONOUS = (f"{PALLASITE}/testclient.py", f"{PALLASITE}/_testing/loops.py")
 
 
 @contextmanager

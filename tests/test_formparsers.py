@@ -17,7 +17,7 @@ import anyio.to_thread
 import pytest
 
 from pallasite import formparsers
-from pallasite._spool import Spool
+from pallasite._files.spool import Spool
 from pallasite.applications import Pallasite
 from pallasite.datastructures import FormData, Headers, UploadFile
 from pallasite.exceptions import HTTPException, StarletteDeprecationWarning
@@ -522,7 +522,7 @@ async def test_cancelled_while_a_worker_writes_closes_the_file_after_it(
         assert go_on.wait(30)
         outcome.append(file.closed)
 
-    monkeypatch.setattr("pallasite._spool._append", write_slowly)
+    monkeypatch.setattr("pallasite._files.spool._append", write_slowly)
     parsing = asyncio.create_task(new_parser(FILE_HEAD + b"x" * 3 * MB, END).parse())
     await anyio.to_thread.run_sync(writing.wait, 30)
     parsing.cancel()
@@ -548,7 +548,7 @@ def test_spool_that_was_closed_before_its_worker_began_writes_nothing(opened: li
 
 def run_here(writing: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pallasite._spool.run_in_threadpool", call_here)
+        patch.setattr("pallasite._files.spool.run_in_threadpool", call_here)
         writing.send(None)
 
 

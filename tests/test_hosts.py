@@ -9,7 +9,7 @@ import pytest
 from pallasite.applications import Pallasite
 from pallasite.authentication import AuthCredentials, AuthenticationBackend, SimpleUser, requires
 from pallasite.middleware import Middleware
-from pallasite.middleware._origin import FixedOrigin, parse_origin
+from pallasite.middleware._fixed_origin import FixedOrigin, parse_origin
 from pallasite.middleware.authentication import AuthenticationMiddleware
 from pallasite.middleware.errors import ServerErrorMiddleware
 from pallasite.middleware.httpsredirect import HTTPSRedirectMiddleware

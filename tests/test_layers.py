@@ -1,7 +1,7 @@
-"""Imports go one way: a module may import only from layers below its own, so that no part needs the whole.
+"""Imports go one way: a module may import only from its own layer and those below, so that no part needs the whole.
 
-Public modules have their layer here. A private one (`_headers`) finds its place by what it imports. Imports under
-`if TYPE_CHECKING:` and inside functions are left out: they order nothing at import time.
+Imports inside functions count too: a circle hidden in a function is still a circle. Imports under `if TYPE_CHECKING:`
+do not count.
 """
 
 from __future__ import annotations
@@ -14,19 +14,33 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "python" / "pallasite"
 
-# From the bottom up. Modules of one row may import each other.
-LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"_core"}),
-    frozenset({"types", "status", "exceptions", "concurrency", "background"}),
-    frozenset({"datastructures", "config"}),
-    frozenset({"requests", "responses", "websockets", "formparsers", "authentication", "sse"}),
-    frozenset({"convertors", "routing", "endpoints", "staticfiles", "schemas", "templating"}),
-    frozenset({"middleware"}),
-    frozenset({"applications"}),
-    frozenset({"_exchange", "_loops", "testclient"}),
+# From the bottom up: what may be imported by all that stands in a later row, and within its own row. A folder has the
+# rank of its row unless one of its modules is listed by itself. Imports inside functions count as well.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("_core",),
+    ("types", "status", "exceptions", "middleware", "_compat.mode", "_compat.public", "_compat"),
+    ("_compat.warn", "_http", "_files", "_utils", "_runtime"),
+    ("concurrency", "background"),
+    ("datastructures", "config"),
+    (
+        "_exception_handler",
+        "_files.spool",
+        "requests",
+        "_responses",
+        "responses",
+        "websockets",
+        "formparsers",
+        "authentication",
+    ),
+    ("middleware.body_limit", "sse"),
+    ("convertors", "_routing"),
+    ("routing",),
+    ("endpoints", "staticfiles", "schemas", "templating"),
+    ("middleware.*",),
+    ("applications",),
+    ("_testing", "testclient"),
+    ("_compat.fastapi", "_compat.alias", "_compat.as_starlette", "__main__"),
 )
-# The middleware package's own descriptors know nothing of the rest; routing uses them for per-route middleware.
-LOW_MIDDLEWARE = {"middleware": 1, "middleware.body_limit": 3, "middleware.errors": 5, "middleware.exceptions": 5}
 
 
 def module_names() -> list[str]:
@@ -42,24 +56,24 @@ def module_path(name: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def layer_of(name: str, users: tuple[str, ...] = ()) -> int:
-    if name in LOW_MIDDLEWARE:
-        return LOW_MIDDLEWARE[name]
-    top = name.partition(".")[0]
-    for number, names in enumerate(LAYERS):
-        if top in names:
-            return number
-    assert top.startswith("_"), f"give {name} its place in LAYERS"
-    assert name not in users, f"imports go round in a circle: {' -> '.join((*users, name))}"
-    return max((layer_of(target, (*users, name)) for target in imported(name)), default=0)
+def layer_of(name: str) -> int:
+    """The row of the most specific entry for a module."""
+    ranks = {entry: number for number, row in enumerate(LAYERS) for entry in row}
+    package, _, _ = name.partition(".")
+    for entry in (name, f"{package}.*" if "." in name else name, package):
+        if entry in ranks:
+            return ranks[entry]
+    raise AssertionError(f"give {name} its rank in LAYERS")
 
 
 def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Every statement that runs at import, the branches of `if TYPE_CHECKING:` excepted."""
+    """Every statement that runs at import, and the imports inside functions; not those under `if TYPE_CHECKING:`."""
     pending = list(body)
     while pending:
         statement = pending.pop()
         yield statement
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            pending.extend(node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom))
         if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
             pending.extend(statement.orelse)
         elif isinstance(statement, ast.If | ast.Try | ast.With | ast.ClassDef):
@@ -75,7 +89,9 @@ def imported(name: str) -> set[str]:
         if isinstance(statement, ast.ImportFrom) and statement.level:
             pytest.fail(f"{name} imports relatively; absolute imports keep the direction visible")
         if isinstance(statement, ast.ImportFrom) and statement.module == "pallasite":
-            found.update(alias.name for alias in statement.names if alias.name != "__version__")
+            found.update(
+                alias.name for alias in statement.names if alias.name not in ("__version__", "install_as_starlette")
+            )
         elif isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("pallasite."):
             found.add(str(statement.module).partition(".")[2])
         elif isinstance(statement, ast.Import):
@@ -95,9 +111,10 @@ def test_import_points_downwards(name: str) -> None:
 # Who knows that there is a native half; everyone else goes through these. A new name here is a decision.
 CORE_USERS = frozenset(
     """
-    _beneath _conditions _endpoint_apps _exception_handler _headers _json _multidict _origins _paths _ranges _route_list
-    _url _utils applications convertors exceptions formparsers middleware.cors middleware.errors middleware.exceptions
-    middleware.gzip middleware.sessions middleware.trustedhost requests responses routing websockets
+    _exception_handler _files.lookup _http.conditional _http.headers _http.host _http.json _http.multidict _http.origin
+    _http.ranges _http.url _responses.base _routing.endpoint_apps _routing.paths _routing.route_list applications
+    convertors exceptions formparsers middleware.cors middleware.errors middleware.exceptions middleware.gzip
+    middleware.sessions middleware.trustedhost requests routing websockets
     """.split()
 )
 

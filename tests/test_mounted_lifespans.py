@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from pallasite import _mounted_lifespans
+from pallasite._compat import mode
 from pallasite.applications import Pallasite
 from pallasite.middleware import Middleware
 from pallasite.middleware.cors import CORSMiddleware
@@ -347,7 +347,7 @@ def test_lifespans_not_run_are_warned_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if by == "stand-in":
-        monkeypatch.setattr(_mounted_lifespans, "is_standing_in", lambda: True)
+        monkeypatch.setattr(mode, "current", mode.STARLETTE)
     host = Host("b.example", app_of(lives("b")))
     app = app_of(lives("outer"), Mount("/a", app_of(lives("a"), host)), Mount("/c", app_of()))
     app.mounted_lifespans = None if by == "stand-in" else False
@@ -371,7 +371,7 @@ def test_inner_setting_holds_for_what_is_mounted_there(
 
 
 def test_setting_of_a_class_holds(test_client_factory: Any, lives: Lives, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_mounted_lifespans, "is_standing_in", lambda: True)
+    monkeypatch.setattr(mode, "current", mode.STARLETTE)
 
     class Always(Pallasite):
         mounted_lifespans = True

@@ -54,7 +54,7 @@ def test_test_client_without_either_says_what_to_install(monkeypatch: pytest.Mon
 
 
 def test_event_loops_do_without_sniffio(monkeypatch: pytest.MonkeyPatch) -> None:
-    loops = imported_anew("pallasite._loops", monkeypatch, sniffio=None)
+    loops = imported_anew("pallasite._testing.loops", monkeypatch, sniffio=None)
     assert loops.current_async_library_cvar is None
     calls: list[str] = []
     loop = loops.EventLoopThread("asyncio", {})

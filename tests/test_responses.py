@@ -11,6 +11,8 @@ import anyio
 import pytest
 
 from pallasite import responses
+from pallasite._compat import mode
+from pallasite._responses import base
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import URL
 from pallasite.requests import ClientDisconnect, Request
@@ -174,7 +176,7 @@ async def test_response_refuses_a_websocket_of_a_server_without_denial_responses
 async def test_response_refuses_any_websocket_with_its_own_messages_in_starlettes_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(responses, "is_standing_in", lambda: True)
+    monkeypatch.setattr(mode, "current", mode.STARLETTE)
     sent = await _call(PlainTextResponse("no", 403), {"type": "websocket", "headers": []})
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
 
@@ -342,7 +344,7 @@ def test_cookie_expires_takes_a_moment_or_a_text(expires: Any) -> None:
 
 @pytest.mark.parametrize("supported", [False, True])
 def test_cookie_partitioned_needs_a_python_that_knows_it(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
-    monkeypatch.setattr(responses, "_KNOWS_PARTITIONED", supported)
+    monkeypatch.setattr(base, "_KNOWS_PARTITIONED", supported)
     response = Response()
     if supported:
         response.delete_cookie("k", secure=True, partitioned=True)
@@ -374,7 +376,7 @@ def test_cookie_that_browsers_drop_is_refused(name: str, attributes: dict[str, A
 
 
 def test_cookie_partitioned_has_to_be_secure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responses, "_KNOWS_PARTITIONED", True)
+    monkeypatch.setattr(base, "_KNOWS_PARTITIONED", True)
     with pytest.raises(ValueError, match="Partitioned needs it to be secure"):
         Response().set_cookie("k", "v", partitioned=True)
 

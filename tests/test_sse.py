@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pallasite import _shutdown, sse
+from pallasite import sse
+from pallasite._runtime import signals
 from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
 from pallasite.middleware import Middleware
@@ -642,7 +643,7 @@ async def test_all_streams_end_complete_when_asked_to() -> None:
         sse.end_streams()
     assert [stream.ended for stream in streams] == [["ended"], ["ended"]]
     assert all(client.is_complete for client in clients)
-    assert not _shutdown._stops
+    assert not signals._stops
 
 
 @pytest.mark.anyio
@@ -675,8 +676,8 @@ async def test_client_that_stopped_reading_does_not_hold_up_the_shutdown(monkeyp
 def test_lifespan_hook_ends_the_streams_of_its_block(test_client_factory: ClientFactory) -> None:
     stops: list[str] = []
     with sse.end_streams_on_shutdown():
-        _shutdown._stops.add(stop := lambda: stops.append("stopped"))
-    _shutdown._stops.discard(stop)
+        signals._stops.add(stop := lambda: stops.append("stopped"))
+    signals._stops.discard(stop)
     assert stops == ["stopped"]
 
 
@@ -764,14 +765,14 @@ def test_handler_put_in_meanwhile_is_left_in_place(server_signals: ServerSignals
     def newer(number: int, frame: object) -> None:
         raise AssertionError("not called")
 
-    with _shutdown.signals_watched():
+    with signals.signals_watched():
         signal.signal(signal.SIGTERM, newer)
     assert signal.getsignal(signal.SIGTERM) is newer
 
 
 def test_default_action_of_a_signal_is_left_in_place(server_signals: ServerSignals) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    with _shutdown.signals_watched():
+    with signals.signals_watched():
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -779,8 +780,8 @@ def test_stop_after_the_loop_has_ended_is_nothing(anyio_backend: str) -> None:
     stop: list[Callable[[], object]] = []
 
     async def main() -> None:
-        with _shutdown.ends_with_server(lambda: None):
-            stop.extend(_shutdown._stops)
+        with signals.ends_with_server(lambda: None):
+            stop.extend(signals._stops)
 
     anyio.run(main, backend=anyio_backend)
     for call in stop:

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from pallasite import _standin
+from pallasite._compat import alias
 
 PYTHON_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 INSTALL = "import pallasite\npallasite.install_as_starlette()\n"
@@ -406,7 +406,7 @@ def test_command_runs_in_a_process_of_its_own_where_none_can_be_replaced(monkeyp
 
 
 def test_module_that_is_not_where_it_should_be_is_not_found() -> None:
-    assert _standin._Finder().find_spec("pallasite.routing", []) is None
+    assert alias._Finder().find_spec("pallasite.routing", []) is None
 
 
 def test_module_made_without_a_spec_gets_its_name_all_the_same() -> None:
@@ -416,5 +416,5 @@ def test_module_made_without_a_spec_gets_its_name_all_the_same() -> None:
 
     module = ModuleType("pallasite.routing")
     module.__spec__ = None
-    _standin._Renaming("routing", Loader()).exec_module(module)
+    alias._Renaming("routing", Loader()).exec_module(module)
     assert (module.__name__, module.made) == ("starlette.routing", True)

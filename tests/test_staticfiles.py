@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pallasite import _beneath, staticfiles
-from pallasite._beneath import OpenFile
+from pallasite import staticfiles
+from pallasite._files import lookup
+from pallasite._files.lookup import OpenFile
 from pallasite.applications import Pallasite
 from pallasite.datastructures import Headers
 from pallasite.exceptions import HTTPException
@@ -52,7 +53,7 @@ def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     elif kind != "in memory":
         _nothing_in_memory(monkeypatch)
     if kind == "on disk, by path":
-        monkeypatch.setattr(_beneath, "_WALKS", False)
+        monkeypatch.setattr(lookup, "_WALKS", False)
     return kind
 
 
@@ -366,7 +367,7 @@ async def test_link_put_there_while_looking_is_not_followed(
     assert (root / swapped).is_symlink()
 
 
-@pytest.mark.skipif(not _beneath._WALKS, reason="this system looks by path")
+@pytest.mark.skipif(not lookup._WALKS, reason="this system looks by path")
 async def test_link_put_there_between_look_and_opening_is_not_followed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,7 +457,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def _in_memory(root: Path, name: str) -> bool:
     try:
-        found = _beneath.find_cached(root, name, False)
+        found = lookup.find_cached(root, name, False)
     except BlockingIOError:
         return False
     return found is not None and found.file is not None and found.file.read_cached(0, 1) is not None
@@ -676,7 +677,7 @@ async def test_error_of_the_system_when_opening_is_not_hidden(
 
 async def test_system_without_positioned_reads_gives_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staticfiles, "find_cached", _unknown)
-    monkeypatch.setattr(_beneath, "_NOWAIT", None)
+    monkeypatch.setattr(lookup, "_NOWAIT", None)
     monkeypatch.delattr(os, "pread", raising=False)
     app = StaticFiles(directory=root)
     assert (await _answer(app, _scope("/small.css"))).body == SMALL

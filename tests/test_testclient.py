@@ -22,9 +22,10 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from pallasite import _loops, testclient
-from pallasite._exchange import Exchange
-from pallasite._loops import EventLoopThread
+from pallasite import testclient
+from pallasite._testing import loops
+from pallasite._testing.exchange import Exchange
+from pallasite._testing.loops import EventLoopThread
 from pallasite.endpoints import HTTPEndpoint
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.requests import Request
@@ -358,7 +359,7 @@ def test_call_interrupted_while_it_waits_is_stopped(monkeypatch: pytest.MonkeyPa
     def interrupt(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pallasite._exchange.Call._hear", interrupt)
+    monkeypatch.setattr("pallasite._testing.exchange.Call._hear", interrupt)
     with pytest.raises(KeyboardInterrupt):
         TestClient(OK).get("/")
     monkeypatch.undo()
@@ -874,7 +875,7 @@ def test_loops_end_on_demand_of_the_interpreter(anyio_backend: str) -> None:
     client = TestClient(OK, **OWN_LOOPS[anyio_backend])  # type: ignore[arg-type]
     assert client.get("/").text == "ok"
     own = loop_threads() - others
-    _loops._stop_pools()
+    loops._stop_pools()
     assert own
     assert not own & loop_threads()
     assert client.get("/").text == "ok"

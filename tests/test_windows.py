@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pallasite._windows import means_no_file
+from pallasite._files.windows_names import means_no_file
 
 
 @pytest.mark.parametrize(

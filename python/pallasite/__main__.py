@@ -77,7 +77,7 @@ def _resolve(command: list[str]) -> list[str] | None:
 
 def _environment() -> dict[str, str]:
     """This process's environment with the folder in front of PYTHONPATH whose `sitecustomize` installs the alias."""
-    folder = str(Path(__file__).resolve().parent / "_as_starlette")
+    folder = str(Path(__file__).resolve().parent / "_compat" / "as_starlette")
     before = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": folder + os.pathsep + before if before else folder}
 

@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, Any
 from pallasite._core import Observer
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
-from pallasite.exceptions import HTTPException
+from pallasite.exceptions import ClientDisconnect, HTTPException
 from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from pallasite.requests import Request
     from pallasite.websockets import WebSocket
+
+__all__ = [
+    "HANDLERS_SCOPE_KEY",
+    "ExceptionHandlers",
+    "Handlers",
+    "StatusHandlers",
+    "respond_to_exception",
+    "wrap_app_handling_exceptions",
+]
 
 ExceptionHandlers = dict[Any, ExceptionHandler]
 StatusHandlers = dict[int, ExceptionHandler]
@@ -60,8 +69,6 @@ async def respond_to_exception(
     if handler is None:
         return False
     if send.started:
-        from pallasite.requests import ClientDisconnect  # requests is not needed before
-
         if isinstance(exc, ClientDisconnect):
             return False  # nobody is there any more to miss the handler's response
         raise RuntimeError("Caught handled exception, but response already started.") from exc

@@ -1,4 +1,4 @@
-"""Small helpers that several modules share; `is_async_callable` and `get_route_path` are imported by FastAPI too."""
+"""The private helpers that Starlette has under this name: FastAPI and others import them from here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import functools
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import anyio
 import anyio.abc
 
-from pallasite._core import is_valid_port, parse_host
+from pallasite._http.host import ParsedHost, parse_host_header
 from pallasite.types import Scope
 
 if TYPE_CHECKING:
@@ -24,6 +23,16 @@ if sys.version_info >= (3, 13):
     from inspect import iscoroutinefunction
 else:  # before Python 3.13
     from asyncio import iscoroutinefunction
+
+__all__ = [
+    "AwaitableOrContextManager",
+    "AwaitableOrContextManagerWrapper",
+    "ParsedHost",
+    "create_collapsing_task_group",
+    "get_route_path",
+    "is_async_callable",
+    "parse_host_header",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -86,33 +95,6 @@ class create_collapsing_task_group:
             if cause is None and not single.__suppress_context__:
                 cause = single.__context__
             raise single from cause
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedHost:
-    """A Host header's two parts, as text: `host` keeps the brackets of an IP literal, `port` is None when absent."""
-
-    host: str
-    port: str | None
-
-    @property
-    def authority(self) -> str:
-        """`host` or `host:port`, as it stood in the header."""
-        return self.host if self.port is None else f"{self.host}:{self.port}"
-
-    @property
-    def is_valid_port(self) -> bool:
-        """True without a port or with one up to 65535; leading zeros do not count."""
-        return self.port is None or is_valid_port(self.port)
-
-
-def parse_host_header(host_header: str | None) -> ParsedHost | None:
-    """A Host header in its parts; None when absent or malformed. Source: RFC 3986 section 3.2.2.
-
-    Refuses whatever could move the boundary between authority and path of a URL built from it.
-    """
-    parts = None if host_header is None else parse_host(host_header)
-    return None if parts is None else ParsedHost(*parts)
 
 
 class SupportsAsyncClose(Protocol):

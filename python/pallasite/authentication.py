@@ -14,6 +14,17 @@ from pallasite.requests import HTTPConnection, Request
 from pallasite.responses import RedirectResponse, Response
 from pallasite.websockets import WebSocket
 
+__all__ = [
+    "AuthCredentials",
+    "AuthenticationBackend",
+    "AuthenticationError",
+    "BaseUser",
+    "SimpleUser",
+    "UnauthenticatedUser",
+    "has_required_scope",
+    "requires",
+]
+
 _P = ParamSpec("_P")
 
 _CONNECTION_TYPES: dict[str, type[HTTPConnection]] = {"request": Request, "websocket": WebSocket}

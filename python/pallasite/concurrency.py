@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from pallasite._standin import warn
+from pallasite._compat.warn import warn
 from pallasite.exceptions import StarletteDeprecationWarning
 
 __all__ = ["iterate_in_threadpool", "run_in_threadpool", "run_until_first_complete"]

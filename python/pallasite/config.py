@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from pallasite._standin import warn
+from pallasite._compat.warn import warn
+
+__all__ = ["Config", "Environ", "EnvironError", "environ", "undefined"]
 
 T = TypeVar("T")
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from shlex import shlex
 from typing import Any, BinaryIO, NamedTuple
 
-from pallasite._headers import Headers, MutableHeaders
-from pallasite._multidict import ImmutableMultiDict, MultiDict, QueryParams
-from pallasite._url import URL, URLPath
+from pallasite._compat.public import publish
+from pallasite._http.headers import Headers, MutableHeaders
+from pallasite._http.multidict import ImmutableMultiDict, MultiDict, QueryParams
+from pallasite._http.url import URL, URLPath
 from pallasite.concurrency import run_in_threadpool
 
 __all__ = [
@@ -26,11 +27,6 @@ __all__ = [
     "URLPath",
     "UploadFile",
 ]
-
-for _class in (Headers, ImmutableMultiDict, MultiDict, MutableHeaders, QueryParams, URL, URLPath):
-    # The name people see and pickle; the files beside this one are where the code is.
-    _class.__module__ = __name__
-del _class
 
 
 class Address(NamedTuple):
@@ -214,3 +210,6 @@ class State:
 
     __setitem__ = __setattr__
     __delitem__ = __delattr__
+
+
+publish(globals())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from typing import Any, Literal
 
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY
+from pallasite._http.json import decode
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.exceptions import HTTPException
@@ -121,7 +121,7 @@ class WebSocketEndpoint:
             case "json":
                 try:
                     # Strict UTF-8: json.loads would guess UTF-16 and UTF-32 from bytes.
-                    return json.loads((data or b"").decode("utf-8") if text is None else text)
+                    return decode((data or b"").decode("utf-8") if text is None else text)
                 except (ValueError, RecursionError) as exc:
                     complaint, cause = "Malformed JSON data received.", exc
             case "text":

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from pallasite._core import encode_header
 
-__all__ = ["HTTPException", "SecurityWarning", "StarletteDeprecationWarning", "WebSocketException"]
+__all__ = ["ClientDisconnect", "HTTPException", "SecurityWarning", "StarletteDeprecationWarning", "WebSocketException"]
 
 
 class HTTPException(Exception):
@@ -47,6 +47,10 @@ class HTTPException(Exception):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(status_code={self.status_code!r}, detail={self.detail!r})"
+
+
+class ClientDisconnect(Exception):
+    """The client went away before its request body was complete, or while the response was sent."""
 
 
 class WebSocketException(Exception):

@@ -16,12 +16,22 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote_plus, unquote_plus
 
 from pallasite import _core
-from pallasite._spool import Spool
+from pallasite._files.spool import Spool
 from pallasite.datastructures import FormData, Headers, UploadFile
 from pallasite.exceptions import HTTPException, StarletteDeprecationWarning
 
 if TYPE_CHECKING:
     from pallasite.requests import Request
+
+__all__ = [
+    "FormMessage",
+    "FormParser",
+    "MultiPartException",
+    "MultiPartParser",
+    "MultipartPart",
+    "Receive",
+    "parse_form",
+]
 
 # The character encodings of the web (https://encoding.spec.whatwg.org/#names-and-labels) under Python's names for
 # them. All decode in linear time, which cannot be said of everything that `codecs.lookup` finds (punycode, idna); it

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 import anyio
 
 from pallasite import _core
-from pallasite._disconnect import READS_BODY_SCOPE_KEY
-from pallasite._json import decode
+from pallasite._http.json import decode
+from pallasite._runtime.disconnect import READS_BODY_SCOPE_KEY
 from pallasite._utils import AwaitableOrContextManager, AwaitableOrContextManagerWrapper
 from pallasite.datastructures import URL, Address, FormData, Headers, QueryParams, State
-from pallasite.exceptions import HTTPException
+from pallasite.exceptions import ClientDisconnect, HTTPException
 from pallasite.types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -35,6 +35,17 @@ else:
 
     StateT = TypeVar("StateT")
 
+__all__ = [
+    "SERVER_PUSH_HEADERS_TO_COPY",
+    "ClientDisconnect",
+    "HTTPConnection",
+    "MalformedJSON",
+    "Request",
+    "cookie_parser",
+    "empty_receive",
+    "empty_send",
+]
+
 # What a pushed request repeats of the request that caused it.
 SERVER_PUSH_HEADERS_TO_COPY = {"accept", "accept-encoding", "accept-language", "cache-control", "user-agent"}
 
@@ -47,10 +58,6 @@ def cookie_parser(cookie_string: str) -> dict[str, str]:
     Source: RFC 6265 section 5.4, and the practice of servers.
     """
     return _core.parse_cookies(cookie_string)
-
-
-class ClientDisconnect(Exception):
-    """The client went away before its request body was complete, or while the response was sent."""
 
 
 class MalformedJSON(json.JSONDecodeError, HTTPException):

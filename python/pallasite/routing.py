@@ -14,13 +14,13 @@ from enum import Enum
 from re import Pattern
 from typing import Any, ClassVar, cast
 
+from pallasite._compat.public import publish
 from pallasite._core import Observer, PathPattern, RouteTable, request_host
-from pallasite._endpoint_apps import FunctionApp, request_response, websocket_session
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
-from pallasite._fastapi_loop import spared
-from pallasite._lifespan import NoLifespan, as_lifespan
-from pallasite._mounted_lifespans import Lifespans
-from pallasite._paths import (
+from pallasite._http.url import local_url
+from pallasite._routing.endpoint_apps import FunctionApp, request_response, websocket_session
+from pallasite._routing.lifespan import Lifespans, NoLifespan, as_lifespan
+from pallasite._routing.paths import (
     PARAM_FORMAT_REGEX,
     PARAM_REGEX,
     compile_path,
@@ -28,8 +28,7 @@ from pallasite._paths import (
     format_parts,
     replace_params,
 )
-from pallasite._route_list import RouteList, route_changed
-from pallasite._url import local_url
+from pallasite._routing.route_list import RouteList, route_changed
 from pallasite._utils import get_route_path
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
 from pallasite.datastructures import URL, Headers, URLPath  # noqa: F401  # people import URL from here
@@ -381,6 +380,10 @@ class Mount(_PathRoute):
         """The mounted application's routes; empty where it has none."""
         return getattr(self._base_app, "routes", [])
 
+    def _mounted(self, path: str) -> tuple[ASGIApp, str]:
+        """The application, and its place for messages, below what is mounted at `path`."""
+        return getattr(self, "_base_app", self.app), path + self.path
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] not in ("http", "websocket"):
             return Match.NONE, {}
@@ -454,6 +457,10 @@ class Host(BaseRoute):
         """The application's routes; empty where it has none."""
         return getattr(self.app, "routes", [])
 
+    def _mounted(self, path: str) -> tuple[ASGIApp, str]:
+        """The application, and its place for messages, below what is mounted at `path`."""
+        return self.app, f"{self.host}{path}"
+
     def _match_host(self, host: str) -> dict[str, Any] | None:
         if self._pattern is not None:
             return self._pattern.match(host)
@@ -519,7 +526,11 @@ class Router:
         self.redirect_slashes = redirect_slashes
         self.default = self.not_found if default is None else default
         self.lifespan_context: Lifespan[Any] = NoLifespan() if lifespan is None else as_lifespan(lifespan)
-        self.middleware_stack = _wrap(spared(self), middleware, max_body_size)
+        self.middleware_stack = _wrap(self._inner_app(), middleware, max_body_size)
+
+    def _inner_app(self) -> ASGIApp:
+        """The application inside the router's middleware. Compatibility mode puts in another for FastAPI's router."""
+        return self.app
 
     # Whether a subclass has a `routes` of its own, which then has to be asked each time.
     _computes_routes: ClassVar[bool] = False
@@ -680,3 +691,6 @@ class Router:
     ) -> None:
         """Adds a `WebSocketRoute`."""
         self.routes.append(WebSocketRoute(path, endpoint, name=name))
+
+
+publish(globals())

@@ -16,6 +16,8 @@ try:
 except ModuleNotFoundError:
     yaml = None
 
+__all__ = ["BaseSchemaGenerator", "EndpointInfo", "OpenAPIResponse", "SchemaGenerator"]
+
 _METHODS = ("get", "post", "put", "patch", "delete", "options", "query")
 
 

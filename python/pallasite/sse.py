@@ -18,11 +18,13 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from pallasite import _shutdown
-from pallasite._surrogates import encode_text
+from pallasite._http.json import encode
+from pallasite._http.text import encode_text
+from pallasite._responses.base import denial_send, iterate
+from pallasite._runtime import signals
 from pallasite._utils import create_collapsing_task_group
 from pallasite.background import BackgroundTask
-from pallasite.responses import Content, JSONResponse, StreamingResponse, _denial_send, _iterate
+from pallasite.responses import Content, StreamingResponse
 from pallasite.types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ _EXHAUSTED: Any = object()
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 _logger = logging.getLogger("pallasite.sse")
-_json = JSONResponse(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class ServerSentEvent:
         if self.retry is not None:
             lines.append(f"retry: {self.retry}")
         if self.data is not None:
-            text = self.data if isinstance(self.data, str) else _json.render(self.data).decode()
+            text = self.data if isinstance(self.data, str) else encode(self.data).decode()
             if "\n" in text or "\r" in text:
                 lines += [f"data: {line}" for line in _LINE_END.split(text)]
             else:
@@ -145,7 +146,7 @@ class EventSourceResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            send = _denial_send(scope, send)
+            send = denial_send(scope, send)
         connection = _Connection(send)
         blocks = aiter(self.body_iterator)
         try:
@@ -164,7 +165,7 @@ class EventSourceResponse(StreamingResponse):
     async def _send_events(self, connection: _Connection, blocks: AsyncIterator[Content], receive: Receive) -> None:
         async with create_collapsing_task_group() as group:
             connection.stop = group.cancel_scope.cancel
-            with _shutdown.ends_with_server(connection.stop), anyio.CancelScope() as scope:
+            with signals.ends_with_server(connection.stop), anyio.CancelScope() as scope:
                 group.start_soon(connection.listen, receive)
                 if self.ping_seconds is not None:
                     group.start_soon(connection.ping, self.ping_seconds)
@@ -190,7 +191,7 @@ def last_event_id(connection: HTTPConnection) -> str | None:
 
 def end_streams() -> None:
     """Ends every open event stream of this process. Can be called in any thread and in signal handlers."""
-    _shutdown.end_all()
+    signals.end_all()
 
 
 @contextmanager
@@ -200,7 +201,7 @@ def end_streams_on_shutdown() -> Iterator[None]:
     Without it streams watch by themselves while they are open. It matters for a request that the server has already
     taken when the signal comes, and whose stream begins after it: with this, that stream ends at once.
     """
-    with _shutdown.signals_watched():
+    with signals.signals_watched():
         try:
             yield
         finally:
@@ -292,7 +293,7 @@ class _Blocks:
         if isinstance(content, AsyncIterable):
             self._items = aiter(content)
         elif isinstance(content, (list, tuple)):
-            self._items = _iterate(content)
+            self._items = iterate(content)
         else:
             self._items = _ThreadIterator(iter(content))
 

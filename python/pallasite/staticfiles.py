@@ -18,12 +18,12 @@ from functools import partial
 import anyio.lowlevel
 import anyio.to_thread
 
-from pallasite._beneath import Found, OpenFile, find, find_cached, open_known
-from pallasite._conditions import asks_for_ranges, entity_tag, is_not_modified, last_modified
-from pallasite._standin import is_standing_in
-from pallasite._url import local_url
+from pallasite._compat import mode
+from pallasite._files.lookup import Found, OpenFile, find, find_cached, open_known
+from pallasite._files.windows_names import means_no_file
+from pallasite._http.conditional import asks_for_ranges, entity_tag, is_not_modified, last_modified
+from pallasite._http.url import local_url
 from pallasite._utils import get_route_path
-from pallasite._windows import means_no_file
 from pallasite.datastructures import URL, Headers
 from pallasite.exceptions import HTTPException
 from pallasite.responses import FileResponse, RedirectResponse, Response
@@ -418,7 +418,7 @@ def _not_modified(etag: str) -> NotModifiedResponse:
 
 
 def _with_slash(scope: Scope) -> RedirectResponse:
-    if is_standing_in():
+    if mode.current.names_host_in_redirects:
         url = URL(scope=scope)
         return RedirectResponse(url.replace(path=f"{url.path}/"))
     return RedirectResponse(local_url(scope, scope["path"] + "/"))

@@ -20,6 +20,16 @@ try:
 except ImportError as error:
     raise ImportError("jinja2 must be installed to use Jinja2Templates") from error
 
+__all__ = [
+    "ESCAPED_SUFFIXES",
+    "TEMPLATE_SUFFIXES",
+    "TEXT_SUFFIXES",
+    "ContextProcessor",
+    "Directory",
+    "Jinja2Templates",
+    "is_escaped",
+]
+
 ContextProcessor = Callable[[Request], dict[str, Any]]
 Directory = str | PathLike[str]
 

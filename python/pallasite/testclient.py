@@ -27,8 +27,8 @@ import anyio.from_thread
 import anyio.lowlevel
 from anyio.streams.stapled import StapledObjectStream
 
-from pallasite._exchange import Call, Exchange
-from pallasite._loops import EventLoopThread, LoopPool, later_caller, shared_pool, thread_caller
+from pallasite._testing.exchange import Call, Exchange
+from pallasite._testing.loops import EventLoopThread, LoopPool, later_caller, shared_pool, thread_caller
 from pallasite._utils import is_async_callable
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send

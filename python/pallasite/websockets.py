@@ -20,9 +20,10 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, NoReturn
 
-from pallasite._core import dumps, encode_header
-from pallasite._json import decode
-from pallasite._surrogates import encode_text, escape_surrogates
+from pallasite._core import encode_header
+from pallasite._http.json import decode
+from pallasite._http.json import encode_text as encode_json
+from pallasite._http.text import encode_text
 from pallasite.exceptions import WebSocketException
 from pallasite.requests import HTTPConnection, StateT
 from pallasite.responses import Response
@@ -72,9 +73,6 @@ _CODE_UNSUPPORTED_DATA = 1003
 _CODE_NO_STATUS = 1005
 _CODE_ABNORMAL = 1006
 _CODE_INVALID_PAYLOAD = 1007
-
-# The encoder that `_core.dumps` stands for; it leaves NaN, infinities and lone surrogates to the original.
-_STOCK_JSON_DUMPS = json.dumps
 
 
 class WebSocketDisconnect(Exception):
@@ -306,7 +304,7 @@ class WebSocket(HTTPConnection[StateT]):
             RuntimeError: `mode` is neither.
         """
         _check_mode(mode)
-        text = _to_json(data)
+        text = encode_json(data)
         payload = {"text": text} if mode == "text" else {"bytes": text.encode("utf-8")}
         await self.send({"type": "websocket.send", **payload})
 
@@ -371,14 +369,6 @@ def _next_state(allowed: dict[str, WebSocketState], message: Message) -> WebSock
 
 def _without_surrogates(text: str) -> str:
     return encode_text(text, "utf-8").decode("utf-8")
-
-
-def _to_json(data: Any) -> str:
-    encoded = dumps(data) if json.dumps is _STOCK_JSON_DUMPS else None
-    if encoded is not None:
-        return encoded.decode("utf-8")
-    # A text frame is UTF-8, which cannot hold lone surrogates.
-    return escape_surrogates(json.dumps(data, separators=(",", ":"), ensure_ascii=False))
 
 
 def _not_connected() -> WebSocketDisconnected:

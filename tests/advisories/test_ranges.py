@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pallasite._ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
+from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite.responses import FileResponse
 from pallasite.staticfiles import StaticFiles
 from tests.advisories.asgi import ask, assert_linear

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pallasite import staticfiles
-from pallasite._url import local_url
+from pallasite._compat import mode
+from pallasite._http.url import local_url
 from pallasite.applications import Pallasite
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse
@@ -143,7 +143,7 @@ async def test_static_directory_redirect_is_absolute_in_starlettes_place_only(
 ) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.html").write_text("docs")
-    monkeypatch.setattr(staticfiles, "is_standing_in", lambda: standing_in)
+    monkeypatch.setattr(mode, "current", mode.STARLETTE if standing_in else mode.PALLASITE)
     app = StaticFiles(directory=tmp_path, html=True)
     assert await location_of(app, http_scope("/docs", query_string=b"a=1")) == location
 

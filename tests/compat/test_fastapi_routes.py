@@ -59,7 +59,7 @@ import copy
 import fastapi.routing
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
-from pallasite import _fastapi_loop
+from pallasite._compat import fastapi as fastapi_matching
 
 def route_to(router, path):
     @router.get(path)
@@ -74,7 +74,7 @@ def test_copy_of_an_application_looks_through_its_own_routes() -> None:
         route_to(app, "/a")
         copied = copy.deepcopy(app)
         route_to(copied, "/b")
-        assert type(copied.router.middleware_stack) is _fastapi_loop.SparedApp
+        assert type(copied.router.middleware_stack) is fastapi_matching.SparedApp
         assert TestClient(copied).get("/b").json() == "/b"
         assert TestClient(app).get("/b").status_code == 404
     """)
@@ -104,7 +104,7 @@ def test_subclass_of_the_router_gets_all_routes() -> None:
         "fastapi.routing.APIRoute.matches = wrapped(fastapi.routing.APIRoute.matches)",
         "del fastapi.routing._IncludedRouter.effective_candidates",
         "fastapi.routing.__file__ = 'nowhere.py'",
-        "_fastapi_loop.KNOWN.clear()",
+        "fastapi_matching.KNOWN.clear()",
     ],
     ids=["loop", "matches", "missing", "no-text", "unknown"],
 )

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from starlette.middleware.cors import CORSMiddleware as StarlettesCORS
 
+from pallasite._compat import mode
 from pallasite.datastructures import MutableHeaders
 from pallasite.exceptions import SecurityWarning
 from pallasite.middleware.cors import ALL_METHODS, SAFELISTED_HEADERS, CORSMiddleware
@@ -294,5 +295,5 @@ def test_credentials_for_every_origin_are_warned_about(options, monkeypatch):
         warnings.simplefilter("error")
         CORSMiddleware(None, **options)
         CORSMiddleware(None, allow_credentials=True, allow_origins=[ORIGIN], allow_origin_regex=r"https://.*\.example")
-        monkeypatch.setattr("pallasite._standin.is_standing_in", lambda: True)
+        monkeypatch.setattr(mode, "current", mode.STARLETTE)
         CORSMiddleware(None, allow_credentials=True, **options)

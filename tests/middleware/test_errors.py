@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pallasite._compat import mode
 from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
 from pallasite.middleware import errors
@@ -198,7 +199,7 @@ def test_debug_page_shows_so_many_locals() -> None:
 def test_debug_from_the_environment_is_refused(debug: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TypeError, match="debug has to be True or False"):
         Pallasite(debug=debug).build_middleware_stack()
-    monkeypatch.setattr(errors, "is_standing_in", lambda: True)
+    monkeypatch.setattr(mode, "current", mode.STARLETTE)
     Pallasite(debug=debug).build_middleware_stack()
 
 
@@ -318,7 +319,7 @@ def test_websocket_whose_client_goes_away_is_an_error_only_for_starlette(
         await websocket.accept()
         await websocket.receive_text()
 
-    monkeypatch.setattr("pallasite.middleware.errors.is_standing_in", lambda: standing_in)
+    monkeypatch.setattr(mode, "current", mode.STARLETTE if standing_in else mode.PALLASITE)
     client = test_client_factory(Pallasite(routes=[WebSocketRoute("/ws", listen)]))
     with (
         pytest.raises(WebSocketDisconnect) if standing_in else caplog.at_level(logging.DEBUG, "pallasite.errors"),

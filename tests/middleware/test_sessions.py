@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.middleware.sessions import SessionMiddleware as StarlettesSessions
 
+from pallasite._compat import mode
 from pallasite.applications import Pallasite
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import Secret
 from pallasite.exceptions import SecurityWarning
-from pallasite.middleware import Middleware, sessions
+from pallasite.middleware import Middleware
 from pallasite.middleware.base import BaseHTTPMiddleware
 from pallasite.middleware.sessions import (
     MAX_COOKIE_BYTES,
@@ -156,7 +157,7 @@ async def test_secret_that_is_short_is_warned_about(monkeypatch):
         SessionMiddleware(None, "x" * (MIN_SECRET_BYTES - 1))
     assert caught[0].filename == __file__
     SessionMiddleware(None, "é" * (MIN_SECRET_BYTES // 2))  # bytes count
-    monkeypatch.setattr("pallasite._standin.is_standing_in", lambda: True)
+    monkeypatch.setattr(mode, "current", mode.STARLETTE)
     SessionMiddleware(None, "x")  # warnings are errors here
 
 
@@ -175,7 +176,7 @@ async def test_cookie_that_browsers_drop_is_a_value_error(options, monkeypatch):
     with pytest.raises(ValueError, match="browsers drop the cookie"):
         SessionMiddleware(None, SECRET, **options)
     # Starlette's own tests want the first two accepted.
-    monkeypatch.setattr(sessions, "is_standing_in", lambda: True)
+    monkeypatch.setattr(mode, "current", mode.STARLETTE)
     if "session_cookie" in options:
         with pytest.raises(ValueError, match="browsers drop the cookie"):
             SessionMiddleware(None, SECRET, **options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, ParamSpec, Protocol
 
+__all__ = ["Middleware"]
+
 P = ParamSpec("P")
 
 # Looser than `pallasite.types.ASGIApp` on purpose: middleware typed against asgiref's TypedDict scopes fits too.

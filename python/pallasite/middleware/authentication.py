@@ -9,6 +9,8 @@ from pallasite.requests import HTTPConnection
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
+__all__ = ["AuthenticationMiddleware"]
+
 
 class AuthenticationMiddleware:
     """Fills ``request.user`` and ``request.auth`` with what `backend` says.

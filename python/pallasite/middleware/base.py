@@ -16,6 +16,14 @@ from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
+__all__ = [
+    "AsyncContentStream",
+    "BaseHTTPMiddleware",
+    "BodyStreamGenerator",
+    "DispatchFunction",
+    "RequestResponseEndpoint",
+]
+
 RequestResponseEndpoint = Callable[[Request], Awaitable[Response]]
 DispatchFunction = Callable[[Request, RequestResponseEndpoint], Awaitable[Response]]
 BodyStreamGenerator = AsyncGenerator[bytes | MutableMapping[str, Any], None]

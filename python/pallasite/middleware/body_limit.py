@@ -10,6 +10,8 @@ from pallasite.requests import empty_receive, empty_send
 from pallasite.responses import PlainTextResponse
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
+__all__ = ["MAX_BODY_SIZE_SCOPE_KEY", "RequestBodyLimitMiddleware", "RequestBodyLimitResponder"]
+
 MAX_BODY_SIZE_SCOPE_KEY = "starlette.max_body_size"
 _RESPONDER_SCOPE_KEY = "starlette._body_limit_responder"
 _NO_LIMIT = object()

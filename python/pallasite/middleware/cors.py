@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Collection
 
+from pallasite._compat.warn import advise
 from pallasite._core import find_header
-from pallasite._standin import advise
 from pallasite.datastructures import Headers, MutableHeaders
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["ALL_METHODS", "SAFELISTED_HEADERS", "CORSMiddleware"]
 
 ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY")
 SAFELISTED_HEADERS = {"Accept", "Accept-Language", "Content-Language", "Content-Type"}

@@ -18,8 +18,8 @@ from string import Template
 from types import FrameType, TracebackType
 from typing import cast
 
+from pallasite._compat import mode
 from pallasite._core import Observer
-from pallasite._standin import is_standing_in
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.middleware._debug_values import HIDDEN, MAX_VALUE_CHARS, TooSlow, is_secret, show, time_limit
@@ -27,6 +27,21 @@ from pallasite.requests import ClientDisconnect, Request
 from pallasite.responses import HTMLResponse, PlainTextResponse, Response
 from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 from pallasite.websockets import WebSocketDisconnect
+
+__all__ = [
+    "CENTER_LINE",
+    "FRAME_SECONDS",
+    "FRAME_TEMPLATE",
+    "JS",
+    "LINE",
+    "MAX_FRAMES",
+    "MAX_LOCALS",
+    "MAX_TEXT_CHARS",
+    "STYLES",
+    "TEMPLATE",
+    "TEXT_SECONDS",
+    "ServerErrorMiddleware",
+]
 
 _logger = logging.getLogger("pallasite.errors")
 
@@ -111,7 +126,7 @@ class ServerErrorMiddleware:
     """
 
     def __init__(self, app: ASGIApp, handler: ExceptionHandler | None = None, debug: bool = False) -> None:
-        if isinstance(debug, str) and not is_standing_in():  # type: ignore[unreachable]
+        if isinstance(debug, str) and mode.current.refuses_text_as_debug:  # type: ignore[unreachable]
             # Most likely from the environment, where "false" and "0" are true.
             raise TypeError(f"debug has to be True or False, not {debug!r}")
         self.app, self.handler, self.debug = app, handler, debug
@@ -121,7 +136,7 @@ class ServerErrorMiddleware:
             try:
                 await self.app(scope, receive, send)
             except WebSocketDisconnect:
-                if is_standing_in():
+                if mode.current.raises_websocket_disconnect:
                     raise
                 _logger.debug("the client of the websocket %s went away", scope["path"])
             return

@@ -20,6 +20,8 @@ from pallasite.routing import Router
 from pallasite.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 from pallasite.websockets import WebSocket
 
+__all__ = ["ExceptionMiddleware"]
+
 _router_call, _router_app, _not_found = Router.__call__, Router.app, Router.not_found
 
 

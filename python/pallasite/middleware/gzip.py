@@ -14,6 +14,8 @@ from pallasite._core import gzip as compress
 from pallasite.datastructures import MutableHeaders
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
+__all__ = ["DEFAULT_EXCLUDED_CONTENT_TYPES", "GZipMiddleware", "GZipResponder", "IdentityResponder", "unattached_send"]
+
 # Compressed already, or sent in pieces that must not wait; a type with `/*` stands for all its subtypes.
 DEFAULT_EXCLUDED_CONTENT_TYPES = (
     *(f"application/{name}" for name in ("grpc", "gzip", "x-gzip", "zip")),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pallasite._utils import parse_host_header
+from pallasite._http.host import parse_host_header
 from pallasite.datastructures import URL
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["HTTPSRedirectMiddleware"]
 
 _SECURE = {"http": "https", "ws": "wss"}
 # By the scope's type, for servers that name none.

@@ -17,6 +17,8 @@ from pallasite.datastructures import URL
 from pallasite.routing import Mount
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
+__all__ = ["OpenTelemetryMiddleware"]
+
 # In the scope while a request is traced or excluded, so that layers below leave it alone.
 _SCOPE_KEY = "starlette.opentelemetry"
 

@@ -12,11 +12,23 @@ from typing import Any, Literal, Self
 
 import itsdangerous
 
-from pallasite._cookie_rules import check_cross_site, check_prefix
-from pallasite._core import cookies_from_headers, dumps, encode_header, find_header, set_cookie
-from pallasite._standin import advise, is_standing_in
+from pallasite._compat import mode
+from pallasite._compat.warn import advise
+from pallasite._core import cookies_from_headers, encode_header, find_header, set_cookie
+from pallasite._http.json import encode_ascii
+from pallasite._http.set_cookie import check_cross_site, check_prefix
 from pallasite.datastructures import MutableHeaders, Secret
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = [
+    "MAX_COOKIE_BYTES",
+    "MIN_SECRET_BYTES",
+    "TWO_WEEKS",
+    "Session",
+    "SessionMiddleware",
+    "SessionNotStored",
+    "SessionTooLarge",
+]
 
 # What every browser stores of one cookie, its name and "=" included (RFC 6265 section 6.1). More is dropped silently.
 MAX_COOKIE_BYTES = 4096
@@ -147,7 +159,7 @@ class SessionMiddleware:
         # A name, a path or a domain that no cookie can have is an error here rather than in every response.
         set_cookie(session_cookie, "", None, None, path, domain, https_only, True, same_site, partitioned)
         check_prefix(session_cookie, path, domain, https_only)
-        if not is_standing_in():
+        if mode.current.checks_cross_site_cookies:
             check_cross_site(session_cookie, same_site, https_only, partitioned)
         self.app = app
         self.signer = _Signer(str(secret_key))
@@ -216,7 +228,7 @@ class SessionMiddleware:
         else:
             MutableHeaders(raw=headers).add_vary_header("Cookie")
         modified = getattr(session, "modified", True)
-        text = _json(session) if session else None
+        text = encode_ascii(session) if session else None
         # A nested value may have changed without the session's knowledge: then its JSON differs.
         if text is not None and (modified or (text != stored and not _holds(stored, session))):
             value = self.signer.sign(b2a_base64(text, newline=False)).decode("ascii")
@@ -235,17 +247,12 @@ class SessionMiddleware:
         )
 
 
-def _json(session: dict[str, Any]) -> bytes:
-    text = dumps(dict(session))
-    return json.dumps(session, separators=(",", ":")).encode("ascii") if text is None else text
-
-
 def _check_unchanged(now: Any, sent: Any, text: bytes | None) -> None:
     """Raises SessionNotStored where the session is another than when its cookie was sent."""
     if now is not sent:
         raise SessionNotStored(_TOO_LATE)
     # If it was never looked at, nobody can have changed it.
-    if getattr(sent, "accessed", True) and (_json(sent) if sent else None) != text and not _holds(text, sent):
+    if getattr(sent, "accessed", True) and (encode_ascii(sent) if sent else None) != text and not _holds(text, sent):
         raise SessionNotStored(_TOO_LATE)
 
 

@@ -9,6 +9,8 @@ from pallasite.datastructures import URL
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
+__all__ = ["ENFORCE_DOMAIN_WILDCARD", "TrustedHostMiddleware", "check_host_patterns"]
+
 ENFORCE_DOMAIN_WILDCARD = "Domain wildcard patterns must be like '*.example.com'."
 
 

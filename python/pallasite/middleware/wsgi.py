@@ -19,6 +19,8 @@ from pallasite.datastructures import MutableHeaders
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.types import Message, Receive, Scope, Send
 
+__all__ = ["ExcInfo", "WSGIMiddleware", "WSGIResponder", "build_environ"]
+
 # Test suites filter by this text up to its first full stop.
 warnings.warn(
     "starlette.middleware.wsgi is deprecated and will be removed in a future release. The same is true of "

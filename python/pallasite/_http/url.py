@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from urllib.parse import SplitResult, quote, urlsplit
 
 from pallasite._core import absolute_url, encode_query, parse_query, split_url, url_from_scope
-from pallasite._surrogates import encode_text
+from pallasite._http.text import encode_text
 from pallasite.types import Scope
 
 # The schemes a path of each protocol takes on a plain and on a secure base.

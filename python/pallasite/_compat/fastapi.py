@@ -202,10 +202,10 @@ class SparedApp:
         return loop.app(view, scope, receive, send)  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return spared, (self.router,)
+        return router_app, (self.router,)
 
 
-def spared(router: Router) -> ASGIApp:
+def router_app(router: Router) -> ASGIApp:
     """`router.app`, which is spared of work if it is FastAPI's and known."""
     app: ASGIApp = router.app
     if type(router).__module__ != "fastapi.routing":
@@ -219,13 +219,11 @@ def spared(router: Router) -> ASGIApp:
 @cache
 def recognised(fastapi: Any) -> Loop | None:
     """FastAPI's loop, if the texts of its parts are ones that were read; else None."""
-    from pallasite import routing
-
     try:
         digest = digest_of(fastapi)
     except (AttributeError, OSError, ValueError):  # other parts, no source text
         return None
-    return Loop(fastapi, routing) if digest in KNOWN else None
+    return Loop(fastapi, sys.modules["pallasite.routing"]) if digest in KNOWN else None
 
 
 def digest_of(fastapi: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pallasite._utils import parse_host_header
+from pallasite._http.host import parse_host_header
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
 _SCHEMES = {"http": "ws", "https": "wss"}

@@ -9,7 +9,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import Any, overload
 
 from pallasite._core import encode_query, parse_query_multi
-from pallasite._mapping import DefaultT, DirectMapping, KeyT, ValueT_co
+from pallasite._http.mapping import DefaultT, DirectMapping, KeyT, ValueT_co
 
 
 class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):

@@ -14,13 +14,13 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 
-from pallasite._conditions import entity_tag, last_modified
-from pallasite._disconnect import reports_disconnect_on_send, run_until_disconnect
-from pallasite._ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
-from pallasite._surrogates import encode_text
+from pallasite._http.conditional import entity_tag, last_modified
+from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
+from pallasite._http.text import encode_text
+from pallasite._responses.base import PlainTextResponse, Response, denial_send
+from pallasite._runtime.disconnect import reports_disconnect_on_send, run_until_disconnect
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import Headers, MutableHeaders
-from pallasite.responses import PlainTextResponse, Response, _denial_send
 from pallasite.types import Receive, Scope, Send
 
 __all__ = ["FileResponse", "MalformedRangeHeader", "RangeNotSatisfiable"]
@@ -83,7 +83,7 @@ class FileResponse(Response):
         is_http = scope["type"] == "http"
         method = scope["method"].upper() if is_http else "GET"
         if scope["type"] == "websocket":
-            send = _denial_send(scope, send)
+            send = denial_send(scope, send)
         only_head = is_http and method == "HEAD"
         by_path = self._sends_path and is_http and "http.response.pathsend" in scope.get("extensions", {})
         found, file = await self._look_up(needs_bytes=not (only_head or by_path))

@@ -9,11 +9,12 @@ warning filters and tracers read. The package itself stays two modules, because 
 from __future__ import annotations
 
 import sys
-import warnings
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
+
+from pallasite._compat import mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,6 @@ _SHARED = frozenset(
         "websockets",
     )
 )
-# Public names that a private module of ours defines.
-_MOVED = {"responses": ("FileResponse", "MalformedRangeHeader", "RangeNotSatisfiable")}
 
 
 def install_as_starlette() -> None:
@@ -77,7 +76,7 @@ def install_as_starlette() -> None:
     Raises:
         RuntimeError: Starlette has been imported before, so that some code already holds its classes.
     """
-    if is_standing_in():
+    if mode.current is mode.STARLETTE:
         return
     for name in list(sys.modules):
         if name == _THEIRS or name.startswith(_THEIRS + "."):
@@ -87,43 +86,11 @@ def install_as_starlette() -> None:
                 " on them, or start the program with `python -m pallasite as-starlette <command>`"
             )
     sys.meta_path.insert(0, _Finder())
+    mode.current = mode.STARLETTE
     for name in sorted(_SHARED):
         module = sys.modules.get(f"{_OURS}.{name}")
         if module is not None:
             _rename(name, module)
-
-
-def is_standing_in() -> bool:
-    """Whether `install_as_starlette` has been called in this process."""
-    return any(type(finder) is _Finder for finder in sys.meta_path)
-
-
-def warn(message: str, category: type[Warning], module: str, stacklevel: int) -> None:
-    """`warnings.warn`, except that in a stand-in the warning's module is `starlette.<module>`.
-
-    Projects have filters such as `ignore::starlette.exceptions.StarletteDeprecationWarning:starlette.routing`. The file
-    and the line stay those of the frame that `stacklevel` counts to, from the caller (1) outwards.
-    """
-    if not is_standing_in():
-        warnings.warn(message, category, stacklevel=stacklevel + 1)
-        return
-    frame = sys._getframe(1)
-    for _ in range(stacklevel - 1):
-        frame = frame.f_back or frame
-    registry = frame.f_globals.setdefault("__warningregistry__", {})
-    name = f"{_THEIRS}.{module}"
-    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, name, registry)
-
-
-def advise(message: str, stacklevel: int) -> None:
-    """A `SecurityWarning` about a setting; none in a stand-in, where test suites make errors of warnings.
-
-    `stacklevel` counts as that of `warnings.warn` does, from the caller (1) outwards.
-    """
-    if not is_standing_in():
-        from pallasite.exceptions import SecurityWarning  # this module is imported before all others
-
-        warnings.warn(message, SecurityWarning, stacklevel=stacklevel + 1)
 
 
 class _Finder:
@@ -212,10 +179,13 @@ def _rename(name: str, module: ModuleType) -> None:
     """Gives the module, and the classes and functions that it defines, the name `starlette.<name>`."""
     ours, theirs = f"{_OURS}.{name}", f"{_THEIRS}.{name}"
     module.__name__ = theirs
-    moved = _MOVED.get(name, ())
-    for attribute, value in list(vars(module).items()):
-        if isinstance(value, type | FunctionType) and (value.__module__ == ours or attribute in moved):
+    for value in list(vars(module).values()):
+        if isinstance(value, type | FunctionType) and value.__module__ == ours:
             value.__module__ = theirs
     if name == "applications":
         application = module.__dict__["Starlette"]
         application.__name__ = application.__qualname__ = "Starlette"
+    elif name == "routing" and "Router" in vars(module):
+        from pallasite._compat.fastapi import router_app  # loaded only with the routes it serves
+
+        vars(module)["Router"]._inner_app = router_app

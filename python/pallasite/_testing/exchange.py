@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import anyio
 import anyio.lowlevel
 
-from pallasite._loops import EventLoopThread, LoopPool
+from pallasite._testing.loops import EventLoopThread, LoopPool
 from pallasite.types import Message, Receive, Scope, Send
 
 __all__ = ("Call", "Exchange")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Self, overload
 
 from pallasite._core import encode_header, find_header, header_items, header_values, remove_header, set_header
-from pallasite._mapping import DefaultT, DirectMapping
+from pallasite._http.mapping import DefaultT, DirectMapping
 
 # Fields from which on lookups go through an index: `dict(headers)` is one lookup a field, and has to stay linear.
 _MANY_FIELDS = 100

@@ -1,20 +1,24 @@
-"""An application's lifespan together with those of the applications mounted in it.
+"""Lifespans: those of the mounted applications run inside the application's own, and the older forms of the function.
 
-The outer one begins first, then the mounted ones in the order of their routes; they end in the opposite order, and each
-in the ordinary way, whatever becomes of the others. All run in the task of the server's lifespan call.
+The outer one starts first, then the mounted ones in the order of their routes. They end in reverse order, each of them
+normally even if another one fails. All run in the task of the server's lifespan call.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import inspect
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pallasite._lifespan import NoLifespan
-from pallasite._standin import is_standing_in
-from pallasite.types import ASGIApp, Receive, Scope, Send
+from pallasite._compat import mode
+from pallasite._compat.warn import warn
+from pallasite.exceptions import StarletteDeprecationWarning
+from pallasite.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from pallasite.routing import Host, Mount
@@ -170,19 +174,16 @@ class _WithState:
 def _mounted_in(router: Any, app: Any) -> Iterator[_Mounted]:
     """The mounted applications that have a lifespan, outer ones first. One that is mounted twice comes twice."""
     runs = getattr(app, "mounted_lifespans", None)
-    yield from _walk(router, app, "", not is_standing_in() if runs is None else runs, {id(router)})
+    yield from _walk(router, app, "", mode.current.runs_mounted_lifespans if runs is None else runs, {id(router)})
 
 
 def _walk(router: Any, app: Any, path: str, runs: bool, around: set[int]) -> Iterator[_Mounted]:
-    from pallasite.routing import Host, Mount  # which needs this module
-
     for route in list(router.routes):
-        if isinstance(route, Mount):
-            held, place = _holder(getattr(route, "_base_app", route.app)), path + route.path
-        elif isinstance(route, Host):
-            held, place = _holder(route.app), f"{route.host}{path}"
-        else:
+        mounted = getattr(route, "_mounted", None)
+        if mounted is None:
             continue
+        mounted_app, place = mounted(path)
+        held = _holder(mounted_app)
         if held is None or id(held[1]) in around:
             continue
         inner, inner_router = held
@@ -211,3 +212,56 @@ def _is_empty(router: Any) -> bool:
     # What routers of Starlette and FastAPI have by default; FastAPI's runs these handlers.
     is_default = type(lifespan).__name__ == "_DefaultLifespan"
     return is_default and not (getattr(router, "on_startup", None) or getattr(router, "on_shutdown", None))
+
+
+class _InThisTask(AbstractAsyncContextManager[Any]):
+    """An ordinary context manager, entered with ``async with``."""
+
+    def __init__(self, manager: AbstractContextManager[Any]) -> None:
+        self._manager = manager
+
+    async def __aenter__(self) -> Any:
+        return self._manager.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, frames: TracebackType | None
+    ) -> bool | None:
+        return self._manager.__exit__(kind, value, frames)
+
+
+def _from_generator(lifespan: Callable[[Any], Generator[Any, Any, Any]]) -> Lifespan[Any]:
+    manager = contextlib.contextmanager(lifespan)
+
+    @functools.wraps(manager)
+    def entered(app: Any) -> AbstractAsyncContextManager[Any]:
+        return _InThisTask(manager(app))
+
+    return entered
+
+
+def as_lifespan(lifespan: Any) -> Lifespan[Any]:
+    """`lifespan` itself, or its modern form with a deprecation warning where it is a plain generator function."""
+    advice = "use an @contextlib.asynccontextmanager function instead"
+    if inspect.isasyncgenfunction(lifespan):
+        message = f"async generator function lifespans are deprecated, {advice}"
+        convert: Callable[[Any], Lifespan[Any]] = asynccontextmanager
+    elif inspect.isgeneratorfunction(lifespan):
+        message = f"generator function lifespans are deprecated, {advice}"
+        convert = _from_generator
+    else:
+        return lifespan  # type: ignore[no-any-return]
+    warn(message, StarletteDeprecationWarning, "routing", stacklevel=4)
+    return convert(lifespan)
+
+
+class NoLifespan:
+    """The lifespan of an application that has none."""
+
+    def __call__(self, app: object) -> NoLifespan:
+        return self
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None

@@ -68,7 +68,3 @@ def websocket_session(func: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
                 raise
 
     return app
-
-
-for _public in (request_response, websocket_session):
-    _public.__module__ = "pallasite.routing"

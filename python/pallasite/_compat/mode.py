@@ -1,0 +1,56 @@
+"""The one table of what Pallasite does differently while it stands in for Starlette.
+
+Read `mode.current` at each use: `install_as_starlette` replaces it. In most rows Pallasite is the stricter one, and
+Starlette's own test suite or FastAPI's asks for the other answer.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["PALLASITE", "STARLETTE", "Mode"]
+
+
+class Mode(NamedTuple):
+    """How Pallasite behaves under one of its two names."""
+
+    #: The package that warnings name as their module; None leaves it to the frame that caused the warning.
+    warning_package: str | None
+    #: Insecure settings give a `SecurityWarning`. Test suites turn warnings into errors.
+    gives_security_warnings: bool
+    #: A session cookie with ``SameSite=None`` and without ``Secure`` raises ValueError.
+    checks_cross_site_cookies: bool
+    #: ``debug="false"`` raises TypeError.
+    refuses_text_as_debug: bool
+    #: A `WebSocketDisconnect` that the application did not catch reaches the server.
+    raises_websocket_disconnect: bool
+    #: The lifespans of mounted applications run unless the application says otherwise.
+    runs_mounted_lifespans: bool
+    #: A redirect to a directory's slash is an absolute URL.
+    names_host_in_redirects: bool
+    #: A WebSocket is refused with an HTTP response even if the server does not offer that extension.
+    sends_denial_unasked: bool
+
+
+PALLASITE = Mode(
+    warning_package=None,
+    gives_security_warnings=True,
+    checks_cross_site_cookies=True,
+    refuses_text_as_debug=True,
+    raises_websocket_disconnect=False,
+    runs_mounted_lifespans=True,
+    names_host_in_redirects=False,
+    sends_denial_unasked=False,
+)
+STARLETTE = Mode(
+    warning_package="starlette",
+    gives_security_warnings=False,
+    checks_cross_site_cookies=False,
+    refuses_text_as_debug=False,
+    raises_websocket_disconnect=True,
+    runs_mounted_lifespans=False,
+    names_host_in_redirects=True,
+    sends_denial_unasked=True,
+)
+
+current = PALLASITE
