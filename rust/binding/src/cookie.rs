@@ -20,17 +20,14 @@ pub(crate) fn parse_cookies<'py>(header: &Bound<'py, PyString>) -> PyResult<Boun
 /// The names and values of every Cookie header in an ASGI header list.
 #[pyfunction]
 #[pyo3(signature = (headers, /))]
-pub(crate) fn cookies_from_headers<'py>(
-    headers: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn cookies_from_headers<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let py = headers.py();
     let mut jar = Jar::new(py);
     each_value(headers, b"cookie", |value| {
         match value.cast::<PyBytes>() {
             Ok(bytes) => jar.add(&text::from_latin1(bytes.as_bytes()))?,
             Err(_) => {
-                let decoded =
-                    value.call_method1(intern!(py, "decode"), (intern!(py, "latin-1"),))?;
+                let decoded = value.call_method1(intern!(py, "decode"), (intern!(py, "latin-1"),))?;
                 jar.add(&text_of(decoded.cast()?)?)?;
             }
         }

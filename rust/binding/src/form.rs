@@ -100,17 +100,11 @@ impl Charset {
         })
     }
 
-    pub(crate) fn decode<'py>(
-        &self,
-        py: Python<'py>,
-        bytes: &[u8],
-    ) -> PyResult<Bound<'py, PyString>> {
+    pub(crate) fn decode<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
         let decoded = match self {
             Self::Utf8 => PyString::from_bytes(py, bytes),
             Self::Latin1 => return new_latin1(py, bytes),
-            Self::Other(codec) => {
-                PyString::from_encoded_object(&PyBytes::new(py, bytes), Some(codec), None)
-            }
+            Self::Other(codec) => PyString::from_encoded_object(&PyBytes::new(py, bytes), Some(codec), None),
         };
         decoded.or_else(|_| new_latin1(py, bytes))
     }

@@ -89,10 +89,7 @@ pub(crate) fn set_header<'py>(
 /// Removes every header of a name.
 #[pyfunction]
 #[pyo3(signature = (headers, name, /))]
-pub(crate) fn remove_header<'py>(
-    headers: &Bound<'py, PyList>,
-    name: &Bound<'py, PyString>,
-) -> PyResult<()> {
+pub(crate) fn remove_header<'py>(headers: &Bound<'py, PyList>, name: &Bound<'py, PyString>) -> PyResult<()> {
     match wanted_name(name)? {
         Some(wanted) => remove_from(headers, &wanted, 0),
         None => Ok(()),
@@ -120,9 +117,7 @@ fn each_pair<'py>(
     mut visit: impl FnMut(&Bound<'py, PyAny>, &Bound<'py, PyAny>) -> PyResult<bool>,
 ) -> PyResult<()> {
     let mut visit_pair = |pair: &Bound<'py, PyAny>| match pair.cast::<PyTuple>() {
-        Ok(tuple) if tuple.len() == 2 => {
-            visit(&*tuple.get_borrowed_item(0)?, &*tuple.get_borrowed_item(1)?)
-        }
+        Ok(tuple) if tuple.len() == 2 => visit(&*tuple.get_borrowed_item(0)?, &*tuple.get_borrowed_item(1)?),
         _ => {
             let (name, value) = unpack(pair)?;
             visit(&name, &value)
@@ -146,9 +141,7 @@ fn each_pair<'py>(
 
 /// What a pair that is no tuple holds; servers may send lists.
 #[cold]
-pub(crate) fn unpack<'py>(
-    pair: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+pub(crate) fn unpack<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let mut parts = pair.try_iter()?;
     match (parts.next(), parts.next(), parts.next()) {
         (Some(first), Some(second), None) => Ok((first?, second?)),
@@ -180,9 +173,7 @@ fn wanted_wide_name(name: &Bound<'_, PyString>) -> PyResult<Option<Cow<'static, 
     let py = name.py();
     let lower = name.call_method0(intern!(py, "lower"))?;
     match lower.call_method1(intern!(py, "encode"), (intern!(py, "latin-1"),)) {
-        Ok(encoded) => Ok(Some(Cow::Owned(
-            encoded.cast::<PyBytes>()?.as_bytes().to_vec(),
-        ))),
+        Ok(encoded) => Ok(Some(Cow::Owned(encoded.cast::<PyBytes>()?.as_bytes().to_vec()))),
         Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(py) => Ok(None),
         Err(error) => Err(error),
     }
@@ -201,10 +192,7 @@ fn decode<'py>(part: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
 fn encode_name<'py>(name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
     let text = text_of(name)?;
     if !header::is_token(&text) {
-        return Err(PyValueError::new_err(format!(
-            "Invalid header name: {}",
-            name.repr()?
-        )));
+        return Err(PyValueError::new_err(format!("Invalid header name: {}", name.repr()?)));
     }
     PyBytes::new_with(name.py(), text.len(), |lower| {
         lower.copy_from_slice(&text);

@@ -36,9 +36,7 @@ pub(crate) fn is_valid_port(port: &Bound<'_, PyString>) -> bool {
 
 /// The one Host header, unchecked; None where there is none or more than one, whatever they say: whoever takes the
 /// first and whoever takes the last would not speak of the same site (RFC 9112 section 3.2).
-pub(crate) fn host_header<'py>(
-    headers: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyBytes>>> {
+pub(crate) fn host_header<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
     let mut found = None;
     let mut count = 0;
     each_value(headers, b"host", |value| {
@@ -49,10 +47,7 @@ pub(crate) fn host_header<'py>(
     Ok(found.filter(|_| count == 1))
 }
 
-fn split<'py>(
-    py: Python<'py>,
-    header: &[u8],
-) -> Option<(Bound<'py, PyString>, Option<Bound<'py, PyString>>)> {
+fn split<'py>(py: Python<'py>, header: &[u8]) -> Option<(Bound<'py, PyString>, Option<Bound<'py, PyString>>)> {
     let parsed = host::parse_host(header)?;
     let port = parsed.port.map(|port| PyString::new(py, port));
     Some((PyString::new(py, parsed.host), port))

@@ -25,9 +25,7 @@ pub(crate) fn may_overflow(document: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(json::may_overflow(bytes.as_bytes()));
     }
     let text = document.cast::<PyString>()?;
-    Ok(text
-        .to_str()
-        .map_or(true, |text| json::may_overflow(text.as_bytes())))
+    Ok(text.to_str().map_or(true, |text| json::may_overflow(text.as_bytes())))
 }
 
 /// Recursion is bounded by `depth_left`, which a value that contains itself runs out of too.

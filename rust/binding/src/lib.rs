@@ -40,9 +40,7 @@ mod _core {
     #[pymodule_export]
     use super::gzip::{GzipStream, gzip};
     #[pymodule_export]
-    use super::header::{
-        encode_header, find_header, header_items, header_values, remove_header, set_header,
-    };
+    use super::header::{encode_header, find_header, header_items, header_values, remove_header, set_header};
     #[pymodule_export]
     use super::host::{is_valid_port, parse_host, request_host};
     #[pymodule_export]

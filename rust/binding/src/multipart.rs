@@ -72,11 +72,7 @@ impl MultipartParser {
     }
 
     #[pyo3(signature = (piece, items, /))]
-    fn feed<'py>(
-        &self,
-        piece: &Bound<'py, PyAny>,
-        items: &Bound<'py, PyList>,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+    fn feed<'py>(&self, piece: &Bound<'py, PyAny>, items: &Bound<'py, PyList>) -> PyResult<Option<Bound<'py, PyList>>> {
         let piece = piece_of(piece)?;
         let mut reader = self.reader.try_lock().map_err(busy)?;
         let Reader { parser, parts } = &mut **reader;
@@ -86,9 +82,7 @@ impl MultipartParser {
             span: 0..0,
         };
         parser.feed(piece.as_bytes(), |event| {
-            parts
-                .handle(event, items, &mut events)
-                .map_err(Failure::from)
+            parts.handle(event, items, &mut events).map_err(Failure::from)
         })?;
         events.add_span()?;
         Ok(events.list)
@@ -219,9 +213,7 @@ pub(crate) fn form_parameters<'py>(
     second: &[u8],
 ) -> PyResult<(OptionalBytes<'py>, OptionalBytes<'py>)> {
     match pallasite_core::parameters::find_parameters(header, [first, second]) {
-        Ok(found) => Ok(found
-            .map(|value| value.map(|value| PyBytes::new(py, &value)))
-            .into()),
+        Ok(found) => Ok(found.map(|value| value.map(|value| PyBytes::new(py, &value))).into()),
         Err(_) => Err(new_error(FormError::AmbiguousName)),
     }
 }

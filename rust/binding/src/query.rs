@@ -21,9 +21,7 @@ pub(crate) fn parse_query<'py>(query: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
 /// The fields of a query string as the two parts of a multidict: all of them, and the last value of each name.
 #[pyfunction]
 #[pyo3(signature = (query, /))]
-pub(crate) fn parse_query_multi<'py>(
-    query: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyDict>)> {
+pub(crate) fn parse_query_multi<'py>(query: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyDict>)> {
     let py = query.py();
     let (fields, last) = (PyList::empty(py), PyDict::new(py));
     each_field(query, |name, value| {
@@ -50,9 +48,7 @@ pub(crate) fn encode_query(pairs: &Bound<'_, PyAny>) -> PyResult<String> {
                 encode_part(&tuple.get_item(1)?, &mut encoded)?;
             }
             _ => {
-                return Err(PyTypeError::new_err(
-                    "expected an iterable of (name, value) tuples",
-                ));
+                return Err(PyTypeError::new_err("expected an iterable of (name, value) tuples"));
             }
         }
     }

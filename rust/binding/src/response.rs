@@ -28,9 +28,7 @@ pub(crate) fn response_head<'py>(
     let body = body.filter(|_| has_content_length(status_code));
     let Some(headers) = headers else {
         return match (body, media_type) {
-            (Some(body), Some(kind)) => {
-                PyList::new(py, [content_length(body)?, content_type(kind, charset)?])
-            }
+            (Some(body), Some(kind)) => PyList::new(py, [content_length(body)?, content_type(kind, charset)?]),
             (Some(body), None) => PyList::new(py, [content_length(body)?]),
             (None, Some(kind)) => PyList::new(py, [content_type(kind, charset)?]),
             (None, None) => Ok(PyList::empty(py)),
@@ -71,9 +69,7 @@ fn given_fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Given<'py>> {
         for _ in 0..size {
             // The iterator would panic; Python raises this as well.
             if dict.len() != size {
-                return Err(PyRuntimeError::new_err(
-                    "the headers changed while they were read",
-                ));
+                return Err(PyRuntimeError::new_err("the headers changed while they were read"));
             }
             if let Some((name, value)) = items.next() {
                 add(&name, &value)?;
@@ -113,9 +109,7 @@ fn content_type<'py>(
         ("text/plain", "utf-8") => &PLAIN,
         _ => return new_content_type(media_type, charset),
     };
-    let field = shared.get_or_try_init(py, || {
-        new_content_type(media_type, charset).map(Bound::unbind)
-    })?;
+    let field = shared.get_or_try_init(py, || new_content_type(media_type, charset).map(Bound::unbind))?;
     Ok(field.bind(py).clone())
 }
 

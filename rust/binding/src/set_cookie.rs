@@ -53,8 +53,7 @@ pub(crate) fn set_cookie<'py>(
 #[pyo3(signature = (timestamp, /))]
 pub(crate) fn http_date(py: Python<'_>, timestamp: f64) -> PyResult<Bound<'_, PyString>> {
     let date = imf_fixdate(timestamp.floor() as i64).filter(|_| timestamp.is_finite());
-    let date =
-        date.ok_or_else(|| PyValueError::new_err("an HTTP date must be in the years 1 to 9999"))?;
+    let date = date.ok_or_else(|| PyValueError::new_err("an HTTP date must be in the years 1 to 9999"))?;
     PyString::from_bytes(py, &date)
 }
 

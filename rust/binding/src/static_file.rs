@@ -8,11 +8,7 @@ use pyo3::prelude::*;
 /// See `_core.pyi`.
 #[pyfunction]
 #[pyo3(signature = (directory, path, follow_symlink, /))]
-pub(crate) fn open_cached(
-    directory: PathBuf,
-    path: PathBuf,
-    follow_symlink: bool,
-) -> PyResult<Option<i32>> {
+pub(crate) fn open_cached(directory: PathBuf, path: PathBuf, follow_symlink: bool) -> PyResult<Option<i32>> {
     match open::beneath(&directory, &path, follow_symlink) {
         open::Outcome::Opened(descriptor) => Ok(Some(descriptor)),
         open::Outcome::Absent => Ok(None),

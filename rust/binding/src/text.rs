@@ -53,9 +53,5 @@ fn encode_surrogates(text: &Bound<'_, PyString>) -> PyResult<Cow<'static, [u8]>>
 
 #[cold]
 fn decode_surrogates<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    PyString::from_encoded_object(
-        &PyBytes::new(py, text),
-        Some(c"utf-8"),
-        Some(c"surrogatepass"),
-    )
+    PyString::from_encoded_object(&PyBytes::new(py, text), Some(c"utf-8"), Some(c"surrogatepass"))
 }

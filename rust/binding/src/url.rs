@@ -65,13 +65,7 @@ pub(crate) fn split_url<'py>(url: &Bound<'py, PyString>) -> PyResult<Option<Boun
     let Some(parts) = url.to_str().ok().and_then(url::split_url) else {
         return Ok(None);
     };
-    let parts = [
-        parts.scheme,
-        parts.netloc,
-        parts.path,
-        parts.query,
-        parts.fragment,
-    ];
+    let parts = [parts.scheme, parts.netloc, parts.path, parts.query, parts.fragment];
     PyTuple::new(py, parts).map(Some)
 }
 
@@ -89,12 +83,7 @@ pub(crate) fn absolute_url(
         "websocket" => Some(("ws", "wss")),
         _ => None,
     };
-    url::absolute_url(
-        base.to_str().ok()?,
-        schemes,
-        host.to_str().ok()?,
-        path.to_str().ok()?,
-    )
+    url::absolute_url(base.to_str().ok()?, schemes, host.to_str().ok()?, path.to_str().ok()?)
 }
 
 /// The Host header, if it is one that can stand in a URL.
@@ -103,17 +92,12 @@ fn authority_of(headers: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     Ok(header
         .as_ref()
         .map(|header| header.as_bytes())
-        .filter(|header| {
-            host::parse_host(header)
-                .is_some_and(|parsed| parsed.port.is_none_or(host::is_valid_port))
-        })
+        .filter(|header| host::parse_host(header).is_some_and(|parsed| parsed.port.is_none_or(host::is_valid_port)))
         .map(<[u8]>::to_vec))
 }
 
 /// What the application says its URLs begin with, where it says so: a scheme and an authority.
-fn fixed_origin<'py>(
-    scope: &Bound<'py, PyAny>,
-) -> PyResult<Option<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
+fn fixed_origin<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Option<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
     match optional(scope, intern!(scope.py(), "pallasite.origin"))? {
         Some(origin) => origin.extract().map(Some),
         None => Ok(None),
@@ -145,18 +129,12 @@ fn port_number(port: &Bound<'_, PyAny>) -> Option<i64> {
     port.cast::<PyString>().ok()?.to_str().ok()?.parse().ok()
 }
 
-fn required<'py>(
-    scope: &Bound<'py, PyAny>,
-    key: &Bound<'py, PyString>,
-) -> PyResult<Bound<'py, PyAny>> {
+fn required<'py>(scope: &Bound<'py, PyAny>, key: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     scope.get_item(key)
 }
 
 /// None stands for an absent key, as it does in ASGI.
-fn optional<'py>(
-    scope: &Bound<'py, PyAny>,
-    key: &Bound<'py, PyString>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+fn optional<'py>(scope: &Bound<'py, PyAny>, key: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let found = match scope.cast::<PyDict>() {
         Ok(dict) => dict.get_item(key)?,
         Err(_) => match scope.get_item(key) {

@@ -177,18 +177,14 @@ mod tests {
 
     #[test]
     fn content_type_parts_in_lower_case_first_parameter_wins() {
-        let parsed =
-            parse_content_type(b"Multipart/Form-Data; Boundary=\"a B\"; boundary=other; charset");
+        let parsed = parse_content_type(b"Multipart/Form-Data; Boundary=\"a B\"; boundary=other; charset");
         assert_eq!(parsed.media_type, b"multipart/form-data");
         let parameters: Vec<_> = parsed
             .parameters
             .iter()
             .map(|(name, value)| (&name[..], &value[..]))
             .collect();
-        assert_eq!(
-            parameters,
-            [(&b"boundary"[..], &b"a B"[..]), (b"charset", b"")]
-        );
+        assert_eq!(parameters, [(&b"boundary"[..], &b"a B"[..]), (b"charset", b"")]);
         assert_eq!(parse_content_type(b"").media_type, b"");
     }
 

@@ -63,11 +63,7 @@ mod tests {
             ("W/", "", false),
             ("\"open, \"a\"", "\"a\"", false),
         ] {
-            assert_eq!(
-                names_tag(list.as_bytes(), tag.as_bytes()),
-                expected,
-                "{list} {tag}"
-            );
+            assert_eq!(names_tag(list.as_bytes(), tag.as_bytes()), expected, "{list} {tag}");
         }
     }
 }

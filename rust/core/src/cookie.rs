@@ -28,10 +28,7 @@ pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a
     for pair in header.split(|&byte| byte == b';') {
         scan::count(pair.len() + 1);
         let (name, value) = match scan::find(b'=', pair) {
-            Some(equals) => (
-                pair.get(..equals).unwrap_or(b""),
-                pair.get(equals + 1..).unwrap_or(b""),
-            ),
+            Some(equals) => (pair.get(..equals).unwrap_or(b""), pair.get(equals + 1..).unwrap_or(b"")),
             None => (&b""[..], pair),
         };
         let (written, value) = (name, trim_ows(value));
@@ -49,9 +46,7 @@ fn is_never_sent(pair: &[u8], written: &[u8], name: &[u8]) -> bool {
     }
     // One blank stands behind the semicolon.
     written.strip_prefix(b" ").unwrap_or(written) != name
-        && GUARDED_PREFIXES
-            .iter()
-            .any(|prefix| has_prefix(name, prefix))
+        && GUARDED_PREFIXES.iter().any(|prefix| has_prefix(name, prefix))
 }
 
 fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
@@ -60,10 +55,7 @@ fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
 }
 
 fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
-    let Some(inside) = value
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""))
-    else {
+    let Some(inside) = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
         return Cow::Borrowed(value);
     };
     if scan::find(b'\\', inside).is_none() {
@@ -107,9 +99,7 @@ mod tests {
     fn parsed(header: &str) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        parse_cookies(header.as_bytes(), |name, value| {
-            found.push((text(name), text(&value)))
-        });
+        parse_cookies(header.as_bytes(), |name, value| found.push((text(name), text(&value))));
         found
     }
 
@@ -125,10 +115,7 @@ mod tests {
             (" a = 1 ", &[("a", "1")]),
             ("a=\"x\\073y\\\"z\\\\\"", &[("a", "x;y\"z\\")]),
             ("a=\"\\351\\400\\é\"", &[("a", "é400é")]),
-            (
-                "a=\"; b=\"\"; c=\"x",
-                &[("a", "\""), ("b", ""), ("c", "\"x")],
-            ),
+            ("a=\"; b=\"\"; c=\"x", &[("a", "\""), ("b", ""), ("c", "\"x")]),
         ];
         for (header, expected) in table {
             let expected: Vec<_> = expected
@@ -153,17 +140,9 @@ mod tests {
             "b;  __SECURE-a=1",
             "__Http-a =",
         ] {
-            assert!(
-                parsed(header).iter().all(|(name, _)| !name.contains('a')),
-                "{header:?}"
-            );
+            assert!(parsed(header).iter().all(|(name, _)| !name.contains('a')), "{header:?}");
         }
-        let kept = [
-            ("__Host-a", "1"),
-            ("__Secure-", "2"),
-            ("", "__Host-b"),
-            ("x y", "3"),
-        ];
+        let kept = [("__Host-a", "1"), ("__Secure-", "2"), ("", "__Host-b"), ("x y", "3")];
         let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(parsed("__Host-a=\t1; __Secure-=2;__Host-b; x y =3"), kept);
     }

@@ -55,10 +55,7 @@ pub fn imf_fixdate(unix_seconds: i64) -> Option<[u8; 29]> {
 /// Seconds since 1970 of a date in one of the three forms; None for anything else.
 #[must_use]
 pub fn parse_http_date(text: &[u8]) -> Option<i64> {
-    let comma = text
-        .iter()
-        .take(LONGEST_DAY + 1)
-        .position(|&byte| byte == b',');
+    let comma = text.iter().take(LONGEST_DAY + 1).position(|&byte| byte == b',');
     let Some(comma) = comma else {
         return parse_asctime(text);
     };
@@ -107,17 +104,8 @@ pub fn parse_http_date(text: &[u8]) -> Option<i64> {
             b'T',
         ] if LONG_DAYS.contains(&day_name) => {
             let year = number(&[y1, y2])?;
-            let century = if year < FIRST_OF_LAST_CENTURY {
-                2000
-            } else {
-                1900
-            };
-            moment(
-                century + year,
-                month(&[m1, m2, m3])?,
-                number(&[d1, d2])?,
-                time,
-            )
+            let century = if year < FIRST_OF_LAST_CENTURY { 2000 } else { 1900 };
+            moment(century + year, month(&[m1, m2, m3])?, number(&[d1, d2])?, time)
         }
         _ => None,
     }
@@ -195,8 +183,7 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
     let shifted = days + FROM_YEAR_0_MARCH_TO_1970;
     let era = shifted.div_euclid(DAYS_IN_400_YEARS);
     let day_of_era = shifted.rem_euclid(DAYS_IN_400_YEARS);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
@@ -253,11 +240,7 @@ mod tests {
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
         ] {
-            assert_eq!(
-                parse_http_date(text.as_bytes()),
-                Some(784_111_777),
-                "{text}"
-            );
+            assert_eq!(parse_http_date(text.as_bytes()), Some(784_111_777), "{text}");
         }
         for (text, expected) in [
             ("Thu, 29 Feb 2024 23:59:60 GMT", Some(1_709_251_200)),
@@ -322,14 +305,9 @@ mod tests {
             let (year, month, day) = civil_date(days);
             let next_day = (year, month) == (last.0, last.1) && day == last.2 + 1;
             let next_month = day == 1 && (28..=31).contains(&last.2) && {
-                (year, month) == (last.0, last.1 + 1)
-                    || (year, month, last.1) == (last.0 + 1, 1, 12)
+                (year, month) == (last.0, last.1 + 1) || (year, month, last.1) == (last.0 + 1, 1, 12)
             };
-            assert!(
-                next_day || next_month,
-                "{last:?} then {:?}",
-                (year, month, day)
-            );
+            assert!(next_day || next_month, "{last:?} then {:?}", (year, month, day));
             last = (year, month, day);
         }
         assert_eq!(last, (9999, 12, 31));

@@ -113,11 +113,7 @@ impl Tools {
     fn both(&mut self, data: &[u8], level: u8) -> Result<Vec<u8>, Error> {
         let ours = self.with_libdeflate(data, thorough_level(level))?;
         let zlibs = self.with_zlib(data, level)?;
-        Ok(if ours.len() <= zlibs.len() {
-            ours
-        } else {
-            zlibs
-        })
+        Ok(if ours.len() <= zlibs.len() { ours } else { zlibs })
     }
 
     fn with_libdeflate(&mut self, data: &[u8], level: i32) -> Result<Vec<u8>, Error> {
@@ -192,10 +188,7 @@ impl Stream {
 
 fn thorough_level(level: u8) -> i32 {
     let [.., last] = THOROUGH_LEVELS;
-    THOROUGH_LEVELS
-        .get(usize::from(level))
-        .copied()
-        .unwrap_or(last)
+    THOROUGH_LEVELS.get(usize::from(level)).copied().unwrap_or(last)
 }
 
 fn new_zlib(level: u8) -> Compress {
@@ -204,12 +197,7 @@ fn new_zlib(level: u8) -> Compress {
 }
 
 /// Takes all of `data` into `compressor` and appends what comes out of it.
-fn run(
-    compressor: &mut Compress,
-    data: &[u8],
-    flush: FlushCompress,
-    output: &mut Vec<u8>,
-) -> Result<(), Error> {
+fn run(compressor: &mut Compress, data: &[u8], flush: FlushCompress, output: &mut Vec<u8>) -> Result<(), Error> {
     let mut rest = data;
     loop {
         output.reserve(STEP_BYTES.max(rest.len() / 4));
@@ -304,9 +292,7 @@ mod tests {
         let mut state = 7_u64;
         let noise: Vec<u8> = (0..100_000)
             .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 (state >> 56) as u8
             })
             .collect();

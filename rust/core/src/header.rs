@@ -234,19 +234,13 @@ mod tests {
     #[test]
     fn parameters_table() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(
-            parameters(b"text/html; charset=utf-8"),
-            [pair("charset", "utf-8")]
-        );
+        assert_eq!(parameters(b"text/html; charset=utf-8"), [pair("charset", "utf-8")]);
         assert_eq!(
             parameters(b"a; b=\"x;y\\\"z\" ; c = d"),
             [pair("b", "x;y\"z"), pair("c", "d")]
         );
         assert_eq!(parameters(b"a; b=\"open\\"), [pair("b", "open\\")]);
-        assert_eq!(
-            parameters(b"a; b=\"x\"noise; c"),
-            [pair("b", "x"), pair("c", "")]
-        );
+        assert_eq!(parameters(b"a; b=\"x\"noise; c"), [pair("b", "x"), pair("c", "")]);
         assert_eq!(parameters(b"a;;=x; ;"), []);
         assert_eq!(parameters(b"a;b=c,d"), [pair("b", "c,d")]);
     }

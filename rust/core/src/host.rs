@@ -43,18 +43,14 @@ pub fn parse_host(header: &[u8]) -> Option<Host<'_>> {
     }
     let port = behind.strip_prefix(':')?;
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then_some(Host {
-        host,
-        port: Some(port),
-    })
+    digits.then_some(Host { host, port: Some(port) })
 }
 
 /// Whether digits are a TCP port, 0 to 65535, however many zeros lead.
 #[must_use]
 pub fn is_valid_port(port: &str) -> bool {
     let digits = port.trim_start_matches('0');
-    digits.is_empty()
-        || (digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
+    digits.is_empty() || (digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
 }
 
 /// What stands between the brackets: an IPv6 address without a zone, or `v` hex digits `.` and the rest of IPvFuture.
@@ -98,11 +94,7 @@ mod tests {
             ("%zz", "%zz", None),
         ];
         for (header, host, port) in table {
-            assert_eq!(
-                parse_host(header.as_bytes()),
-                Some(Host { host, port }),
-                "{header}"
-            );
+            assert_eq!(parse_host(header.as_bytes()), Some(Host { host, port }), "{header}");
         }
     }
 
@@ -152,15 +144,7 @@ mod tests {
         for port in ["", "0", "80", "65535", "00000065535"] {
             assert!(is_valid_port(port), "{port}");
         }
-        for port in [
-            "65536",
-            "99999",
-            "100000",
-            "99999999999999999999",
-            "8a",
-            "-1",
-            "+1",
-        ] {
+        for port in ["65536", "99999", "100000", "99999999999999999999", "8a", "-1", "+1"] {
             assert!(!is_valid_port(port), "{port}");
         }
     }

@@ -167,12 +167,7 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
     let letter = ESCAPES[usize::from(byte)];
     out.extend_from_slice(&[b'\\', letter]);
     if letter == b'u' {
-        out.extend_from_slice(&[
-            b'0',
-            b'0',
-            HEX[usize::from(byte >> 4)],
-            HEX[usize::from(byte & 15)],
-        ]);
+        out.extend_from_slice(&[b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     }
 }
 
@@ -212,16 +207,8 @@ mod tests {
     fn string_escape_at_any_offset_is_found() {
         for length in 0..100 {
             for position in 0..=length {
-                let text = format!(
-                    "{}\n{}",
-                    "x".repeat(position),
-                    "y".repeat(length - position)
-                );
-                let expected = format!(
-                    "\"{}\\n{}\"",
-                    "x".repeat(position),
-                    "y".repeat(length - position)
-                );
+                let text = format!("{}\n{}", "x".repeat(position), "y".repeat(length - position));
+                let expected = format!("\"{}\\n{}\"", "x".repeat(position), "y".repeat(length - position));
                 assert_eq!(string(&text), expected);
             }
         }
@@ -269,9 +256,7 @@ mod tests {
         let long = "9".repeat(310) + ".0";
         let both = "9".repeat(220) + "e99";
         let far = " ".repeat(1000) + "1e999";
-        for text in [
-            "1e999", "[-1E400]", "1.5e+309", "0.1e0999", &long, &both, &far,
-        ] {
+        for text in ["1e999", "[-1E400]", "1.5e+309", "0.1e0999", &long, &both, &far] {
             assert!(may_overflow(text.as_bytes()), "{text}");
         }
     }
@@ -279,9 +264,7 @@ mod tests {
     #[test]
     fn ordinary_numbers_do_not_overflow() {
         let digits = "7".repeat(99);
-        for text in [
-            "", "e999", "1e99", "1e-999", "[1,2e5]", "1 e999", "3e", "3e+", &digits,
-        ] {
+        for text in ["", "e999", "1e99", "1e-999", "[1,2e5]", "1 e999", "3e", "3e+", &digits] {
             assert!(!may_overflow(text.as_bytes()), "{text}");
         }
     }

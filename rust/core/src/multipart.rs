@@ -85,8 +85,7 @@ impl MultipartParser {
         if boundary.is_empty() {
             return Err(FormError::NoBoundary);
         }
-        if boundary.len() > MAX_BOUNDARY_BYTES || memchr::memchr2(b'\r', b'\n', boundary).is_some()
-        {
+        if boundary.len() > MAX_BOUNDARY_BYTES || memchr::memchr2(b'\r', b'\n', boundary).is_some() {
             return Err(FormError::BadBoundary);
         }
         Ok(Self {
@@ -201,25 +200,16 @@ impl MultipartParser {
             }
             (State::Padding, b' ' | b'\t') => {}
             (State::Padding, b'\r') => self.state = State::PaddingEnd,
-            (
-                State::Delimiter
-                | State::DelimiterEnd
-                | State::Closing
-                | State::Padding
-                | State::PaddingEnd,
-                _,
-            ) => return Err(self.fail(FormError::BadDelimiter).into()),
+            (State::Delimiter | State::DelimiterEnd | State::Closing | State::Padding | State::PaddingEnd, _) => {
+                return Err(self.fail(FormError::BadDelimiter).into());
+            }
             (State::Epilogue, _) => return Ok(rest.len()),
         }
         Ok(1)
     }
 
     fn match_opening(&mut self, rest: &[u8]) -> Result<usize, FormError> {
-        let expected = self
-            .delimiter
-            .needle()
-            .get(self.matched..)
-            .unwrap_or_default();
+        let expected = self.delimiter.needle().get(self.matched..).unwrap_or_default();
         let length = expected.len().min(rest.len());
         if rest.get(..length) != expected.get(..length) {
             return Err(self.fail(FormError::BadDelimiter));

@@ -94,10 +94,7 @@ fn trim(text: &[u8]) -> &[u8] {
 }
 
 fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
-    let Some(inside) = value
-        .strip_prefix(b"\"")
-        .and_then(|value| value.strip_suffix(b"\""))
-    else {
+    let Some(inside) = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")) else {
         return Cow::Borrowed(value);
     };
     if scan::find(b'\\', inside).is_none() {

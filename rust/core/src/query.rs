@@ -39,9 +39,7 @@ pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
         decode_escapes(component, &mut run);
         return Cow::Owned(match String::from_utf8(run) {
             Ok(text) => text.into_bytes(),
-            Err(error) => String::from_utf8_lossy(error.as_bytes())
-                .into_owned()
-                .into_bytes(),
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned().into_bytes(),
         });
     }
     let mut text = Vec::with_capacity(component.len());
@@ -65,9 +63,7 @@ pub fn encode_component(component: &[u8], query: &mut String) {
     for &byte in component {
         scan::count(1);
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
-                query.push(char::from(byte))
-            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => query.push(char::from(byte)),
             b' ' => query.push('+'),
             _ => push_escape(byte, query),
         }
@@ -123,9 +119,7 @@ mod tests {
     fn parsed(query: &str) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        parse_query(query.as_bytes(), |name, value| {
-            found.push((text(&name), text(&value)))
-        });
+        parse_query(query.as_bytes(), |name, value| found.push((text(&name), text(&value))));
         found
     }
 
@@ -155,10 +149,7 @@ mod tests {
     fn decode_escapes_that_are_not_utf8_become_replacement_characters() {
         assert_eq!(&*decode_component(b"%FF%C3"), "\u{FFFD}\u{FFFD}".as_bytes());
         // The run ends at the unescaped character, so that is not the second half of the escape's.
-        assert_eq!(
-            &*decode_component("%C3é".as_bytes()),
-            "\u{FFFD}é".as_bytes()
-        );
+        assert_eq!(&*decode_component("%C3é".as_bytes()), "\u{FFFD}é".as_bytes());
     }
 
     proptest! {

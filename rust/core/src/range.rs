@@ -40,11 +40,7 @@ impl fmt::Display for RangeError {
 ///
 /// # Errors
 /// As [`RangeError`] says, the first one of the list that applies.
-pub fn parse_ranges(
-    header: &[u8],
-    size: u64,
-    max_ranges: usize,
-) -> Result<Vec<(u64, u64)>, RangeError> {
+pub fn parse_ranges(header: &[u8], size: u64, max_ranges: usize) -> Result<Vec<(u64, u64)>, RangeError> {
     let equals = scan::find(b'=', header).ok_or(RangeError::Malformed)?;
     let (unit, specs) = header.split_at(equals);
     if !trim(unit).eq_ignore_ascii_case(b"bytes") {
@@ -134,11 +130,7 @@ mod tests {
         ];
         for (header, expected) in table {
             let found = parse_ranges(header.as_bytes(), 10, 3);
-            assert_eq!(
-                found.as_deref().map_err(|error| *error),
-                expected,
-                "{header}"
-            );
+            assert_eq!(found.as_deref().map_err(|error| *error), expected, "{header}");
         }
     }
 
@@ -152,11 +144,10 @@ mod tests {
     #[test]
     fn errors_have_each_its_text() {
         use RangeError::{Inverted, Malformed, NoRange, NotSatisfiable, Unit};
-        let texts: std::collections::HashSet<String> =
-            [Inverted, Malformed, NoRange, NotSatisfiable, Unit]
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+        let texts: std::collections::HashSet<String> = [Inverted, Malformed, NoRange, NotSatisfiable, Unit]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(texts.len(), 5);
     }
 }

@@ -25,9 +25,7 @@ impl fmt::Display for CookieError {
         formatter.write_str(match self {
             Self::Name => "a cookie name must be letters, digits and !#$%&'*+-.^_`|~: only",
             Self::ReservedName => "a cookie must not have the name of a cookie attribute",
-            Self::Attribute => {
-                "a cookie attribute must not contain control characters or semicolons"
-            }
+            Self::Attribute => "a cookie attribute must not contain control characters or semicolons",
             Self::Latin1 => "a cookie must be encodable as Latin-1",
             Self::Expires => "a cookie must expire in the years 1 to 9999",
         })
@@ -101,19 +99,11 @@ const fn table(punctuation: &[u8]) -> [bool; 256] {
 }
 
 /// Appends the header's value. Attributes follow in alphabetical order, as `http.cookies` has them.
-pub fn write(
-    out: &mut Vec<u8>,
-    name: &str,
-    value: &str,
-    attributes: &Attributes<'_>,
-) -> Result<(), CookieError> {
+pub fn write(out: &mut Vec<u8>, name: &str, value: &str, attributes: &Attributes<'_>) -> Result<(), CookieError> {
     if !is_plain(name) || name.is_empty() {
         return Err(CookieError::Name);
     }
-    if RESERVED
-        .iter()
-        .any(|reserved| reserved.eq_ignore_ascii_case(name))
-    {
+    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
         return Err(CookieError::ReservedName);
     }
     out.extend_from_slice(name.as_bytes());
@@ -151,11 +141,7 @@ fn is_plain(text: &str) -> bool {
 fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
     if is_plain(value) {
         // `http.cookies` quotes the empty value
-        out.extend_from_slice(if value.is_empty() {
-            b"\"\""
-        } else {
-            value.as_bytes()
-        });
+        out.extend_from_slice(if value.is_empty() { b"\"\"" } else { value.as_bytes() });
         return Ok(());
     }
     out.push(b'"');
@@ -167,12 +153,7 @@ fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
         } else if matches!(byte, b'"' | b'\\') {
             out.extend_from_slice(&[b'\\', byte]);
         } else {
-            out.extend_from_slice(&[
-                b'\\',
-                b'0' + (byte >> 6),
-                b'0' + (byte >> 3 & 7),
-                b'0' + (byte & 7),
-            ]);
+            out.extend_from_slice(&[b'\\', b'0' + (byte >> 6), b'0' + (byte >> 3 & 7), b'0' + (byte & 7)]);
         }
     }
     out.push(b'"');
@@ -183,10 +164,7 @@ fn write_attribute(out: &mut Vec<u8>, name: &str, value: Option<&str>) -> Result
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(());
     };
-    if value
-        .bytes()
-        .any(|byte| byte == b';' || byte.is_ascii_control())
-    {
+    if value.bytes().any(|byte| byte == b';' || byte.is_ascii_control()) {
         return Err(CookieError::Attribute);
     }
     // Looked through, and written.
@@ -233,15 +211,9 @@ mod tests {
             ("caf\u{e9}\u{ff}", r#"k="caf\351\377""#),
         ];
         for (value, expected) in cases {
-            assert_eq!(
-                cookie("k", value, Attributes::default()).as_deref(),
-                Ok(expected)
-            );
+            assert_eq!(cookie("k", value, Attributes::default()).as_deref(), Ok(expected));
         }
-        assert_eq!(
-            cookie("k", "€", Attributes::default()),
-            Err(CookieError::Latin1)
-        );
+        assert_eq!(cookie("k", "€", Attributes::default()), Err(CookieError::Latin1));
     }
 
     #[test]
@@ -271,10 +243,7 @@ mod tests {
             );
         }
         for name in ["path", "Max-Age", "SECURE", "version"] {
-            assert_eq!(
-                cookie(name, "v", Attributes::default()),
-                Err(CookieError::ReservedName)
-            );
+            assert_eq!(cookie(name, "v", Attributes::default()), Err(CookieError::ReservedName));
         }
         for text in ["/;x", "/\r\nx: y", "/\0", "/\u{7f}"] {
             for attributes in [

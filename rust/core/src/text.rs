@@ -52,9 +52,7 @@ fn trim_start(mut text: &[u8]) -> &[u8] {
         let rest = match text {
             [byte, rest @ ..] if is_ascii_space(*byte) => Some(rest),
             [byte, ..] if byte.is_ascii() => None,
-            _ => WIDE_SPACES
-                .iter()
-                .find_map(|space| text.strip_prefix(*space)),
+            _ => WIDE_SPACES.iter().find_map(|space| text.strip_prefix(*space)),
         };
         match rest {
             Some(rest) => text = rest,
@@ -69,9 +67,7 @@ fn trim_end(mut text: &[u8]) -> &[u8] {
         let rest = match text {
             [rest @ .., byte] if is_ascii_space(*byte) => Some(rest),
             [.., byte] if byte.is_ascii() => None,
-            _ => WIDE_SPACES
-                .iter()
-                .find_map(|space| text.strip_suffix(*space)),
+            _ => WIDE_SPACES.iter().find_map(|space| text.strip_suffix(*space)),
         };
         match rest {
             Some(rest) => text = rest,
@@ -99,10 +95,7 @@ mod tests {
     fn trim_python_spaces_removes_them_all() {
         let padded = "\u{1c}\u{85}\u{a0} a b\u{2003}\u{3000}\n";
         assert_eq!(trim(padded.as_bytes()), b"a b");
-        assert_eq!(
-            trim("\u{200b}a\u{feff}".as_bytes()),
-            "\u{200b}a\u{feff}".as_bytes()
-        );
+        assert_eq!(trim("\u{200b}a\u{feff}".as_bytes()), "\u{200b}a\u{feff}".as_bytes());
         assert_eq!(trim(" \u{3000}".as_bytes()), b"");
     }
 

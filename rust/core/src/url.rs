@@ -101,9 +101,7 @@ pub fn split_url(url: &str) -> Option<SplitUrl<'_>> {
         None => ("", url),
     };
     let (netloc, rest) = match rest.strip_prefix("//") {
-        Some(behind) => {
-            behind.split_at_checked(behind.find(['/', '?', '#']).unwrap_or(behind.len()))?
-        }
+        Some(behind) => behind.split_at_checked(behind.find(['/', '?', '#']).unwrap_or(behind.len()))?,
         None => ("", rest),
     };
     if netloc.contains(['[', ']']) {
@@ -123,12 +121,7 @@ pub fn split_url(url: &str) -> Option<SplitUrl<'_>> {
 /// `path` below the path of `base`, on `host` unless that is empty; `secure_scheme` and `plain_scheme` replace the base's,
 /// depending on whether that is https or wss. None where one of them is not plain, or the base has no scheme or authority.
 #[must_use]
-pub fn absolute_url(
-    base: &str,
-    schemes: Option<(&str, &str)>,
-    host: &str,
-    path: &str,
-) -> Option<String> {
+pub fn absolute_url(base: &str, schemes: Option<(&str, &str)>, host: &str, path: &str) -> Option<String> {
     let base = split_url(base)?;
     let netloc = if host.is_empty() { base.netloc } else { host };
     if base.scheme.is_empty() || netloc.is_empty() || !is_plain(path) || !is_plain(host) {
@@ -197,9 +190,9 @@ fn is_plain(text: &str) -> bool {
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte)
-        })
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -225,17 +218,12 @@ mod tests {
         assert_eq!(built(Some("a"), "//b", b""), "http://a//b");
         assert_eq!(built(None, "//b//c", b"q"), "/%2Fb//c?q");
         assert_eq!(built(None, "", b""), "");
-        assert_eq!(
-            built(Some("a"), "", b"\xFFa\xC3\xA9\xC3"),
-            "http://a?%FFaé%C3"
-        );
+        assert_eq!(built(Some("a"), "", b"\xFFa\xC3\xA9\xC3"), "http://a?%FFaé%C3");
     }
 
     #[test]
     fn server_authority_table() {
-        let authority = |scheme: &str, host: &str, port| {
-            server_authority(scheme.as_bytes(), host.as_bytes(), port)
-        };
+        let authority = |scheme: &str, host: &str, port| server_authority(scheme.as_bytes(), host.as_bytes(), port);
         assert_eq!(authority("https", "a", 443), b"a");
         assert_eq!(authority("http", "a", 443), b"a:443");
         assert_eq!(authority("ws", "::1", 80), b"[::1]");
@@ -260,16 +248,7 @@ mod tests {
         assert_eq!(split_url("/a:b?c?d"), split("", "", "/a:b", "c?d", ""));
         assert_eq!(split_url("//h?q#f?g"), split("", "h", "", "q", "f?g"));
         assert_eq!(split_url(""), split("", "", "", "", ""));
-        for unclear in [
-            "HTTP://a",
-            "http://[::1]/",
-            " /a",
-            "/a b",
-            "/é",
-            "1a:b",
-            "a:b\n",
-            ":a",
-        ] {
+        for unclear in ["HTTP://a", "http://[::1]/", " /a", "/a b", "/é", "1a:b", "a:b\n", ":a"] {
             assert_eq!(split_url(unclear), None, "{unclear}");
         }
     }
@@ -281,29 +260,19 @@ mod tests {
             absolute_url("https://a/b/", http, "", "/c").as_deref(),
             Some("https://a/b/c")
         );
-        assert_eq!(
-            absolute_url("wss://a", http, "h", "c").as_deref(),
-            Some("https://h/c")
-        );
+        assert_eq!(absolute_url("wss://a", http, "h", "c").as_deref(), Some("https://h/c"));
         assert_eq!(
             absolute_url("http://a/", Some(("ws", "wss")), "", "/c").as_deref(),
             Some("ws://a/c")
         );
-        assert_eq!(
-            absolute_url("x://a/?q#f", None, "", "").as_deref(),
-            Some("x://a")
-        );
+        assert_eq!(absolute_url("x://a/?q#f", None, "", "").as_deref(), Some("x://a"));
         for (base, host, path) in [
             ("/b", "", "/c"),
             ("http://a", "", "/c?"),
             ("http://a", "h/", "/c"),
             ("http://a", "", "/ "),
         ] {
-            assert_eq!(
-                absolute_url(base, http, host, path),
-                None,
-                "{base} {host} {path}"
-            );
+            assert_eq!(absolute_url(base, http, host, path), None, "{base} {host} {path}");
         }
     }
 

@@ -68,10 +68,7 @@ impl UrlencodedParser {
     ///
     /// # Errors
     /// As `feed`.
-    pub fn finish<E: From<FormError>>(
-        &mut self,
-        mut emit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn finish<E: From<FormError>>(&mut self, mut emit: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
         if let Some(error) = self.error {
             return Err(error.into());
         }
@@ -130,10 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     type Fields = Vec<(String, String)>;
-    type Case = (
-        &'static str,
-        Result<&'static [(&'static str, &'static str)], FormError>,
-    );
+    type Case = (&'static str, Result<&'static [(&'static str, &'static str)], FormError>);
 
     const LIMITS: FormLimits = FormLimits {
         max_files: 0,
@@ -190,10 +184,7 @@ mod tests {
     fn error_stays() {
         let mut parser = UrlencodedParser::new(LIMITS);
         let mut ignore = |_: &[u8], _: &[u8]| Ok::<(), FormError>(());
-        assert_eq!(
-            parser.feed(b"1234567890", &mut ignore),
-            Err(FormError::FieldTooLong)
-        );
+        assert_eq!(parser.feed(b"1234567890", &mut ignore), Err(FormError::FieldTooLong));
         assert_eq!(parser.feed(b"&", &mut ignore), Err(FormError::FieldTooLong));
         assert_eq!(parser.finish(&mut ignore), Err(FormError::FieldTooLong));
     }

@@ -29,32 +29,22 @@ fn regexes(pieces: &[Piece<'_>]) -> Vec<&'static str> {
 fn pattern(source: &str) -> Pattern {
     let pieces = parse(source.as_bytes());
     let regexes = regexes(&pieces);
-    Pattern::new(source.as_bytes(), &pieces, |number| {
-        regexes[number].as_bytes()
-    })
+    Pattern::new(source.as_bytes(), &pieces, |number| regexes[number].as_bytes())
 }
 
 /// What the expression of the same pattern captures.
 fn captures(source: &str, text: &str) -> Option<Vec<(usize, usize)>> {
     let pieces = parse(source.as_bytes());
     let regexes = regexes(&pieces);
-    let regex = regex_text(source.as_bytes(), &pieces, |number| {
-        regexes[number].as_bytes()
-    });
-    let regex = String::from_utf8(regex)
-        .expect("made of text")
-        .replace(r"\Z", r"\z");
+    let regex = regex_text(source.as_bytes(), &pieces, |number| regexes[number].as_bytes());
+    let regex = String::from_utf8(regex).expect("made of text").replace(r"\Z", r"\z");
     let regex = regex::Regex::new(&regex).expect("made of known parts");
     let found = regex.captures(text)?;
     let names = regex.capture_names().flatten().collect::<Vec<_>>();
     Some(
         names
             .iter()
-            .map(|name| {
-                found
-                    .name(name)
-                    .map_or((0, 0), |group| (group.start(), group.end()))
-            })
+            .map(|name| found.name(name).map_or((0, 0), |group| (group.start(), group.end())))
             .collect(),
     )
 }
@@ -81,18 +71,8 @@ const TEXT: &str = "[ab/1.é\n-]{0,12}";
 
 /// A pattern's source: literals and up to five parameters of all stock kinds in any place.
 fn source() -> impl Strategy<Value = String> {
-    let literal = prop_oneof![
-        "[ab/1.é-]{0,3}",
-        Just("/".to_owned()),
-        Just("/a/".to_owned())
-    ];
-    let kind = prop_oneof![
-        Just("str"),
-        Just("int"),
-        Just("float"),
-        Just("path"),
-        Just("uuid")
-    ];
+    let literal = prop_oneof!["[ab/1.é-]{0,3}", Just("/".to_owned()), Just("/a/".to_owned())];
+    let kind = prop_oneof![Just("str"), Just("int"), Just("float"), Just("path"), Just("uuid")];
     let pieces = proptest::collection::vec((kind, literal), 0..5);
     ("[ab/1]{0,3}", pieces).prop_map(|(start, pieces)| {
         let mut source = format!("/{start}");
@@ -138,10 +118,7 @@ fn plain_source() -> impl Strategy<Value = String> {
         1 => Just(String::new()),
     ];
     proptest::collection::vec(segment, 1..4).prop_map(|segments| {
-        let mut parts = segments
-            .iter()
-            .flat_map(|segment| ["/", segment])
-            .collect::<String>();
+        let mut parts = segments.iter().flat_map(|segment| ["/", segment]).collect::<String>();
         // Each parameter its own name.
         for number in 0.. {
             let Some(at) = parts.find("{x").or_else(|| parts.find("{y")) else {
@@ -227,10 +204,7 @@ fn search_stops_without_looking_behind_the_first_accepted_route() {
     let sources = (0..1000)
         .map(|number| format!("/{{x{number}}}/{{y}}"))
         .collect::<Vec<_>>();
-    let patterns = sources
-        .iter()
-        .map(|source| pattern(source))
-        .collect::<Vec<_>>();
+    let patterns = sources.iter().map(|source| pattern(source)).collect::<Vec<_>>();
     let tree = build(&patterns);
     let mut search = tree.search(b"/a/b");
     assert_eq!(search.next(), Some(0));
@@ -239,9 +213,7 @@ fn search_stops_without_looking_behind_the_first_accepted_route() {
 
 /// Steps until the last of `count` routes is found.
 fn steps(count: usize, source: impl Fn(usize) -> String, text: impl Fn(usize) -> String) -> usize {
-    let patterns = (0..count)
-        .map(|number| pattern(&source(number)))
-        .collect::<Vec<_>>();
+    let patterns = (0..count).map(|number| pattern(&source(number))).collect::<Vec<_>>();
     let tree = build(&patterns);
     let text = text(count - 1);
     let mut search = tree.search(text.as_bytes());
@@ -255,26 +227,10 @@ fn search_steps_do_not_grow_with_the_number_of_routes() {
     type Text = fn(usize) -> String;
     let shapes: [(&str, Text, Text); 7] = [
         ("static", |n| format!("/r{n:06}"), |n| format!("/r{n:06}")),
-        (
-            "parameter",
-            |n| format!("/{{id}}/r{n:06}"),
-            |n| format!("/x/r{n:06}"),
-        ),
-        (
-            "mixed start",
-            |n| format!("/r{n:06}-{{id}}"),
-            |n| format!("/r{n:06}-x"),
-        ),
-        (
-            "mixed end",
-            |n| format!("/{{id}}-r{n:06}"),
-            |n| format!("/x-r{n:06}"),
-        ),
-        (
-            "rest",
-            |n| format!("/r{n:06}/{{p:path}}"),
-            |n| format!("/r{n:06}/x/y"),
-        ),
+        ("parameter", |n| format!("/{{id}}/r{n:06}"), |n| format!("/x/r{n:06}")),
+        ("mixed start", |n| format!("/r{n:06}-{{id}}"), |n| format!("/r{n:06}-x")),
+        ("mixed end", |n| format!("/{{id}}-r{n:06}"), |n| format!("/x-r{n:06}")),
+        ("rest", |n| format!("/r{n:06}/{{p:path}}"), |n| format!("/r{n:06}/x/y")),
         (
             "path in the middle",
             |n| format!("/f/{{p:path}}/r{n:06}"),
@@ -341,10 +297,7 @@ fn search_of_a_path_that_no_route_has_costs_no_more() {
         "x".repeat(100_000),
     ] {
         let mut search = tree.search(text.as_bytes());
-        assert_eq!(
-            search.find(|route| find(&patterns[*route], &text).is_some()),
-            None
-        );
+        assert_eq!(search.find(|route| find(&patterns[*route], &text).is_some()), None);
         assert!(search.steps() <= 8, "{}", search.steps());
     }
 }
@@ -358,10 +311,7 @@ fn deep_patterns_are_built_searched_and_dropped_without_recursion() {
     let mut search = tree.search(text.as_bytes());
     // The literal way is tried wherever there is one; nothing is tried twice.
     assert_eq!((search.next(), search.steps() <= 25_000), (Some(0), true));
-    assert_eq!(
-        find(&patterns[0], &text).map(|spans| spans.len()),
-        Some(5000)
-    );
+    assert_eq!(find(&patterns[0], &text).map(|spans| spans.len()), Some(5000));
     assert_eq!(search.next(), Some(1));
 }
 
@@ -377,10 +327,7 @@ fn ambiguous_match_of_a_long_text_is_linear() {
     };
     time(1000);
     let (short, long) = (time(20_000), time(200_000));
-    assert!(
-        long < short * 60,
-        "{short:?}, then {long:?} for ten times the text"
-    );
+    assert!(long < short * 60, "{short:?}, then {long:?} for ten times the text");
 }
 
 #[test]

@@ -40,14 +40,9 @@ type Choice = (Vec<u8>, u16, Vec<(Vec<u8>, Vec<u8>)>);
 
 fn reference(header: &[u8]) -> Vec<Choice> {
     let mut choices = Vec::new();
-    for (value, mut parameters) in header::reference(header, true)
-        .into_iter()
-        .take(MAX_ACCEPT_ELEMENTS)
-    {
+    for (value, mut parameters) in header::reference(header, true).into_iter().take(MAX_ACCEPT_ELEMENTS) {
         parameters.truncate(MAX_HEADER_PARAMETERS);
-        let weight_at = parameters
-            .iter()
-            .position(|(name, _)| name.eq_ignore_ascii_case(b"q"));
+        let weight_at = parameters.iter().position(|(name, _)| name.eq_ignore_ascii_case(b"q"));
         let weight = weight_at.map_or(Some(1000), |at| weight(&parameters[at].1));
         parameters.truncate(weight_at.unwrap_or(parameters.len()));
         for (name, _) in &mut parameters {
@@ -60,12 +55,7 @@ fn reference(header: &[u8]) -> Vec<Choice> {
     // Selection by weight from the largest on keeps the order of equal ones.
     let mut sorted = Vec::new();
     for weight in (0..=1000).rev() {
-        sorted.extend(
-            choices
-                .iter()
-                .filter(|(_, of_this, _)| *of_this == weight)
-                .cloned(),
-        );
+        sorted.extend(choices.iter().filter(|(_, of_this, _)| *of_this == weight).cloned());
         if sorted.len() == choices.len() {
             break;
         }
@@ -77,13 +67,10 @@ fn weight(text: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(text).ok()?;
     let is_form = text.len() <= 5
         && text.starts_with(['0', '1'])
-        && text[1..].chars().enumerate().all(|(at, c)| {
-            if at == 0 {
-                c == '.'
-            } else {
-                c.is_ascii_digit()
-            }
-        });
+        && text[1..]
+            .chars()
+            .enumerate()
+            .all(|(at, c)| if at == 0 { c == '.' } else { c.is_ascii_digit() });
     let number: f64 = text.parse().ok().filter(|_| is_form)?;
     (number <= 1.0).then_some((number * 1000.0).round() as u16)
 }

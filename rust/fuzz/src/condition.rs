@@ -8,10 +8,7 @@ use crate::work::linear;
 // A header is there whole or not at all, so it is not cut.
 pub fn check(input: &[u8]) {
     let mut halves = input.splitn(2, |&byte| byte == 0);
-    let (tag, list) = (
-        halves.next().unwrap_or_default(),
-        halves.next().unwrap_or_default(),
-    );
+    let (tag, list) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
     // Every element may be compared with a tag of the same length.
     let found = linear(input.len(), 4, 0, || names_tag(list, tag));
     let strong = |tag: &[u8]| {
@@ -30,9 +27,7 @@ pub fn check(input: &[u8]) {
             elements.last_mut().expect("there is one").push(byte);
         }
     }
-    let is_listed = elements
-        .iter()
-        .any(|element| strong(trim_ows(element)) == strong(tag));
+    let is_listed = elements.iter().any(|element| strong(trim_ows(element)) == strong(tag));
     let is_star = trim_ows(list) == b"*";
     assert_eq!(found, is_star || (is_listed && !strong(tag).is_empty()));
 }

@@ -45,9 +45,7 @@ fn reference(input: &[u8]) -> Vec<Pair> {
         };
         let (written, value) = (name, trim_ows(value));
         let name = trim_ows(name);
-        let has_control = pair
-            .iter()
-            .any(|&byte| byte == 127 || (byte < 32 && byte != 9));
+        let has_control = pair.iter().any(|&byte| byte == 127 || (byte < 32 && byte != 9));
         let text = String::from_utf8_lossy(name).to_lowercase();
         let is_guarded = ["__host-", "__secure-", "__http-"]
             .iter()
@@ -71,8 +69,7 @@ fn unquoted(value: &[u8]) -> Vec<u8> {
     let mut at = 0;
     while at < inside.len() {
         let octal = inside.get(at + 1..at + 4).filter(|digits| {
-            (b'0'..=b'3').contains(&digits[0])
-                && digits.iter().all(|digit| (b'0'..=b'7').contains(digit))
+            (b'0'..=b'3').contains(&digits[0]) && digits.iter().all(|digit| (b'0'..=b'7').contains(digit))
         });
         match (inside[at], octal, inside.get(at + 1)) {
             (b'\\', Some(digits), _) => {

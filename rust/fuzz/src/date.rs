@@ -34,10 +34,7 @@ fn written(seconds: i64) {
     let text = imf_fixdate(seconds);
     assert_eq!(text.is_some(), (FIRST..=LAST).contains(&seconds));
     if let Some(text) = text {
-        assert_eq!(
-            std::str::from_utf8(&text).expect("ASCII"),
-            reference(seconds)
-        );
+        assert_eq!(std::str::from_utf8(&text).expect("ASCII"), reference(seconds));
     }
 }
 

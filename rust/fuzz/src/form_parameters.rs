@@ -9,9 +9,7 @@ type Found = Result<[Option<Vec<u8>>; 2], Repeated>;
 
 // A header is there whole or not at all, so it is not cut.
 pub(crate) fn check(input: &[u8]) {
-    let found = linear(input.len(), 12, 16, || {
-        find_parameters(input, [b"name", b"filename"])
-    });
+    let found = linear(input.len(), 12, 16, || find_parameters(input, [b"name", b"filename"]));
     let found = found.map(|found| found.map(|value| value.map(|value| value.into_owned())));
     assert_eq!(found, reference(input));
     let name = without_windows_path(input);
@@ -70,10 +68,7 @@ fn unquoted(value: &[u8]) -> Vec<u8> {
         return value.to_vec();
     }
     // As text of one character for each byte, so that it can be replaced in.
-    let text: String = value[1..value.len() - 1]
-        .iter()
-        .map(|&byte| char::from(byte))
-        .collect();
+    let text: String = value[1..value.len() - 1].iter().map(|&byte| char::from(byte)).collect();
     let text = text.replace("\\\\", "\\").replace("\\\"", "\"");
     text.chars().map(|character| character as u8).collect()
 }

@@ -92,9 +92,7 @@ pub(crate) fn reference(input: &[u8], is_list: bool) -> Vec<Parts> {
         }
     }
     if place == Place::Escaped
-        && let Some((_, text)) = elements
-            .last_mut()
-            .and_then(|(_, parameters)| parameters.last_mut())
+        && let Some((_, text)) = elements.last_mut().and_then(|(_, parameters)| parameters.last_mut())
     {
         text.push(b'\\');
     }
@@ -102,10 +100,7 @@ pub(crate) fn reference(input: &[u8], is_list: bool) -> Vec<Parts> {
         *value = trim_ows(value).to_vec();
         for (name, text) in parameters.iter_mut() {
             *name = trim_ows(name).to_vec();
-            *text = text
-                .strip_prefix(b"\"")
-                .unwrap_or_else(|| trim_ows(text))
-                .to_vec();
+            *text = text.strip_prefix(b"\"").unwrap_or_else(|| trim_ows(text)).to_vec();
         }
         parameters.retain(|(name, _)| !name.is_empty());
     }

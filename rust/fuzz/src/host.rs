@@ -21,9 +21,7 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
 // A header is there whole or not at all, so it is not cut.
 pub fn check(input: &[u8]) {
     let found = linear(input.len(), 8, 0, || parse_host(input));
-    let captures = std::str::from_utf8(input)
-        .ok()
-        .and_then(|text| HEADER.captures(text));
+    let captures = std::str::from_utf8(input).ok().and_then(|text| HEADER.captures(text));
     let expected = captures
         .filter(|captures| {
             captures
@@ -59,9 +57,6 @@ pub fn check(input: &[u8]) {
             byte.is_ascii_digit()
                 .then(|| (number * 10 + u64::from(byte - b'0')).min(1 << 40))
         });
-        assert_eq!(
-            is_valid_port(port),
-            number.is_some_and(|number| number < 65536)
-        );
+        assert_eq!(is_valid_port(port), number.is_some_and(|number| number < 65536));
     }
 }

@@ -8,9 +8,8 @@ use regex::Regex;
 
 use crate::work::linear;
 
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?").expect("a regular expression")
-});
+static NUMBER: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?").expect("a regular expression"));
 
 // The encoder has a string whole; what it writes for one half is what it writes for that half alone.
 pub fn check(input: &[u8]) {
@@ -28,12 +27,7 @@ pub fn check(input: &[u8]) {
     }
     let overflows = linear(text.len(), 8, 0, || may_overflow(text.as_bytes()));
     let is_infinite = |number: &str| number.parse::<f64>().is_ok_and(f64::is_infinite);
-    assert!(
-        overflows
-            || !NUMBER
-                .find_iter(&text)
-                .any(|number| is_infinite(number.as_str()))
-    );
+    assert!(overflows || !NUMBER.find_iter(&text).any(|number| is_infinite(number.as_str())));
     if let Some(bits) = input.first_chunk::<8>() {
         numbers(u64::from_le_bytes(*bits));
     }

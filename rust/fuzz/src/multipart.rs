@@ -42,8 +42,7 @@ pub fn check(input: &[u8]) {
     });
     // Any bytes at all may be a boundary, but for line breaks.
     if let Some((boundary, body)) = body.split_at_checked(usize::from(choice >> 3)) {
-        let is_one =
-            !boundary.is_empty() && !boundary.contains(&b'\r') && !boundary.contains(&b'\n');
+        let is_one = !boundary.is_empty() && !boundary.contains(&b'\r') && !boundary.contains(&b'\n');
         assert_eq!(MultipartParser::new(boundary, limits).is_ok(), is_one);
         if is_one {
             let slow = Slow::new(body, boundary, limits);
@@ -74,9 +73,7 @@ fn read(pieces: &[&[u8]], boundary: &[u8], limits: FormLimits) -> (Vec<Part>, Op
             match event {
                 Event::Part(part) => {
                     assert!(open.is_none(), "a part within a part");
-                    let headers = part
-                        .headers()
-                        .map(|(name, value)| (name.to_vec(), value.to_vec()));
+                    let headers = part.headers().map(|(name, value)| (name.to_vec(), value.to_vec()));
                     open = Some(Part {
                         name: part.name.clone(),
                         filename: part.filename.clone(),
@@ -87,16 +84,9 @@ fn read(pieces: &[&[u8]], boundary: &[u8], limits: FormLimits) -> (Vec<Part>, Op
                 Event::Content(span) => {
                     let content = piece.get(span).expect("a span of this piece");
                     assert!(!content.is_empty());
-                    open.as_mut()
-                        .expect("in a part")
-                        .content
-                        .extend_from_slice(content);
+                    open.as_mut().expect("in a part").content.extend_from_slice(content);
                 }
-                Event::Held(content) => open
-                    .as_mut()
-                    .expect("in a part")
-                    .content
-                    .extend_from_slice(content),
+                Event::Held(content) => open.as_mut().expect("in a part").content.extend_from_slice(content),
                 Event::End => parts.extend(open.take()),
             }
             Ok(())
@@ -173,9 +163,7 @@ impl<'a> Slow<'a> {
         let (mut files, mut fields) = (0, 0);
         loop {
             let headers = self.headers()?;
-            let mut dispositions = headers
-                .iter()
-                .filter(|(name, _)| name == b"content-disposition");
+            let mut dispositions = headers.iter().filter(|(name, _)| name == b"content-disposition");
             let disposition = dispositions.next().map_or(&b""[..], |(_, value)| value);
             if dispositions.next().is_some() {
                 return Err(FormError::AmbiguousName);
@@ -190,21 +178,13 @@ impl<'a> Slow<'a> {
             let (count, limit, error) = if is_file {
                 (&mut files, self.limits.max_files, FormError::TooManyFiles)
             } else {
-                (
-                    &mut fields,
-                    self.limits.max_fields,
-                    FormError::TooManyFields,
-                )
+                (&mut fields, self.limits.max_fields, FormError::TooManyFields)
             };
             *count += 1;
             if *count > limit {
                 return Err(error);
             }
-            let max_bytes = if is_file {
-                u64::MAX
-            } else {
-                self.limits.max_field_bytes
-            };
+            let max_bytes = if is_file { u64::MAX } else { self.limits.max_field_bytes };
             let (content, is_last) = self.content(max_bytes)?;
             self.parts.push(Part {
                 name,
@@ -236,10 +216,7 @@ impl<'a> Slow<'a> {
                 return Err(FormError::HeaderTooLong);
             }
             let (line, behind) = self.rest.split_at(length.ok_or(FormError::Truncated)?);
-            let colon = line
-                .iter()
-                .position(|&byte| byte == b':')
-                .ok_or(FormError::BadHeader)?;
+            let colon = line.iter().position(|&byte| byte == b':').ok_or(FormError::BadHeader)?;
             if !is_token(&line[..colon]) {
                 return Err(FormError::BadHeader);
             }

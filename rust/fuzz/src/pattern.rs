@@ -8,8 +8,7 @@ use regex::bytes::Regex;
 use crate::work::linear;
 
 static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?-u)\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}")
-        .expect("a regular expression")
+    Regex::new(r"(?-u)\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}").expect("a regular expression")
 });
 
 // A pattern is there whole or not at all, so it is not cut.

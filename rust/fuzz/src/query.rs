@@ -28,17 +28,13 @@ pub fn check(input: &[u8]) {
 
 fn parsed(input: &[u8]) -> Pairs {
     let mut pairs = Vec::new();
-    parse_query(input, |name, value| {
-        pairs.push((name.into_owned(), value.into_owned()))
-    });
+    parse_query(input, |name, value| pairs.push((name.into_owned(), value.into_owned())));
     pairs
 }
 
 /// Also that of a form's body.
 pub(crate) fn reference(input: &[u8]) -> Pairs {
-    let fields = input
-        .split(|&byte| byte == b'&')
-        .filter(|field| !field.is_empty());
+    let fields = input.split(|&byte| byte == b'&').filter(|field| !field.is_empty());
     fields
         .map(|field| {
             let mut halves = field.splitn(2, |&byte| byte == b'=');

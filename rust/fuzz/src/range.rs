@@ -8,9 +8,8 @@ use regex::Regex;
 
 use crate::work::linear;
 
-static PART: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\A[ \t]*([0-9]*)[ \t]*-[ \t]*([0-9]*)[ \t]*\z").expect("a regular expression")
-});
+static PART: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\A[ \t]*([0-9]*)[ \t]*-[ \t]*([0-9]*)[ \t]*\z").expect("a regular expression"));
 
 // A header is there whole or not at all, so it is not cut.
 pub fn check(input: &[u8]) {
@@ -18,9 +17,7 @@ pub fn check(input: &[u8]) {
         return;
     };
     let (size, most) = (u16::from_le_bytes([*low, *high]), usize::from(*most));
-    let found = linear(header.len(), 8, 64, || {
-        parse_ranges(header, u64::from(size), most)
-    });
+    let found = linear(header.len(), 8, 64, || parse_ranges(header, u64::from(size), most));
     assert_eq!(found, reference(header, size, most));
     // Sizes up to the largest there is.
     let _ = parse_ranges(header, u64::MAX, most);

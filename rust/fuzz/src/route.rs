@@ -24,10 +24,7 @@ pub fn check(input: &[u8]) {
         .filter(|source| std::str::from_utf8(source).is_ok())
         .collect();
     let patterns: Vec<Pattern> = sources.iter().map(|source| pattern(source)).collect();
-    let matches: Vec<bool> = patterns
-        .iter()
-        .map(|pattern| find(pattern, text).is_some())
-        .collect();
+    let matches: Vec<bool> = patterns.iter().map(|pattern| find(pattern, text).is_some()).collect();
     if let Ok(text) = std::str::from_utf8(text) {
         for pattern in &patterns {
             one(pattern, text);
@@ -121,17 +118,14 @@ impl Slow<'_> {
             }
             Some(Element::Parameter(kind)) => {
                 let kind = *kind;
-                let ends = (at..=text.len())
-                    .rev()
-                    .filter(|&end| text.is_char_boundary(end));
-                ends.filter(|&end| accepts(kind, &text[at..end]))
-                    .any(|end| {
-                        let found = self.matches(number + 1, end);
-                        if found {
-                            self.spans.push((at, end));
-                        }
-                        found
-                    })
+                let ends = (at..=text.len()).rev().filter(|&end| text.is_char_boundary(end));
+                ends.filter(|&end| accepts(kind, &text[at..end])).any(|end| {
+                    let found = self.matches(number + 1, end);
+                    if found {
+                        self.spans.push((at, end));
+                    }
+                    found
+                })
             }
         };
         if !found {
@@ -194,13 +188,8 @@ fn search(sources: &[&[u8]], patterns: &[Pattern], matches: &[bool], text: &[u8]
             found
         });
         assert!(candidates.is_sorted_by(|one, other| one < other));
-        let found: Vec<usize> = candidates
-            .into_iter()
-            .filter(|&route| matches[route])
-            .collect();
-        let expected = of_kind()
-            .map(|(route, _)| route)
-            .filter(|&route| matches[route]);
+        let found: Vec<usize> = candidates.into_iter().filter(|&route| matches[route]).collect();
+        let expected = of_kind().map(|(route, _)| route).filter(|&route| matches[route]);
         assert_eq!(found, expected.collect::<Vec<_>>());
     }
 }
@@ -210,11 +199,7 @@ fn covers(patterns: &[Pattern], matches: &[bool], text: &[u8]) {
     if text.contains(&b'\n') || text.len() > MAX_TEXT {
         return;
     }
-    for (inner, _) in patterns
-        .iter()
-        .zip(matches)
-        .filter(|(_, matches)| **matches)
-    {
+    for (inner, _) in patterns.iter().zip(matches).filter(|(_, matches)| **matches) {
         let cover = Cover::new(inner);
         for (outer, matches) in patterns.iter().zip(matches) {
             assert!(

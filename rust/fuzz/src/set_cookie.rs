@@ -17,9 +17,7 @@ pub fn check(input: &[u8]) {
     let field = |number: usize| texts.get(number).copied();
     let (name, value) = (field(0).unwrap_or(""), field(1).unwrap_or(""));
     let flags = input.len();
-    let seconds = input
-        .first_chunk::<8>()
-        .map(|bytes| i64::from_le_bytes(*bytes) >> 20);
+    let seconds = input.first_chunk::<8>().map(|bytes| i64::from_le_bytes(*bytes) >> 20);
     let attributes = Attributes {
         domain: field(2),
         path: field(3),
@@ -33,9 +31,7 @@ pub fn check(input: &[u8]) {
         partitioned: flags & 8 == 0,
     };
     let mut out = Vec::new();
-    let outcome = linear(text.len(), 8, 64, || {
-        write(&mut out, name, value, &attributes)
-    });
+    let outcome = linear(text.len(), 8, 64, || write(&mut out, name, value, &attributes));
     match outcome {
         Ok(()) => written(&out, name, value, &attributes),
         Err(error) => refused(error, name, value, &attributes),
@@ -54,10 +50,7 @@ fn texts<'a>(attributes: &Attributes<'a>) -> Vec<&'a str> {
         attributes.max_age,
         expires,
     ];
-    all.into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-        .collect()
+    all.into_iter().flatten().filter(|text| !text.is_empty()).collect()
 }
 
 fn written(out: &[u8], name: &str, value: &str, attributes: &Attributes<'_>) {
@@ -72,11 +65,7 @@ fn written(out: &[u8], name: &str, value: &str, attributes: &Attributes<'_>) {
     let mut same = vec![(name.as_bytes().to_vec(), value.as_bytes().to_vec())];
     same.retain(|(name, value)| !name.is_empty() || !value.is_empty());
     assert_eq!(read, same);
-    let flags = [
-        attributes.httponly,
-        attributes.secure,
-        attributes.partitioned,
-    ];
+    let flags = [attributes.httponly, attributes.secure, attributes.partitioned];
     let at = usize::from(matches!(attributes.expires, Some(Expires::At(_))));
     let expected = texts(attributes).len() + flags.into_iter().filter(|set| *set).count() + at;
     assert_eq!(parts.count(), expected);
@@ -91,9 +80,7 @@ fn refused(error: CookieError, name: &str, value: &str, attributes: &Attributes<
                     .chars()
                     .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~:".contains(c))
         }
-        CookieError::ReservedName => {
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '-')
-        }
+        CookieError::ReservedName => !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '-'),
         CookieError::Attribute => texts(attributes)
             .iter()
             .any(|text| text.contains(|c: char| c == ';' || c.is_ascii_control())),

@@ -3,17 +3,14 @@
 
 use std::sync::LazyLock;
 
-use pallasite_core::url::{
-    RequestUrl, SplitUrl, absolute_url, build_url, server_authority, split_url,
-};
+use pallasite_core::url::{RequestUrl, SplitUrl, absolute_url, build_url, server_authority, split_url};
 use regex::Regex;
 
 use crate::pieces::fields;
 use crate::work::linear;
 
 static PARTS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\A(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?\z")
-        .expect("a regular expression")
+    Regex::new(r"\A(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?\z").expect("a regular expression")
 });
 
 // A URL is there whole or not at all, so it is not cut.
@@ -21,10 +18,7 @@ pub fn check(input: &[u8]) {
     let parts: Vec<&[u8]> = fields(input).collect();
     let part = |number: usize| parts.get(number).copied().unwrap_or_default();
     build(part(0), parts.get(1).copied(), part(2), part(3));
-    let texts: Vec<&str> = parts
-        .iter()
-        .filter_map(|part| std::str::from_utf8(part).ok())
-        .collect();
+    let texts: Vec<&str> = parts.iter().filter_map(|part| std::str::from_utf8(part).ok()).collect();
     for text in texts.iter().take(8) {
         split(text);
     }
@@ -36,15 +30,9 @@ fn split(url: &str) {
     let found = linear(url.len(), 8, 0, || split_url(url));
     assert_eq!(found, reference(url));
     if let Some(parts) = found {
-        let length = [
-            parts.scheme,
-            parts.netloc,
-            parts.path,
-            parts.query,
-            parts.fragment,
-        ]
-        .concat()
-        .len();
+        let length = [parts.scheme, parts.netloc, parts.path, parts.query, parts.fragment]
+            .concat()
+            .len();
         assert!(length <= url.len() && url.len() - length <= 5);
     }
 }
@@ -54,11 +42,7 @@ fn reference(url: &str) -> Option<SplitUrl<'_>> {
         return None;
     }
     let captures = PARTS.captures(url)?;
-    let part = |number| {
-        captures
-            .get(number)
-            .map_or("", |part: regex::Match<'_>| part.as_str())
-    };
+    let part = |number| captures.get(number).map_or("", |part: regex::Match<'_>| part.as_str());
     let (scheme, netloc) = (part(1), part(2));
     let is_scheme = scheme
         .chars()
@@ -116,10 +100,7 @@ fn build(scheme: &[u8], authority: Option<&[u8]>, path: &[u8], query: &[u8]) {
             let (valid, bad) = rest.split_at(error.valid_up_to());
             let (bad, behind) = bad.split_at(error.error_len().unwrap_or(bad.len()));
             expected.extend(valid);
-            expected.extend(
-                bad.iter()
-                    .flat_map(|byte| format!("%{byte:02X}").into_bytes()),
-            );
+            expected.extend(bad.iter().flat_map(|byte| format!("%{byte:02X}").into_bytes()));
             rest = behind;
         }
         expected.extend(rest);
@@ -130,10 +111,7 @@ fn build(scheme: &[u8], authority: Option<&[u8]>, path: &[u8], query: &[u8]) {
     let port = i64::from(path.len() as u16);
     let authority = server_authority(scheme, query, port);
     let is_six = query.contains(&b':') && query[0] != b'[';
-    assert_eq!(
-        authority.starts_with(b"["),
-        is_six || query.starts_with(b"[")
-    );
+    assert_eq!(authority.starts_with(b"["), is_six || query.starts_with(b"["));
 }
 
 fn absolute(base: &str, host: &str, path: &str) {
@@ -145,10 +123,7 @@ fn absolute(base: &str, host: &str, path: &str) {
         let base = split_url(base).expect("it was made absolute by it");
         let found = split_url(&url).expect("it is made of plain parts");
         let is_secure = ["https", "wss"].contains(&base.scheme);
-        let scheme = schemes.map_or(
-            base.scheme,
-            |(plain, secure)| if is_secure { secure } else { plain },
-        );
+        let scheme = schemes.map_or(base.scheme, |(plain, secure)| if is_secure { secure } else { plain });
         let netloc = if host.is_empty() { base.netloc } else { host };
         let joined = base.path.trim_end_matches('/').to_owned() + path;
         let slash = if joined.is_empty() || joined.starts_with('/') {

@@ -53,10 +53,7 @@ fn read(pieces: &[&[u8]], limits: FormLimits) -> Read {
     assert!(parser.steps() <= 3 * length as u64);
     if let Err(error) = outcome {
         // It stays.
-        assert_eq!(
-            parser.feed(b"a&", |_, _| Ok::<(), FormError>(())),
-            Err(error)
-        );
+        assert_eq!(parser.feed(b"a&", |_, _| Ok::<(), FormError>(())), Err(error));
     }
     (pairs, outcome)
 }
@@ -64,10 +61,7 @@ fn read(pieces: &[&[u8]], limits: FormLimits) -> Read {
 fn reference(body: &[u8], limits: FormLimits) -> Read {
     let mut good: Vec<&[u8]> = Vec::new();
     let mut outcome = Ok(());
-    for field in body
-        .split(|&byte| byte == b'&')
-        .filter(|field| !field.is_empty())
-    {
+    for field in body.split(|&byte| byte == b'&').filter(|field| !field.is_empty()) {
         let equals = usize::from(field.contains(&b'='));
         if (field.len() - equals) as u64 > limits.max_field_bytes {
             outcome = Err(FormError::FieldTooLong);

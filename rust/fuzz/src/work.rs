@@ -13,12 +13,7 @@ const BASE_BYTES: u64 = 8192;
 ///
 /// # Panics
 /// If that takes more than `steps_each` steps or `bytes_each` bytes of newly allocated memory for each byte.
-pub(crate) fn linear<T>(
-    length: usize,
-    steps_each: u64,
-    bytes_each: u64,
-    work: impl FnOnce() -> T,
-) -> T {
+pub(crate) fn linear<T>(length: usize, steps_each: u64, bytes_each: u64, work: impl FnOnce() -> T) -> T {
     let length = length as u64;
     let before = ALLOCATED.get();
     let (given, steps) = steps_of(work);

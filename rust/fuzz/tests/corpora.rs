@@ -8,13 +8,9 @@ use pallasite_fuzz::CHECKS;
 #[test]
 fn corpora_keep_every_promise() {
     for (name, check) in CHECKS {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("corpus")
-            .join(name);
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let entries = fs::read_dir(&directory).expect("every target has a corpus");
-        let mut paths: Vec<_> = entries
-            .map(|entry| entry.expect("readable").path())
-            .collect();
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
         assert!(paths.len() >= 5, "{name}: {paths:?}");
         paths.sort();
         for path in paths {
@@ -32,9 +28,7 @@ fn inputs_that_repeat_a_corpus_are_no_dearer() {
         check(b"");
     }
     for (name, check) in CHECKS {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("corpus")
-            .join(name);
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         for entry in fs::read_dir(&directory).expect("every target has a corpus") {
             let path = entry.expect("readable").path();
             let input = fs::read(&path).expect("readable");

@@ -50,11 +50,7 @@ impl<'a> Text<'a> {
     }
 
     /// The part of the text that lies at `span`, as Python sees it.
-    pub(super) fn slice<'py>(
-        &self,
-        py: Python<'py>,
-        span: Range<usize>,
-    ) -> PyResult<Bound<'py, PyString>> {
+    pub(super) fn slice<'py>(&self, py: Python<'py>, span: Range<usize>) -> PyResult<Bound<'py, PyString>> {
         match self {
             Self::Utf8(text) => Ok(PyString::new(py, text.get(span).unwrap_or_default())),
             Self::Wtf8(bytes) => text_from_wtf8(py, bytes.get(span).unwrap_or_default()),
@@ -86,9 +82,7 @@ pub(super) fn conversion_of(convertor: &Bound<'_, PyAny>) -> PyResult<Conversion
     let (regex, convert, name) = stock.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, String)>()?;
     let method = convertor.getattr(intern!(py, "convert"))?;
     let is_unchanged = match method.getattr_opt(intern!(py, "__func__"))? {
-        Some(function) => {
-            function.is(&convert) && convertor.getattr(intern!(py, "regex"))?.eq(&regex)?
-        }
+        Some(function) => function.is(&convert) && convertor.getattr(intern!(py, "regex"))?.eq(&regex)?,
         None => false,
     };
     Ok(match name.as_str() {
@@ -134,20 +128,14 @@ pub(super) fn convert<'py>(
         }
         Conversion::Uuid => {
             static UUID: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-            UUID.import(py, "uuid", "UUID")?
-                .call1((text.slice(py, span)?,))
+            UUID.import(py, "uuid", "UUID")?.call1((text.slice(py, span)?,))
         }
-        Conversion::Python => {
-            convertor.call_method1(intern!(py, "convert"), (text.slice(py, span)?,))
-        }
+        Conversion::Python => convertor.call_method1(intern!(py, "convert"), (text.slice(py, span)?,)),
     };
     refused_is_none(py, value)
 }
 
-fn refused_is_none<'py>(
-    py: Python<'py>,
-    value: PyResult<Bound<'py, PyAny>>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+fn refused_is_none<'py>(py: Python<'py>, value: PyResult<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
     match value {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(None),

@@ -52,9 +52,7 @@ impl Entry {
             3 => Kind::Host,
             4 => Kind::Opaque,
             _ => {
-                return Err(PyValueError::new_err(format!(
-                    "unknown kind of route: {kind}"
-                )));
+                return Err(PyValueError::new_err(format!("unknown kind of route: {kind}")));
             }
         };
         Ok(Self {
@@ -63,11 +61,7 @@ impl Entry {
             } else {
                 Kind::Opaque
             },
-            function_app: if is_direct {
-                function_app(&route)?
-            } else {
-                None
-            },
+            function_app: if is_direct { function_app(&route)? } else { None },
             route: route.unbind(),
             pattern: pattern.map(Bound::unbind),
             methods: methods.map(Bound::unbind),
@@ -96,11 +90,7 @@ impl Entry {
 
     /// The pattern, unless the route has to be asked each time.
     pub(super) fn indexed(&self) -> Option<&PathPattern> {
-        let pattern = self
-            .pattern
-            .as_ref()
-            .filter(|_| self.kind != Kind::Opaque)?
-            .get();
+        let pattern = self.pattern.as_ref().filter(|_| self.kind != Kind::Opaque)?.get();
         (!pattern.is_unpredictable()).then_some(pattern)
     }
 }

@@ -53,17 +53,11 @@ impl PathPattern {
         let mut regexes = Vec::new();
         let mut duplicates = BTreeSet::new();
         for piece in &pieces {
-            let Piece::Parameter {
-                name,
-                convertor: kind,
-            } = piece
-            else {
+            let Piece::Parameter { name, convertor: kind } = piece else {
                 continue;
             };
             if !convertors.contains(kind)? {
-                return Err(PyAssertionError::new_err(format!(
-                    "Unknown path convertor '{kind}'"
-                )));
+                return Err(PyAssertionError::new_err(format!("Unknown path convertor '{kind}'")));
             }
             let convertor = convertors.get_item(kind)?;
             by_kind.set_item(kind, &convertor)?;
@@ -96,8 +90,7 @@ impl PathPattern {
         });
         let is_foreign = core.is_foreign();
         let has_foreign_case = core.is_host() && !text.bytes().is_ascii();
-        let is_unpredictable = has_foreign_case
-            || is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
+        let is_unpredictable = has_foreign_case || is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
         Ok(Self {
             matcher: if is_foreign {
                 Some(compile(&regex, core.is_host())?)
@@ -145,18 +138,13 @@ impl PathPattern {
             start: 0,
             string: text,
         };
-        self.find(text.py(), &subject, &mut Spans::new(), || {
-            Ok(PyDict::new(text.py()))
-        })
+        self.find(text.py(), &subject, &mut Spans::new(), || Ok(PyDict::new(text.py())))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (Py<PyString>, Py<PyDict>)) {
         (
             py.get_type::<Self>(),
-            (
-                self.made_from.0.clone_ref(py),
-                self.made_from.1.clone_ref(py),
-            ),
+            (self.made_from.0.clone_ref(py), self.made_from.1.clone_ref(py)),
         )
     }
 
@@ -246,11 +234,7 @@ impl PathPattern {
     }
 
     /// The parameter's convertor as the dictionary has it now, for others may have put another one there.
-    fn convertor_of<'py>(
-        &self,
-        py: Python<'py>,
-        parameter: &Parameter,
-    ) -> PyResult<(Conversion, Bound<'py, PyAny>)> {
+    fn convertor_of<'py>(&self, py: Python<'py>, parameter: &Parameter) -> PyResult<(Conversion, Bound<'py, PyAny>)> {
         let convertor = required(self.convertors.bind(py), parameter.name.bind(py))?;
         let conversion = if convertor.is(&parameter.convertor) {
             parameter.conversion

@@ -37,21 +37,13 @@ enum Child<'py> {
 
 impl<'py> Found<'py> {
     /// Fills the scope, and gives what to call with it: the route's `handle`, or what that would call.
-    pub(super) fn win(
-        self,
-        scope: &Bound<'py, PyDict>,
-        entry: &Entry,
-        is_direct: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn win(self, scope: &Bound<'py, PyDict>, entry: &Entry, is_direct: bool) -> PyResult<Bound<'py, PyAny>> {
         let py = scope.py();
         let route = entry.route.bind(py);
         scope.set_item(intern!(py, "route"), route)?;
         let mut app = None;
         match self.child {
-            Child::Route {
-                path_params,
-                endpoint,
-            } => {
+            Child::Route { path_params, endpoint } => {
                 scope.set_item(intern!(py, "endpoint"), endpoint)?;
                 scope.set_item(intern!(py, "path_params"), path_params)?;
             }
@@ -134,55 +126,31 @@ impl<'a, 'py> Request<'a, 'py> {
             }
             (Kind::WebSocket, Some(pattern)) if self.protocol == Protocol::WebSocket => {
                 let child = self.try_route(entry, pattern.get(), spans)?;
-                Ok(child.map(|child| Found {
-                    is_full: true,
-                    child,
-                }))
+                Ok(child.map(|child| Found { is_full: true, child }))
             }
             (Kind::Mount, Some(pattern)) => {
                 let child = self.try_mount(entry, pattern.get(), spans)?;
-                Ok(child.map(|child| Found {
-                    is_full: true,
-                    child,
-                }))
+                Ok(child.map(|child| Found { is_full: true, child }))
             }
             (Kind::Host, Some(pattern)) => {
                 let child = self.try_host(entry, pattern.get(), spans)?;
-                Ok(child.map(|child| Found {
-                    is_full: true,
-                    child,
-                }))
+                Ok(child.map(|child| Found { is_full: true, child }))
             }
             (Kind::Opaque, _) => ask_route(self.scope, entry),
             _ => Ok(None),
         }
     }
 
-    fn try_route(
-        &self,
-        entry: &Entry,
-        pattern: &PathPattern,
-        spans: &mut Spans,
-    ) -> PyResult<Option<Child<'py>>> {
+    fn try_route(&self, entry: &Entry, pattern: &PathPattern, spans: &mut Spans) -> PyResult<Option<Child<'py>>> {
         let py = self.scope.py();
-        let Some(path_params) =
-            pattern.find(py, self.subject, spans, || path_params(self.scope))?
-        else {
+        let Some(path_params) = pattern.find(py, self.subject, spans, || path_params(self.scope))? else {
             return Ok(None);
         };
         let endpoint = entry.route.bind(py).getattr(intern!(py, "endpoint"))?;
-        Ok(Some(Child::Route {
-            path_params,
-            endpoint,
-        }))
+        Ok(Some(Child::Route { path_params, endpoint }))
     }
 
-    fn try_mount(
-        &self,
-        entry: &Entry,
-        pattern: &PathPattern,
-        spans: &mut Spans,
-    ) -> PyResult<Option<Child<'py>>> {
+    fn try_mount(&self, entry: &Entry, pattern: &PathPattern, spans: &mut Spans) -> PyResult<Option<Child<'py>>> {
         let py = self.scope.py();
         let key = intern!(py, "path");
         let values = pattern.find(py, self.subject, spans, || Ok(PyDict::new(py)))?;
@@ -217,12 +185,7 @@ impl<'a, 'py> Request<'a, 'py> {
         }))
     }
 
-    fn try_host(
-        &mut self,
-        entry: &Entry,
-        pattern: &PathPattern,
-        spans: &mut Spans,
-    ) -> PyResult<Option<Child<'py>>> {
+    fn try_host(&mut self, entry: &Entry, pattern: &PathPattern, spans: &mut Spans) -> PyResult<Option<Child<'py>>> {
         let py = self.scope.py();
         let Some(host) = self.host else {
             return Ok(None);
@@ -233,8 +196,7 @@ impl<'a, 'py> Request<'a, 'py> {
             start: 0,
             string: &string,
         };
-        let Some(path_params) = pattern.find(py, &subject, spans, || path_params(self.scope))?
-        else {
+        let Some(path_params) = pattern.find(py, &subject, spans, || path_params(self.scope))? else {
             return Ok(None);
         };
         let app = entry.route.bind(py).getattr(intern!(py, "app"))?;
@@ -252,24 +214,16 @@ impl<'a, 'py> Request<'a, 'py> {
         }
         let method = match &self.method {
             Some(method) => method,
-            None => self
-                .method
-                .insert(required(self.scope, intern!(py, "method"))?),
+            None => self.method.insert(required(self.scope, intern!(py, "method"))?),
         };
         methods.contains(method)
     }
 }
 
 /// What the route's own `matches` says.
-pub(super) fn ask_route<'py>(
-    scope: &Bound<'py, PyDict>,
-    entry: &Entry,
-) -> PyResult<Option<Found<'py>>> {
+pub(super) fn ask_route<'py>(scope: &Bound<'py, PyDict>, entry: &Entry) -> PyResult<Option<Found<'py>>> {
     let py = scope.py();
-    let answer = entry
-        .route
-        .bind(py)
-        .call_method1(intern!(py, "matches"), (scope,))?;
+    let answer = entry.route.bind(py).call_method1(intern!(py, "matches"), (scope,))?;
     let (verdict, child) = match answer.cast::<PyTuple>() {
         Ok(answer) => answer.extract()?,
         Err(_) => py

@@ -25,11 +25,7 @@ pub(super) fn protocol(scope: &Bound<'_, PyDict>) -> PyResult<Protocol> {
         return Ok(Protocol::Http);
     }
     Ok(
-        match value
-            .cast::<PyString>()
-            .ok()
-            .and_then(|value| value.to_str().ok())
-        {
+        match value.cast::<PyString>().ok().and_then(|value| value.to_str().ok()) {
             Some("http") => Protocol::Http,
             Some("websocket") => Protocol::WebSocket,
             _ => Protocol::Other,
@@ -38,10 +34,7 @@ pub(super) fn protocol(scope: &Bound<'_, PyDict>) -> PyResult<Protocol> {
 }
 
 /// `scope[key]`.
-pub(super) fn required<'py>(
-    scope: &Bound<'py, PyDict>,
-    key: &Bound<'py, PyString>,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn required<'py>(scope: &Bound<'py, PyDict>, key: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     scope
         .get_item(key)?
         .ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
@@ -89,8 +82,6 @@ pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
         scope.set_item(key, &headers)?;
     }
     let header = host_header(&headers)?;
-    let host = header
-        .as_ref()
-        .and_then(|header| parse_host(header.as_bytes()));
+    let host = header.as_ref().and_then(|header| parse_host(header.as_bytes()));
     Ok(host.map(|host| host.host.to_ascii_lowercase()))
 }

@@ -76,11 +76,7 @@ impl RouteTable {
             start,
             string: &path,
         };
-        let host = if self.has_hosts {
-            host_name(scope)?
-        } else {
-            None
-        };
+        let host = if self.has_hosts { host_name(scope)? } else { None };
         let mut request = Request::new(scope, protocol, &subject, &root, host.as_deref());
         let mut trial = Trial {
             spans: Spans::new(),
@@ -90,9 +86,7 @@ impl RouteTable {
         let winner = if self.always.is_empty() && !self.has_hosts {
             trial.first_full(&self.entries, &mut request, paths)?
         } else {
-            let hosts = host
-                .iter()
-                .flat_map(|host| self.hosts.search_host(host.as_bytes()));
+            let hosts = host.iter().flat_map(|host| self.hosts.search_host(host.as_bytes()));
             let candidates = Candidates {
                 paths: paths.peekable(),
                 hosts: hosts.peekable(),
@@ -122,10 +116,7 @@ impl RouteTable {
             } else {
                 self.paths.search(sample)
             };
-            for earlier in search
-                .take_while(|earlier| *earlier < index)
-                .take(COMPARED_ROUTES)
-            {
+            for earlier in search.take_while(|earlier| *earlier < index).take(COMPARED_ROUTES) {
                 let Some(other) = self.entries.get(earlier) else {
                     continue;
                 };
@@ -243,9 +234,7 @@ fn build(entries: &[Entry], pattern_of: fn(&Entry) -> Option<&PathPattern>) -> P
 /// Whether `earlier` takes every request that the later entry could get by its type and method.
 fn answers_all_of(py: Python<'_>, earlier: &Entry, later: &Entry) -> PyResult<bool> {
     match (earlier.kind, later.kind) {
-        (Kind::Mount, _) | (Kind::WebSocket, Kind::WebSocket) | (Kind::Host, Kind::Host) => {
-            Ok(true)
-        }
+        (Kind::Mount, _) | (Kind::WebSocket, Kind::WebSocket) | (Kind::Host, Kind::Host) => Ok(true),
         (Kind::Http, Kind::Http) => {
             let methods = |entry: &Entry| -> PyResult<Option<Py<PyAny>>> {
                 let Some(methods) = &entry.methods else {

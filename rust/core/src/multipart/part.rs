@@ -22,9 +22,7 @@ impl Part {
     /// Names in lower case, values as sent but for the spaces before them.
     pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let part = |span: &Range<usize>| self.text.get(span.clone()).unwrap_or_default();
-        self.spans
-            .iter()
-            .map(move |(name, value)| (part(name), part(value)))
+        self.spans.iter().map(move |(name, value)| (part(name), part(value)))
     }
 
     pub(super) fn header_count(&self) -> usize {
@@ -52,9 +50,7 @@ impl Part {
 }
 
 /// Name and file name.
-fn names_of<'a>(
-    headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-) -> Result<(Vec<u8>, Option<Vec<u8>>), FormError> {
+fn names_of<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<(Vec<u8>, Option<Vec<u8>>), FormError> {
     let mut dispositions = headers.filter(|(name, _)| *name == b"content-disposition");
     let disposition = dispositions.next().map(|(_, value)| value);
     if dispositions.next().is_some() {

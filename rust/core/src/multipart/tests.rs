@@ -42,10 +42,7 @@ fn read_pieces(pieces: &[&[u8]], limits: FormLimits) -> (Result<Vec<Read>, FormE
             break;
         }
     }
-    (
-        outcome.and_then(|()| parser.finish()).map(|()| parts),
-        parser.steps(),
-    )
+    (outcome.and_then(|()| parser.finish()).map(|()| parts), parser.steps())
 }
 
 fn read(body: &[u8]) -> Result<Vec<Read>, FormError> {
@@ -93,11 +90,7 @@ fn content_that_looks_like_a_delimiter_is_kept() {
         "\n--B-B\n",
     ] {
         let body = field("a", content) + "--B-B--";
-        assert_eq!(
-            read(body.as_bytes()),
-            fields(&[("a", content)]),
-            "{content:?}"
-        );
+        assert_eq!(read(body.as_bytes()), fields(&[("a", content)]), "{content:?}");
     }
 }
 
@@ -139,10 +132,7 @@ fn errors_table() {
         (format!("--B-B{end}"), FormError::NoName),
         (format!("--B-B\r\nX: y; name=a{end}"), FormError::NoName),
         (format!("{head}; name=b{end}"), FormError::AmbiguousName),
-        (
-            format!("{head}; filename=b; filename=b{end}"),
-            FormError::AmbiguousName,
-        ),
+        (format!("{head}; filename=b; filename=b{end}"), FormError::AmbiguousName),
         (
             format!("{head}\r\nContent-Disposition: x; name=a{end}"),
             FormError::AmbiguousName,
@@ -160,14 +150,8 @@ fn errors_table() {
             format!("{head}{}{end}", "\r\nx:".repeat(MAX_PART_HEADERS)),
             FormError::TooManyHeaders,
         ),
-        (
-            field("a", &"x".repeat(17)) + "--B-B--",
-            FormError::FieldTooLong,
-        ),
-        (
-            field("a", "").repeat(4) + "--B-B--",
-            FormError::TooManyFields,
-        ),
+        (field("a", &"x".repeat(17)) + "--B-B--", FormError::FieldTooLong),
+        (field("a", "").repeat(4) + "--B-B--", FormError::TooManyFields),
         (
             format!("{head}; filename=b{}", &end[..6]).repeat(3),
             FormError::TooManyFiles,
@@ -179,11 +163,7 @@ fn errors_table() {
     ] {
         let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
         assert_eq!(read(body.as_bytes()), Err(error), "{body:?}");
-        assert_eq!(
-            read_pieces(&bytes, LIMITS).0,
-            Err(error),
-            "{body:?} byte by byte"
-        );
+        assert_eq!(read_pieces(&bytes, LIMITS).0, Err(error), "{body:?} byte by byte");
     }
 }
 

@@ -74,9 +74,7 @@ fn fill_literal(reach: &mut Reach<'_>, row: usize, text: &[u8], literal: &[u8], 
     for end in literal.len()..=text.len() {
         scan::count(1);
         let start = end - literal.len();
-        if reach.get(row + 1, end)
-            && starts_with(text.get(start..).unwrap_or_default(), literal, any_case)
-        {
+        if reach.get(row + 1, end) && starts_with(text.get(start..).unwrap_or_default(), literal, any_case) {
             reach.set(row, start);
         }
     }
@@ -131,13 +129,7 @@ fn fill_parameter(reach: &mut Reach<'_>, row: usize, text: &[u8], kind: Kind) {
 }
 
 /// The furthest end of a match of `kind` at `start` from which row `next` matches the rest.
-fn longest_end(
-    reach: &Reach<'_>,
-    next: usize,
-    text: &[u8],
-    start: usize,
-    kind: Kind,
-) -> Option<usize> {
+fn longest_end(reach: &Reach<'_>, next: usize, text: &[u8], start: usize, kind: Kind) -> Option<usize> {
     let longest = start + kind.longest(text.get(start..)?)?;
     let shortest = match kind {
         Kind::Path => start,
@@ -146,12 +138,8 @@ fn longest_end(
     };
     // A float may not end at its point; its digits are ASCII, and text behind a point is no start of another row
     // unless `reach` says so, hence the one exclusion.
-    let is_end = |end: &usize| {
-        !(kind == Kind::Float
-            && end
-                .checked_sub(1)
-                .is_some_and(|last| text.get(last) == Some(&b'.')))
-    };
+    let is_end =
+        |end: &usize| !(kind == Kind::Float && end.checked_sub(1).is_some_and(|last| text.get(last) == Some(&b'.')));
     (shortest..=longest)
         .rev()
         .filter(is_end)

@@ -43,8 +43,7 @@ impl<'a> Cover<'a> {
         }
         if let Some(text) = self.inner.as_literal() {
             let mut spans = Spans::new();
-            return outer.find(text, &mut spans)
-                && spans.iter().all(|span| span.len() <= SAFE_DIGITS);
+            return outer.find(text, &mut spans) && spans.iter().all(|span| span.len() <= SAFE_DIGITS);
         }
         covers(outer.elements(), self.inner.elements())
     }
@@ -81,11 +80,7 @@ fn covers(outer: &[Element], inner: &[Element]) -> bool {
             }
             (Token::Parameter(one), Token::Parameter(other)) => {
                 let wider = one == other || (one == Kind::Float && other == Kind::Int);
-                if !wider
-                    || one == Kind::Custom
-                    || !outer_walk.is_segment()
-                    || !inner_walk.is_segment()
-                {
+                if !wider || one == Kind::Custom || !outer_walk.is_segment() || !inner_walk.is_segment() {
                     return false;
                 }
                 outer_walk.advance();
@@ -125,9 +120,7 @@ impl<'a> Walk<'a> {
         match self.elements.get(self.index) {
             None => Token::End,
             Some(Element::Parameter(kind)) => Token::Parameter(*kind),
-            Some(Element::Literal(text)) => text
-                .get(self.offset)
-                .map_or(Token::End, |byte| Token::Byte(*byte)),
+            Some(Element::Literal(text)) => text.get(self.offset).map_or(Token::End, |byte| Token::Byte(*byte)),
         }
     }
 
@@ -169,18 +162,10 @@ mod tests {
             .iter()
             .filter_map(|piece| match piece {
                 super::super::Piece::Literal(_) => None,
-                super::super::Piece::Parameter {
-                    convertor: "int", ..
-                } => Some(&b"[0-9]+"[..]),
-                super::super::Piece::Parameter {
-                    convertor: "float", ..
-                } => Some(br"[0-9]+(\.[0-9]+)?"),
-                super::super::Piece::Parameter {
-                    convertor: "path", ..
-                } => Some(b".*"),
-                super::super::Piece::Parameter {
-                    convertor: "own", ..
-                } => Some(b"x|y"),
+                super::super::Piece::Parameter { convertor: "int", .. } => Some(&b"[0-9]+"[..]),
+                super::super::Piece::Parameter { convertor: "float", .. } => Some(br"[0-9]+(\.[0-9]+)?"),
+                super::super::Piece::Parameter { convertor: "path", .. } => Some(b".*"),
+                super::super::Piece::Parameter { convertor: "own", .. } => Some(b"x|y"),
                 super::super::Piece::Parameter { .. } => Some(b"[^/]+"),
             })
             .collect();

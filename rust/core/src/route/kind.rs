@@ -29,9 +29,7 @@ impl Kind {
             b"[^/]+" => Self::Str,
             b"[0-9]+" => Self::Int,
             br"[0-9]+(\.[0-9]+)?" => Self::Float,
-            b"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}" => {
-                Self::Uuid
-            }
+            b"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}" => Self::Uuid,
             b".*" => Self::Path,
             _ => Self::Custom,
         }
@@ -48,11 +46,7 @@ impl Kind {
                     Some([b'.', rest @ ..]) => digits(rest),
                     _ => 0,
                 };
-                Some(if fraction == 0 {
-                    whole
-                } else {
-                    whole + 1 + fraction
-                })
+                Some(if fraction == 0 { whole } else { whole + 1 + fraction })
             }
             Self::Uuid => uuid(text),
             Self::Path => Some(scan::find(b'\n', text).unwrap_or(text.len())),

@@ -76,11 +76,7 @@ fn is_host(source: &[u8]) -> bool {
 
 impl Pattern {
     /// Compiles the pieces of `source`; `regex_of` gives the regular expression of each parameter in turn.
-    pub fn new<'a>(
-        source: &[u8],
-        pieces: &[Piece<'_>],
-        mut regex_of: impl FnMut(usize) -> &'a [u8],
-    ) -> Self {
+    pub fn new<'a>(source: &[u8], pieces: &[Piece<'_>], mut regex_of: impl FnMut(usize) -> &'a [u8]) -> Self {
         let is_host = is_host(source);
         let mut elements = Vec::with_capacity(pieces.len());
         let mut parameters = 0;
@@ -109,11 +105,7 @@ impl Pattern {
         }
         // Letters beyond ASCII have foldings of their own (K is also the Kelvin sign): left to Python.
         let foreign_case = is_host && !source.is_ascii();
-        let plan = if foreign_case {
-            Plan::Foreign
-        } else {
-            plan(&elements)
-        };
+        let plan = if foreign_case { Plan::Foreign } else { plan(&elements) };
         Self {
             elements: elements.into(),
             is_host,
@@ -198,11 +190,7 @@ pub fn format_text(pieces: &[Piece<'_>]) -> Vec<u8> {
 }
 
 /// The pattern as a Python regular expression, anchored at both ends; `regex_of` as for [`Pattern::new`].
-pub fn regex_text<'a>(
-    source: &[u8],
-    pieces: &[Piece<'_>],
-    mut regex_of: impl FnMut(usize) -> &'a [u8],
-) -> Vec<u8> {
+pub fn regex_text<'a>(source: &[u8], pieces: &[Piece<'_>], mut regex_of: impl FnMut(usize) -> &'a [u8]) -> Vec<u8> {
     let mut regex = vec![b'^'];
     let mut parameters = 0;
     for (number, piece) in pieces.iter().enumerate() {
@@ -244,9 +232,7 @@ fn plan(elements: &[Element]) -> Plan {
         let longest_only = match elements.get(number + 1) {
             _ if *kind == Kind::Custom => return Plan::Foreign,
             None => true,
-            Some(Element::Literal(next)) => {
-                next.first().is_some_and(|byte| kind.ends_before(*byte))
-            }
+            Some(Element::Literal(next)) => next.first().is_some_and(|byte| kind.ends_before(*byte)),
             Some(Element::Parameter(_)) => *kind == Kind::Uuid,
         };
         if !longest_only {
@@ -266,17 +252,10 @@ fn push_literal<'a>(pieces: &mut Vec<Piece<'a>>, text: Option<&'a [u8]>) {
 fn parse_parameter(source: &[u8], open: usize) -> Option<(Piece<'_>, usize)> {
     let (name, after_name) = parse_name(source, open + 1)?;
     match source.get(after_name)? {
-        b'}' => Some((
-            Piece::Parameter {
-                name,
-                convertor: "str",
-            },
-            after_name + 1,
-        )),
+        b'}' => Some((Piece::Parameter { name, convertor: "str" }, after_name + 1)),
         b':' => {
             let (convertor, close) = parse_name(source, after_name + 1)?;
-            (source.get(close) == Some(&b'}'))
-                .then_some((Piece::Parameter { name, convertor }, close + 1))
+            (source.get(close) == Some(&b'}')).then_some((Piece::Parameter { name, convertor }, close + 1))
         }
         _ => None,
     }
@@ -328,18 +307,10 @@ mod tests {
             .iter()
             .filter_map(|piece| match piece {
                 Piece::Literal(_) => None,
-                Piece::Parameter {
-                    convertor: "int", ..
-                } => Some(&b"[0-9]+"[..]),
-                Piece::Parameter {
-                    convertor: "float", ..
-                } => Some(br"[0-9]+(\.[0-9]+)?"),
-                Piece::Parameter {
-                    convertor: "path", ..
-                } => Some(b".*"),
-                Piece::Parameter {
-                    convertor: "own", ..
-                } => Some(b"x|y"),
+                Piece::Parameter { convertor: "int", .. } => Some(&b"[0-9]+"[..]),
+                Piece::Parameter { convertor: "float", .. } => Some(br"[0-9]+(\.[0-9]+)?"),
+                Piece::Parameter { convertor: "path", .. } => Some(b".*"),
+                Piece::Parameter { convertor: "own", .. } => Some(b"x|y"),
                 Piece::Parameter { .. } => Some(b"[^/]+"),
             })
             .collect();
@@ -383,10 +354,7 @@ mod tests {
         let regex = regex_text(b"/a.b/{x}-{y:int}", &pieces, |number| {
             [&b"[^/]+"[..], b"[0-9]+"][number]
         });
-        assert_eq!(
-            String::from_utf8_lossy(&regex),
-            r"^/a\.b/(?P<x>[^/]+)\-(?P<y>[0-9]+)\Z"
-        );
+        assert_eq!(String::from_utf8_lossy(&regex), r"^/a\.b/(?P<x>[^/]+)\-(?P<y>[0-9]+)\Z");
         assert_eq!(format_text(&pieces), b"/a.b/{x}-{y}");
     }
 
@@ -406,11 +374,7 @@ mod tests {
             ("/{a:path}/edit", "/x/y/edit", Some(&["x/y"])),
             ("/{a:path}/edit", "//edit", Some(&[""])),
             ("/{a:path}/edit", "/edit", None),
-            (
-                "/{a:path}/edit/{b:path}",
-                "/1/edit/2/edit/3",
-                Some(&["1/edit/2", "3"]),
-            ),
+            ("/{a:path}/edit/{b:path}", "/1/edit/2/edit/3", Some(&["1/edit/2", "3"])),
             ("/{a:path}", "/x\ny", None),
             ("/{a:float}.{b:int}", "/1.2.3", Some(&["1.2", "3"])),
             ("/{a:float}.{b:int}", "/1.2", Some(&["1", "2"])),
@@ -425,12 +389,7 @@ mod tests {
             ("/{a:own}", "/x", None),
         ];
         for (source, text, expected) in cases {
-            let expected = expected.map(|values| {
-                values
-                    .iter()
-                    .map(|value| value.to_string())
-                    .collect::<Vec<_>>()
-            });
+            let expected = expected.map(|values| values.iter().map(|value| value.to_string()).collect::<Vec<_>>());
             assert_eq!(find(source, text), expected, "{source} on {text:?}");
         }
     }

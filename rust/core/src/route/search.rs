@@ -74,11 +74,7 @@ impl<'a> Search<'a> {
         }
         let mut at_shape = node.shapes;
         while let Some(shape) = tree.shapes.get(at_shape as usize) {
-            let text = if shape.way == Way::Tail {
-                rest
-            } else {
-                segment
-            };
+            let text = if shape.way == Way::Tail { rest } else { segment };
             if let Some((start, end)) = ends(text, shape.start as usize, shape.end as usize) {
                 self.follow(
                     Key {
@@ -135,12 +131,7 @@ impl Iterator for Search<'_> {
                 self.expand(branch.node, branch.at);
                 continue;
             }
-            let next = self
-                .tree
-                .next_route
-                .get(branch.first as usize)
-                .copied()
-                .unwrap_or(NONE);
+            let next = self.tree.next_route.get(branch.first as usize).copied().unwrap_or(NONE);
             self.queue_list(next);
             return Some(branch.first as usize);
         }
@@ -187,9 +178,7 @@ impl Queue {
         let mut place = self.length;
         while let Some(before) = place.checked_sub(1) {
             match self.few.get(before) {
-                Some(other) if other.first < branch.first => {
-                    self.few.copy_within(before..=before, place)
-                }
+                Some(other) if other.first < branch.first => self.few.copy_within(before..=before, place),
                 _ => break,
             }
             place = before;
@@ -201,10 +190,7 @@ impl Queue {
     }
 
     fn pop(&mut self) -> Option<Branch> {
-        let last = self
-            .length
-            .checked_sub(1)
-            .and_then(|last| self.few.get(last));
+        let last = self.length.checked_sub(1).and_then(|last| self.few.get(last));
         match (last, self.more.peek()) {
             (Some(branch), Some(other)) if other.first < branch.first => self.more.pop(),
             (Some(branch), _) => {

@@ -120,9 +120,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`TooManyRoutes`] where a count or a route number does not fit in 32 bits.
-    pub fn build<'a>(
-        patterns: impl IntoIterator<Item = (usize, &'a Pattern)>,
-    ) -> Result<Self, TooManyRoutes> {
+    pub fn build<'a>(patterns: impl IntoIterator<Item = (usize, &'a Pattern)>) -> Result<Self, TooManyRoutes> {
         let mut tree = Self {
             nodes: Vec::new(),
             shapes: Vec::new(),
@@ -195,20 +193,9 @@ impl Tree {
                 Segment::Literal(text) => (Way::Literal, text, &b""[..]),
                 Segment::Mixed { start, end } => (Way::Mixed, start, end),
             };
-            node = self.child(
-                Key {
-                    node,
-                    way,
-                    start,
-                    end,
-                },
-                route,
-            )?;
+            node = self.child(Key { node, way, start, end }, route)?;
         }
-        let head = self
-            .nodes
-            .get(node as usize)
-            .map_or(NONE, |node| node.routes);
+        let head = self.nodes.get(node as usize).map_or(NONE, |node| node.routes);
         let head = self.append(head, route);
         if let Some(node) = self.nodes.get_mut(node as usize) {
             node.routes = head;
@@ -241,10 +228,7 @@ impl Tree {
             .iter()
             .position(|known| *known == kind)
             .unwrap_or_default();
-        let known = self
-            .nodes
-            .get(node as usize)
-            .and_then(|node| node.parameters.get(slot));
+        let known = self.nodes.get(node as usize).and_then(|node| node.parameters.get(slot));
         if let Some(&child) = known.filter(|child| **child != NONE) {
             return Ok(child);
         }
@@ -320,9 +304,7 @@ impl Tree {
         if key.end.is_empty() {
             return entry.start as usize == length && text == key.start;
         }
-        entry.start as usize == key.start.len()
-            && text.starts_with(key.start)
-            && text.ends_with(key.end)
+        entry.start as usize == key.start.len() && text.starts_with(key.start) && text.ends_with(key.end)
     }
 
     /// Adds a key that is not there yet.
@@ -384,9 +366,7 @@ impl Tree {
                 .text
                 .get(entry.at as usize..)
                 .and_then(|text| text.get(..entry.length as usize));
-            let Some((start, end)) =
-                text.and_then(|text| text.split_at_checked(entry.start as usize))
-            else {
+            let Some((start, end)) = text.and_then(|text| text.split_at_checked(entry.start as usize)) else {
                 continue;
             };
             place(
@@ -444,9 +424,7 @@ fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
     // The last eight bytes once more, in place of a loop over those that are left.
     let last = match text.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last),
-        None => rest
-            .iter()
-            .fold(0, |last, byte| last << 8 | u64::from(*byte)),
+        None => rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte)),
     };
     mix(hash ^ last)
 }
