@@ -1,51 +1,13 @@
-//! What both kinds of form parser share: limits, errors, charsets, the pieces of a body.
+//! What both kinds of form parser share: limits, charsets, the pieces of a body.
 
 use std::ffi::CString;
 
-use pallasite_core::form::FormError as Reason;
-use pyo3::create_exception;
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use crate::text::new_latin1;
-
-create_exception!(pallasite._core, FormError, PyValueError, "See `_core.pyi`.");
-
-/// An error on its way out of a parser.
-pub(crate) struct Failure(PyErr);
-
-impl From<Reason> for Failure {
-    fn from(reason: Reason) -> Self {
-        Self(new_error(reason))
-    }
-}
-
-impl From<PyErr> for Failure {
-    fn from(error: PyErr) -> Self {
-        Self(error)
-    }
-}
-
-impl From<Failure> for PyErr {
-    fn from(failure: Failure) -> Self {
-        failure.0
-    }
-}
-
-/// `FormError(code, text)`.
-pub(crate) fn new_error(reason: Reason) -> PyErr {
-    let code = match reason {
-        Reason::NoBoundary => "no_boundary",
-        Reason::NoName => "no_name",
-        Reason::TooManyFiles => "too_many_files",
-        Reason::TooManyFields => "too_many_fields",
-        Reason::FieldTooLong => "field_too_long",
-        _ => "malformed",
-    };
-    FormError::new_err((code, reason.to_string()))
-}
 
 /// The one thing that can go wrong with a parser's lock: another thread holds it.
 pub(crate) fn busy<T>(_: T) -> PyErr {

@@ -2,11 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use pallasite_core::gzip::{self as core, Error, Flush, Stream};
+use pallasite_core::gzip::{self as core, Flush, Stream};
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+
+use crate::errors::Result;
 
 /// Inputs from this size on, in bytes, take about a millisecond or more.
 const DETACH_BYTES: usize = 128 * 1024;
@@ -17,7 +19,7 @@ const DEFAULT_LEVEL: u8 = 6;
 /// All of `data`, compressed.
 #[pyfunction]
 #[pyo3(signature = (data, level = 9, /))]
-pub(crate) fn gzip<'py>(data: &Bound<'py, PyAny>, level: i32) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn gzip<'py>(data: &Bound<'py, PyAny>, level: i32) -> Result<Bound<'py, PyBytes>> {
     let py = data.py();
     let level = level_of(level)?;
     let compressed = with_bytes(data, |bytes| core::compress(bytes, level))?;
@@ -42,11 +44,11 @@ impl GzipStream {
     }
 
     #[pyo3(signature = (data, /, flush = 0))]
-    fn compress<'py>(&self, data: &Bound<'py, PyAny>, flush: i32) -> PyResult<Bound<'py, PyBytes>> {
+    fn compress<'py>(&self, data: &Bound<'py, PyAny>, flush: i32) -> Result<Bound<'py, PyBytes>> {
         let py = data.py();
         let flush = flush_of(flush)?;
         let Some(mut stream) = self.slot().take() else {
-            return Err(PyRuntimeError::new_err("another thread is compressing"));
+            return Err(PyRuntimeError::new_err("another thread is compressing").into());
         };
         let compressed = with_bytes(data, |bytes| stream.compress(bytes, flush));
         *self.slot() = Some(stream);
@@ -54,7 +56,7 @@ impl GzipStream {
     }
 
     #[pyo3(signature = (mode = 4))]
-    fn flush<'py>(&self, py: Python<'py>, mode: i32) -> PyResult<Bound<'py, PyBytes>> {
+    fn flush<'py>(&self, py: Python<'py>, mode: i32) -> Result<Bound<'py, PyBytes>> {
         self.compress(PyBytes::new(py, b"").as_any(), mode)
     }
 }
@@ -66,9 +68,9 @@ impl GzipStream {
 }
 
 /// Runs `work` on the bytes of `data`, detached from the interpreter if there are many.
-fn with_bytes<F>(data: &Bound<'_, PyAny>, work: F) -> PyResult<Vec<u8>>
+fn with_bytes<F>(data: &Bound<'_, PyAny>, work: F) -> Result<Vec<u8>>
 where
-    F: Send + FnOnce(&[u8]) -> Result<Vec<u8>, Error>,
+    F: Send + FnOnce(&[u8]) -> Result<Vec<u8>, core::Error>,
 {
     let py = data.py();
     let copy;
@@ -85,10 +87,7 @@ where
     } else {
         py.detach(|| work(bytes))
     };
-    outcome.map_err(|error| match error {
-        Error::OutOfMemory => PyMemoryError::new_err("no memory to compress with"),
-        Error::Finished => PyRuntimeError::new_err("the stream is finished"),
-    })
+    Ok(outcome?)
 }
 
 fn level_of(level: i32) -> PyResult<u8> {
@@ -96,7 +95,7 @@ fn level_of(level: i32) -> PyResult<u8> {
         _ if level == -1 => Ok(DEFAULT_LEVEL),
         Ok(level) if level <= core::MAX_LEVEL => Ok(level),
         _ => Err(PyValueError::new_err(format!(
-            "a compression level is from -1 to 9, not {level}"
+            "compression level must be between -1 and 9, got {level}"
         ))),
     }
 }

@@ -119,7 +119,7 @@ fn each_pair<'py>(
     let mut visit_pair = |pair: &Bound<'py, PyAny>| match pair.cast::<PyTuple>() {
         Ok(tuple) if tuple.len() == 2 => visit(&*tuple.get_borrowed_item(0)?, &*tuple.get_borrowed_item(1)?),
         _ => {
-            let (name, value) = unpack(pair)?;
+            let (name, value) = unpack(pair, HEADER_PAIR)?;
             visit(&name, &value)
         }
     };
@@ -139,13 +139,18 @@ fn each_pair<'py>(
     Ok(())
 }
 
-/// What a pair that is no tuple holds; servers may send lists.
+const HEADER_PAIR: &str = "a header must be a (name, value) pair";
+
+/// The two items of a pair that is not a tuple; servers may send lists. ValueError, with `expected`, for other lengths.
 #[cold]
-pub(crate) fn unpack<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+pub(crate) fn unpack<'py>(
+    pair: &Bound<'py, PyAny>,
+    expected: &'static str,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let mut parts = pair.try_iter()?;
     match (parts.next(), parts.next(), parts.next()) {
         (Some(first), Some(second), None) => Ok((first?, second?)),
-        _ => Err(PyValueError::new_err("expected two items")),
+        _ => Err(PyValueError::new_err(expected)),
     }
 }
 
@@ -221,7 +226,7 @@ fn encode_value<'py>(value: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyByte
 fn name_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     match pair.cast::<PyTuple>() {
         Ok(tuple) if tuple.len() == 2 => tuple.get_item(0),
-        _ => Ok(unpack(pair)?.0),
+        _ => Ok(unpack(pair, HEADER_PAIR)?.0),
     }
 }
 

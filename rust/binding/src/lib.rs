@@ -3,6 +3,7 @@
 mod accept;
 mod condition;
 mod cookie;
+mod errors;
 mod form;
 mod gzip;
 mod header;
@@ -36,7 +37,7 @@ mod _core {
     #[pymodule_export]
     use super::cookie::{cookies_from_headers, parse_cookies};
     #[pymodule_export]
-    use super::form::FormError;
+    use super::errors::FormError;
     #[pymodule_export]
     use super::gzip::{GzipStream, gzip};
     #[pymodule_export]

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use pallasite_core::form::{FormError, FormLimits};
+use pallasite_core::form::FormLimits;
 use pallasite_core::multipart::{self, Event, Part};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
-use crate::form::{Charset, Failure, Limit, busy, new_error, piece_of};
+use crate::errors::{Error, Result};
+use crate::form::{Charset, Limit, busy, piece_of};
 
 /// A field's buffer is reused for the next one unless it has grown beyond this many bytes.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
@@ -47,13 +48,13 @@ impl MultipartParser {
         max_fields: Limit,
         max_part_size: Limit,
         stream_fields: bool,
-    ) -> PyResult<Self> {
+    ) -> Result<Self> {
         let limits = FormLimits {
             max_files: max_files.0,
             max_fields: max_fields.0,
             max_field_bytes: max_part_size.0,
         };
-        let parser = multipart::MultipartParser::new(boundary, limits).map_err(new_error)?;
+        let parser = multipart::MultipartParser::new(boundary, limits)?;
         let parts = Parts {
             charset: Charset::new(codec)?,
             stream_fields,
@@ -72,7 +73,7 @@ impl MultipartParser {
     }
 
     #[pyo3(signature = (piece, items, /))]
-    fn feed<'py>(&self, piece: &Bound<'py, PyAny>, items: &Bound<'py, PyList>) -> PyResult<Option<Bound<'py, PyList>>> {
+    fn feed<'py>(&self, piece: &Bound<'py, PyAny>, items: &Bound<'py, PyList>) -> Result<Option<Bound<'py, PyList>>> {
         let piece = piece_of(piece)?;
         let mut reader = self.reader.try_lock().map_err(busy)?;
         let Reader { parser, parts } = &mut **reader;
@@ -82,15 +83,15 @@ impl MultipartParser {
             span: 0..0,
         };
         parser.feed(piece.as_bytes(), |event| {
-            parts.handle(event, items, &mut events).map_err(Failure::from)
+            parts.handle(event, items, &mut events).map_err(Error::from)
         })?;
         events.add_span()?;
         Ok(events.list)
     }
 
-    fn finish(&self) -> PyResult<()> {
+    fn finish(&self) -> Result<()> {
         let mut reader = self.reader.try_lock().map_err(busy)?;
-        reader.parser.finish().map_err(new_error)
+        Ok(reader.parser.finish()?)
     }
 }
 
@@ -211,9 +212,7 @@ pub(crate) fn form_parameters<'py>(
     header: &[u8],
     first: &[u8],
     second: &[u8],
-) -> PyResult<(OptionalBytes<'py>, OptionalBytes<'py>)> {
-    match pallasite_core::parameters::find_parameters(header, [first, second]) {
-        Ok(found) => Ok(found.map(|value| value.map(|value| PyBytes::new(py, &value))).into()),
-        Err(_) => Err(new_error(FormError::AmbiguousName)),
-    }
+) -> Result<(OptionalBytes<'py>, OptionalBytes<'py>)> {
+    let found = pallasite_core::parameters::find_parameters(header, [first, second])?;
+    Ok(found.map(|value| value.map(|value| PyBytes::new(py, &value))).into())
 }

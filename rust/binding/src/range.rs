@@ -1,10 +1,10 @@
 //! The Range header as Python values.
 
 use pallasite_core::range::{self, RangeError};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::errors::Result;
 use crate::text::text_of;
 
 /// See `_core.pyi`.
@@ -14,10 +14,10 @@ pub(crate) fn parse_ranges(
     header: &Bound<'_, PyString>,
     size: u64,
     max_ranges: usize,
-) -> PyResult<Option<Vec<(u64, u64)>>> {
+) -> Result<Option<Vec<(u64, u64)>>> {
     match range::parse_ranges(&text_of(header)?, size, max_ranges) {
         Ok(ranges) => Ok(Some(ranges)),
         Err(RangeError::NotSatisfiable) => Ok(None),
-        Err(error) => Err(PyValueError::new_err(error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }

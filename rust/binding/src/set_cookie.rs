@@ -1,12 +1,14 @@
 //! `_core.set_cookie` and `_core.http_date`.
 
 use pallasite_core::date::imf_fixdate;
-use pallasite_core::set_cookie::{Attributes, CookieError, Expires, write};
+use pallasite_core::set_cookie::{Attributes, Expires, write};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
+
+use crate::errors::Result;
 
 /// See `_core.pyi`.
 #[pyfunction]
@@ -24,7 +26,7 @@ pub(crate) fn set_cookie<'py>(
     httponly: bool,
     samesite: Option<&str>,
     partitioned: bool,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> Result<Bound<'py, PyBytes>> {
     let max_age = max_age.map(|age| age.str()).transpose()?;
     let expires = match expires {
         None => None,
@@ -44,7 +46,7 @@ pub(crate) fn set_cookie<'py>(
         secure,
     };
     let mut out = Vec::with_capacity(128);
-    write(&mut out, key, value.str()?.to_str()?, &attributes).map_err(cookie_error)?;
+    write(&mut out, key, value.str()?.to_str()?, &attributes)?;
     Ok(PyBytes::new(py, &out))
 }
 
@@ -64,8 +66,4 @@ fn now(py: Python<'_>) -> PyResult<f64> {
         .get_or_try_init(py, || py.import("time").map(Bound::unbind))?
         .bind(py);
     time.call_method0(intern!(py, "time"))?.extract()
-}
-
-fn cookie_error(error: CookieError) -> PyErr {
-    PyValueError::new_err(error.to_string())
 }

@@ -12,7 +12,7 @@ pub(crate) fn open_cached(directory: PathBuf, path: PathBuf, follow_symlink: boo
     match open::beneath(&directory, &path, follow_symlink) {
         open::Outcome::Opened(descriptor) => Ok(Some(descriptor)),
         open::Outcome::Absent => Ok(None),
-        open::Outcome::Unknown => Err(PyBlockingIOError::new_err("not known without waiting")),
+        open::Outcome::Unknown => Err(PyBlockingIOError::new_err("cannot be answered without blocking")),
     }
 }
 

@@ -111,7 +111,7 @@ fn server_authority(scope: &Bound<'_, PyAny>, scheme: &[u8]) -> PyResult<Option<
     };
     let (host, port) = match server.cast::<PyTuple>() {
         Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
-        _ => unpack(&server)?,
+        _ => unpack(&server, "a scope's server must be a (host, port) pair")?,
     };
     let Some(port) = port_number(&port) else {
         return Ok(None);

@@ -7,7 +7,8 @@ use pallasite_core::urlencoded;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::form::{Failure, Limit, busy, piece_of};
+use crate::errors::Result;
+use crate::form::{Limit, busy, piece_of};
 use crate::text::new_text;
 
 /// See `_core.pyi`.
@@ -38,7 +39,7 @@ impl UrlencodedParser {
     }
 
     #[pyo3(signature = (piece, items, /))]
-    fn feed(&self, piece: &Bound<'_, PyAny>, items: &Bound<'_, PyList>) -> PyResult<()> {
+    fn feed(&self, piece: &Bound<'_, PyAny>, items: &Bound<'_, PyList>) -> Result<()> {
         let piece = piece_of(piece)?;
         let mut parser = self.parser.try_lock().map_err(busy)?;
         parser.feed(piece.as_bytes(), |name, value| add(items, name, value))?;
@@ -46,14 +47,14 @@ impl UrlencodedParser {
     }
 
     #[pyo3(signature = (items, /))]
-    fn finish(&self, items: &Bound<'_, PyList>) -> PyResult<()> {
+    fn finish(&self, items: &Bound<'_, PyList>) -> Result<()> {
         let mut parser = self.parser.try_lock().map_err(busy)?;
         parser.finish(|name, value| add(items, name, value))?;
         Ok(())
     }
 }
 
-fn add(items: &Bound<'_, PyList>, name: &[u8], value: &[u8]) -> Result<(), Failure> {
+fn add(items: &Bound<'_, PyList>, name: &[u8], value: &[u8]) -> Result<()> {
     let py = items.py();
     items.append((new_text(py, name)?, new_text(py, value)?))?;
     Ok(())

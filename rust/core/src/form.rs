@@ -1,5 +1,6 @@
 //! What parsers of forms have in common: how much they accept, and why they refuse.
 
+use std::error::Error;
 use std::fmt;
 
 /// How much of a form is accepted.
@@ -15,6 +16,7 @@ pub struct FormLimits {
 
 /// Why a form cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FormError {
     /// There is no boundary, or more than one.
     NoBoundary,
@@ -42,6 +44,27 @@ pub enum FormError {
     Truncated,
 }
 
+impl FormError {
+    /// The name of the variant, for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoBoundary => "no_boundary",
+            Self::BadBoundary => "bad_boundary",
+            Self::BadDelimiter => "bad_delimiter",
+            Self::BadHeader => "bad_header",
+            Self::HeaderTooLong => "header_too_long",
+            Self::TooManyHeaders => "too_many_headers",
+            Self::NoName => "no_name",
+            Self::AmbiguousName => "ambiguous_name",
+            Self::TooManyFiles => "too_many_files",
+            Self::TooManyFields => "too_many_fields",
+            Self::FieldTooLong => "field_too_long",
+            Self::Truncated => "truncated",
+        }
+    }
+}
+
 impl fmt::Display for FormError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -60,3 +83,5 @@ impl fmt::Display for FormError {
         })
     }
 }
+
+impl Error for FormError {}

@@ -4,6 +4,8 @@
 //! not always the smaller one, so the levels below are chosen such that nobody's answers grow: by a table where it leaves
 //! no doubt, else by a sample. Streams go through zlib itself: libdeflate keeps no history between calls.
 
+use std::error;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
@@ -38,13 +40,36 @@ const STEP_BYTES: usize = 256;
 static IDLE: Mutex<Vec<Tools>> = Mutex::new(Vec::new());
 
 /// Why something could not be compressed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// There was no memory for the compressor or the output.
     OutOfMemory,
     /// The stream had been finished before.
     Finished,
 }
+
+impl Error {
+    /// The name of the variant, for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "out_of_memory",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::OutOfMemory => "out of memory while compressing",
+            Self::Finished => "the stream is finished",
+        })
+    }
+}
+
+impl error::Error for Error {}
 
 /// How much of what went into a stream comes out of it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 //! Not those of `header`: a backslash in a file name is mostly a Windows path, so only `\\` and `\"` are escapes.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 
 use crate::scan;
 
@@ -37,7 +39,24 @@ pub fn find_parameters<'a, const N: usize>(
 
 /// A parameter that must not be repeated is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Repeated;
+
+impl Repeated {
+    /// A name for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        "repeated"
+    }
+}
+
+impl fmt::Display for Repeated {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a parameter is repeated")
+    }
+}
+
+impl Error for Repeated {}
 
 /// A file's name, without the directories that old versions of Internet Explorer send along.
 #[must_use]

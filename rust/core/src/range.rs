@@ -2,6 +2,7 @@
 //!
 //! Deviation: what is no range is passed over as long as there is one.
 
+use std::error::Error;
 use std::fmt;
 
 use crate::header::trim_ows;
@@ -10,6 +11,7 @@ use crate::text::trim;
 
 /// Why no ranges are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RangeError {
     /// There is no equals sign.
     Malformed,
@@ -23,6 +25,20 @@ pub enum RangeError {
     NotSatisfiable,
 }
 
+impl RangeError {
+    /// The name of the variant, for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unit => "unit",
+            Self::NoRange => "no_range",
+            Self::Inverted => "inverted",
+            Self::NotSatisfiable => "not_satisfiable",
+        }
+    }
+}
+
 impl fmt::Display for RangeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -34,6 +50,8 @@ impl fmt::Display for RangeError {
         })
     }
 }
+
+impl Error for RangeError {}
 
 /// The ranges of a file of `size` bytes as (start, end), the end exclusive: in order, those that touch or overlap made
 /// one. Empty for more than `max_ranges` parts: the whole file is less work then.

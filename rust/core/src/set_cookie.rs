@@ -1,5 +1,6 @@
 //! Writing one `Set-Cookie` value (RFC 6265 section 4.1), in the form of Python's `http.cookies`.
 
+use std::error::Error;
 use std::fmt;
 
 use crate::date::imf_fixdate;
@@ -7,6 +8,7 @@ use crate::scan;
 
 /// Why a cookie cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CookieError {
     /// The name is empty or holds a character outside the legal ones.
     Name,
@@ -18,6 +20,20 @@ pub enum CookieError {
     Latin1,
     /// An expiry outside the years 1 to 9999.
     Expires,
+}
+
+impl CookieError {
+    /// The name of the variant, for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::ReservedName => "reserved_name",
+            Self::Attribute => "attribute",
+            Self::Latin1 => "latin1",
+            Self::Expires => "expires",
+        }
+    }
 }
 
 impl fmt::Display for CookieError {
@@ -32,7 +48,7 @@ impl fmt::Display for CookieError {
     }
 }
 
-impl std::error::Error for CookieError {}
+impl Error for CookieError {}
 
 /// When a cookie expires.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +115,9 @@ const fn table(punctuation: &[u8]) -> [bool; 256] {
 }
 
 /// Appends the header's value. Attributes follow in alphabetical order, as `http.cookies` has them.
+///
+/// # Errors
+/// [`CookieError`] if the name, the value or an attribute cannot be sent. What was appended until then stays.
 pub fn write(out: &mut Vec<u8>, name: &str, value: &str, attributes: &Attributes<'_>) -> Result<(), CookieError> {
     if !is_plain(name) || name.is_empty() {
         return Err(CookieError::Name);

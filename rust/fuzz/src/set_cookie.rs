@@ -86,6 +86,7 @@ fn refused(error: CookieError, name: &str, value: &str, attributes: &Attributes<
             .any(|text| text.contains(|c: char| c == ';' || c.is_ascii_control())),
         CookieError::Latin1 => is_wide(value) || texts(attributes).into_iter().any(is_wide),
         CookieError::Expires => matches!(attributes.expires, Some(Expires::At(_))),
+        _ => false,
     };
     assert!(reason, "{error:?}");
 }

@@ -3,11 +3,12 @@
 use std::iter::Peekable;
 
 use pallasite_core::route::{Cover, Search, Spans, Tree};
-use pyo3::exceptions::PyOverflowError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+
+use crate::errors::Result;
 
 use super::convert::Text;
 use super::entry::{Entry, Kind};
@@ -34,7 +35,7 @@ pub(crate) struct RouteTable {
 #[pymethods]
 impl RouteTable {
     #[new]
-    fn new(entries: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn new(entries: &Bound<'_, PyAny>) -> Result<Self> {
         let py = entries.py();
         let entries = entries.try_iter()?.map(|parts| Entry::from_parts(&parts?));
         let entries = entries.collect::<PyResult<Box<[_]>>>()?;
@@ -225,10 +226,10 @@ impl<H: Iterator<Item = usize>, A: Iterator<Item = usize>> Iterator for Candidat
 }
 
 /// The tree of those entries whose pattern `pattern_of` gives.
-fn build(entries: &[Entry], pattern_of: fn(&Entry) -> Option<&PathPattern>) -> PyResult<Tree> {
+fn build(entries: &[Entry], pattern_of: fn(&Entry) -> Option<&PathPattern>) -> Result<Tree> {
     let numbered = entries.iter().enumerate();
     let patterns = numbered.filter_map(|(index, entry)| Some((index, pattern_of(entry)?.core())));
-    Tree::build(patterns).map_err(|error| PyOverflowError::new_err(error.to_string()))
+    Ok(Tree::build(patterns)?)
 }
 
 /// Whether `earlier` takes every request that the later entry could get by its type and method.

@@ -23,7 +23,16 @@ pub(super) const SEGMENT_KINDS: [Kind; 4] = [Kind::Str, Kind::Int, Kind::Float, 
 
 /// More routes (or more text in them) than 32-bit numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TooManyRoutes;
+
+impl TooManyRoutes {
+    /// A name for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        "too_many_routes"
+    }
+}
 
 impl fmt::Display for TooManyRoutes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
