@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from tests.event_loop import no_blocking_calls
+from tests.support.event_loop import no_blocking_calls
 
 # Those tests have an environment and settings of their own: scripts/ecosystem.
 collect_ignore = ["ecosystem"]

@@ -15,7 +15,7 @@ from pallasite.middleware.gzip import GZipMiddleware
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response
 from pallasite.routing import Route
-from tests.advisories.asgi import ask
+from tests.support.asgi import ask
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from pallasite.middleware.sessions import SessionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Route
-from tests.advisories.asgi import ask, assert_linear
+from tests.support.asgi import ask, assert_linear
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import Route
 from pallasite.templating import Jinja2Templates
-from tests.advisories.asgi import ask, exchange, scope_of
+from tests.support.asgi import ask, exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,7 @@ from pallasite.responses import (
 )
 from pallasite.routing import Route
 from pallasite.sse import EventSourceResponse, ServerSentEvent
-from tests.advisories.asgi import ask, assert_linear, scope_of
+from tests.support.asgi import ask, assert_linear, scope_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", StarletteDeprecationWarning)

@@ -17,7 +17,7 @@ from pallasite.requests import HTTPConnection, Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response
 from pallasite.routing import Host, Route, Router, WebSocketRoute
 from pallasite.websockets import WebSocket
-from tests.advisories.asgi import ask, assert_linear, connect, scope_of
+from tests.support.asgi import ask, assert_linear, connect, scope_of
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Route
-from tests.advisories.asgi import ask, assert_linear, post
+from tests.support.asgi import ask, assert_linear, post
 
 pytestmark = pytest.mark.anyio
 

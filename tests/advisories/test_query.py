@@ -12,7 +12,7 @@ from pallasite.datastructures import URL, QueryParams
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Route
-from tests.advisories.asgi import ask, assert_linear, post
+from tests.support.asgi import ask, assert_linear, post
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite.responses import FileResponse
 from pallasite.staticfiles import StaticFiles
-from tests.advisories.asgi import ask, assert_linear
+from tests.support.asgi import ask, assert_linear
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.routing import Mount, Route
 from pallasite.staticfiles import StaticFiles
-from tests.advisories.asgi import ask, assert_linear
+from tests.support.asgi import ask, assert_linear
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from pallasite.middleware.base import BaseHTTPMiddleware
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response
 from pallasite.routing import Host, Mount, Route, Router, WebSocketRoute
-from tests.advisories.asgi import ask, assert_linear, connect
+from tests.support.asgi import ask, assert_linear, connect
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from pallasite.middleware.sessions import SessionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, Response
 from pallasite.routing import Route
-from tests.advisories.asgi import ask
+from tests.support.asgi import ask
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from pallasite.applications import Pallasite
 from pallasite.responses import FileResponse
 from pallasite.routing import Mount
 from pallasite.staticfiles import StaticFiles
-from tests.advisories.asgi import Answer, ask, assert_linear, exchange, scope_of
+from tests.support.asgi import Answer, ask, assert_linear, exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from pallasite.exceptions import HTTPException, WebSocketException
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.routing import Route, WebSocketRoute
 from pallasite.websockets import WebSocket
-from tests.advisories.asgi import connect
+from tests.support.asgi import connect
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import Server, eventually, new_client, start
+from tests.support.serving import Server, eventually, new_client, start
 
 from .clients import Site
 from .leaks import Counts, counts, leaks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.serving import Server, new_client
+from tests.support.serving import Server, new_client
 
 from .probe import PATH
 

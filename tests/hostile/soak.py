@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.hostile.clients import ENDINGS, MESSAGES, OPENINGS, Site, Wire
 from tests.hostile.leaks import Counts, counts, leaks
 from tests.hostile.visitors import CONTENT, VISITS, Unexpected, Visitor
-from tests.serving import COMMANDS, Server, eventually, start
+from tests.support.serving import COMMANDS, Server, eventually, start
 
 VISITORS = 4
 ATTACKERS = 2

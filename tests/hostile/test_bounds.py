@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.serving import Server
+from tests.support.serving import Server
 
 from .clients import LAST, MULTIPART, URLENCODED, Site, Wire, file_part, get, multipart, post, statuses
 from .leaks import counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.serving import Server, new_client
+from tests.support.serving import Server, new_client
 
 from .clients import ENDINGS, MESSAGES, OPENINGS, Site, Wire, hold
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import Server, eventually, new_client
+from tests.support.serving import Server, eventually, new_client
 
 from .clients import TEXT, Site, Wire, frame, open_websocket
 from .conftest import check_unharmed

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from websockets.sync.client import connect
 
-from tests.serving import SECONDS_FOR_AN_ANSWER, Server, new_client
+from tests.support.serving import SECONDS_FOR_AN_ANSWER, Server, new_client
 
 CONTENT = bytes(range(256)) * 2000
 

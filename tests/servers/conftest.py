@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.serving import COMMANDS, Server, new_client, start
+from tests.support.serving import COMMANDS, Server, new_client, start
 
 #: The servers that see every test; the others see those of test_every_server.py.
 MAIN_SERVERS = ["uvicorn-httptools", "uvicorn-h11", "granian"]

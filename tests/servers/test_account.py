@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.serving import Server, new_client
+from tests.support.serving import Server, new_client
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.serving import Server
+from tests.support.serving import Server
 
 CLOSE = b"Connection: close\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving import eventually
+from tests.support.serving import eventually
 
 JSON = {"content-type": "application/json"}
 

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 
-from tests.serving import SECONDS_FOR_AN_ANSWER, Server
+from tests.support.serving import SECONDS_FOR_AN_ANSWER, Server
 
 
 class Browser:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.serving import SECONDS_FOR_AN_ANSWER, Server, new_client
+from tests.support.serving import SECONDS_FOR_AN_ANSWER, Server, new_client
 
 TARGETS = [
     "/notes%00", "/notes%0A", "/notes%0a1", "/notes/1%0A", "/%00", "/%0d%0ax:y", "//", "//notes", "/notes//1",

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import connect
 
-from tests.serving import SECONDS_FOR_AN_ANSWER, Server, eventually, new_client
+from tests.support.serving import SECONDS_FOR_AN_ANSWER, Server, eventually, new_client
 
 
 @pytest.fixture

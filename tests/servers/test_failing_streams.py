@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import SECONDS_FOR_AN_ANSWER, Server, eventually, start
+from tests.support.serving import SECONDS_FOR_AN_ANSWER, Server, eventually, start
 
 from .conftest import MAIN_SERVERS
 from .failing import KINDS, LAYERS, TAKEN, TAKERS

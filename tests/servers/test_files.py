@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from tests.serving import MAX_UPLOAD_BYTES, Server, eventually
+from tests.support.serving import MAX_UPLOAD_BYTES, Server, eventually
 
 CONTENT = bytes(range(256)) * 1000
 

@@ -9,7 +9,7 @@ import uuid
 import httpx
 import pytest
 
-from tests.serving import Server, eventually
+from tests.support.serving import Server, eventually
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.serving import SECONDS_TO_STOP, Server, new_client
+from tests.support.serving import SECONDS_TO_STOP, Server, new_client
 
 from .conftest import MAIN_SERVERS
 
