@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from pallasite.applications import Pallasite
@@ -23,10 +22,10 @@ from pallasite.requests import Request
 from pallasite.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from pallasite.routing import Host, Mount, Route, Router, WebSocketRoute
 from pallasite.websockets import WebSocket
+from tests.support.asgi import exchange, scope_of, socket_scope_of
 
 pytestmark = pytest.mark.anyio
 
-STALL_SECONDS = 20  # far more than any of these takes
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -151,45 +150,9 @@ def make_app() -> Pallasite:
     )
 
 
-def http_scope(path: str = "/", *, method: str = "GET", query: bytes = b"", headers: Iterable[Any] = ()) -> Any:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode("utf-8", "surrogatepass"),
-        "root_path": "",
-        "query_string": query,
-        "headers": list(headers),
-        "client": ("192.0.2.1", 4711),
-        "server": ("testserver", 80),
-        "state": {},
-    }
-
-
-async def run(app: Any, scope: Any, messages: Iterable[Any] = ()) -> list[Any]:
-    """What the application sends; after the given messages the client goes away."""
-    waiting = list(messages)
-    sent: list[Any] = []
-    goodbye = {"type": "websocket.disconnect" if scope["type"] == "websocket" else "http.disconnect"}
-
-    async def receive() -> Any:
-        await anyio.lowlevel.checkpoint()
-        return waiting.pop(0) if waiting else goodbye
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    with anyio.fail_after(STALL_SECONDS):
-        await app(scope, receive, send)
-    return sent
-
-
 async def ask(scope: Any, *messages: Any) -> tuple[int, bytes]:
     """The answer's status and body; a 5xx, and anything that reaches the server, fails the test."""
-    sent = await run(make_app(), scope, messages or [{"type": "http.request", "body": b""}])
+    sent = await exchange(make_app(), scope, messages or [{"type": "http.request", "body": b""}])
     status: int = sent[0]["status"]
     assert status < 500
     for _, value in sent[0]["headers"]:
@@ -198,7 +161,7 @@ async def ask(scope: Any, *messages: Any) -> tuple[int, bytes]:
 
 
 def post(path: str, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> tuple[Any, Any]:
-    return http_scope(path, method="POST", headers=headers), {"type": "http.request", "body": body}
+    return scope_of(path, method="POST", headers=headers), {"type": "http.request", "body": body}
 
 
 ODD_BYTES = {
@@ -237,24 +200,24 @@ HEADER_NAMES = [
 async def test_header_of_any_bytes_is_read_as_latin_1(name: bytes, value: bytes) -> None:
     headers = [(name, value), (name, value)]
     for path in ("/", "/thread", "/file", "/refused", "/nowhere", "/slash"):
-        await ask(http_scope(path, headers=headers))
-    await ask(http_scope(headers=[*headers, (b"host", b"t.example.org")]))
+        await ask(scope_of(path, headers=headers))
+    await ask(scope_of(headers=[*headers, (b"host", b"t.example.org")]))
 
 
 @pytest.mark.parametrize("value", ODD_BYTES.values(), ids=ODD_BYTES.keys())
 async def test_query_of_any_bytes_is_read(value: bytes) -> None:
-    status, _ = await ask(http_scope(query=value))
+    status, _ = await ask(scope_of(query=value))
     assert status == 200
-    status, _ = await ask(http_scope("/slash", query=value))
+    status, _ = await ask(scope_of("/slash", query=value))
     assert status == 307
-    status, _ = await ask(http_scope("/elsewhere", query=b"next=" + value))
+    status, _ = await ask(scope_of("/elsewhere", query=b"next=" + value))
     assert status == 307
 
 
 @pytest.mark.parametrize("name", [b"cookie", b"session"], ids=repr)
 @pytest.mark.parametrize("value", ODD_BYTES.values(), ids=ODD_BYTES.keys())
 async def test_session_cookie_of_any_bytes_starts_a_session_anew(name: bytes, value: bytes) -> None:
-    status, body = await ask(http_scope(headers=[(b"cookie", b"session=" + value)]))
+    status, body = await ask(scope_of(headers=[(b"cookie", b"session=" + value)]))
     assert (status, json.loads(body)["method"]) == (200, "GET")
 
 
@@ -286,7 +249,7 @@ HOSTS = [
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: repr(host[:20]))
 @pytest.mark.parametrize("path", ["/", "/slash", "/nowhere", "//", "/item/x"])
 async def test_host_of_any_bytes_is_answered(host: bytes, path: str) -> None:
-    await ask(http_scope(path, headers=[(b"host", host)]))
+    await ask(scope_of(path, headers=[(b"host", host)]))
 
 
 PATHS = {
@@ -324,19 +287,19 @@ PATHS = {
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 async def test_path_of_any_text_is_answered(path: str, ending: str) -> None:
     for method in ("GET", "BREW", ""):
-        await ask(http_scope(path + ending, method=method))
-    await ask(http_scope(path + ending, headers=[(b"host", b"t.example.org")]))
+        await ask(scope_of(path + ending, method=method))
+    await ask(scope_of(path + ending, headers=[(b"host", b"t.example.org")]))
 
 
 async def test_path_that_is_no_match_for_its_convertor_is_not_found() -> None:
     for name in ("long integer", "digits of other scripts", "not a number", "bad uuid", "pair of a long integer"):
-        status, _ = await ask(http_scope(PATHS[name]))
+        status, _ = await ask(scope_of(PATHS[name]))
         assert status == 404, name
 
 
 async def test_path_with_a_line_feed_at_its_end_is_another_path() -> None:
-    assert (await ask(http_scope("/file\n")))[0] == 404
-    assert (await ask(http_scope("/int/1\n")))[0] == 404
+    assert (await ask(scope_of("/file\n")))[0] == 404
+    assert (await ask(scope_of("/int/1\n")))[0] == 404
 
 
 BODIES = {
@@ -420,23 +383,19 @@ async def test_form_part_of_any_bytes_is_read_or_a_bad_request(part: bytes, end:
 
 @pytest.mark.parametrize("path", ["/json", "/body", "/stream", "/form"])
 async def test_disconnect_in_mid_body_is_a_bad_request(path: str) -> None:
-    scope = http_scope(path, method="POST", headers=[(b"content-type", b"multipart/form-data; boundary=x")])
+    scope = scope_of(path, method="POST", headers=[(b"content-type", b"multipart/form-data; boundary=x")])
     assert (await ask(scope, {"type": "http.request", "body": b"--x\r\n", "more_body": True}))[0] == 400
 
 
 async def test_body_in_odd_messages_is_joined() -> None:
     status, body = await ask(
-        http_scope("/body", method="POST"),
+        scope_of("/body", method="POST"),
         {"type": "http.request", "more_body": True},
         {"type": "http.request", "body": b"", "more_body": True},
         {"type": "http.request", "body": b"a", "more_body": True},
         {"type": "http.request"},
     )
     assert (status, body) == (200, b"a")
-
-
-def socket_scope(path: str, **more: Any) -> Any:
-    return {**http_scope(path), "type": "websocket", "scheme": "ws", "subprotocols": [], **more}
 
 
 CONNECT = {"type": "websocket.connect"}
@@ -456,27 +415,27 @@ CONNECT = {"type": "websocket.connect"}
     ids=lambda value: str(value)[:30],
 )
 async def test_websocket_frame_that_cannot_be_read_closes_with_its_code(path: str, frame: Any, code: int) -> None:
-    sent = await run(make_app(), socket_scope(path), [CONNECT, {"type": "websocket.receive", **frame}])
+    sent = await exchange(make_app(), socket_scope_of(path), [CONNECT, {"type": "websocket.receive", **frame}])
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
     assert sent[1]["code"] == code
 
 
 async def test_websocket_json_with_lone_surrogates_is_sent_as_text_that_utf_8_can_hold() -> None:
-    sent = await run(
-        make_app(), socket_scope("/ws/json"), [CONNECT, {"type": "websocket.receive", "text": r'"\ud800"'}]
+    sent = await exchange(
+        make_app(), socket_scope_of("/ws/json"), [CONNECT, {"type": "websocket.receive", "text": r'"\ud800"'}]
     )
     assert json.loads(sent[1]["text"].encode()) == "\ud800"
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/", "/ws\n", "/ws/", "/item/\ud800", "", "/below/x/y"])
 async def test_websocket_at_an_unknown_path_is_refused(path: str) -> None:
-    sent = await run(make_app(), socket_scope(path), [CONNECT])
+    sent = await exchange(make_app(), socket_scope_of(path), [CONNECT])
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
 async def test_websocket_with_odd_headers_is_accepted() -> None:
     headers = [(b"host", b"[::"), (b"cookie", b"\xff\0;=;"), (b"sec-websocket-protocol", b"\xff")]
-    sent = await run(make_app(), socket_scope("/ws", headers=headers), [CONNECT])
+    sent = await exchange(make_app(), socket_scope_of("/ws", headers=headers), [CONNECT])
     assert [message["type"] for message in sent] == ["websocket.accept"]
 
 
@@ -530,7 +489,7 @@ def test_line_breaks_and_nul_are_quoted_where_there_is_a_way_to_quote_them(text:
 
 
 async def test_early_hint_with_a_line_break_is_refused() -> None:
-    request = Request({**http_scope(), "extensions": {"http.response.early_hint": {}}})
+    request = Request({**scope_of(), "extensions": {"http.response.early_hint": {}}})
     with pytest.raises(ValueError, match="CR, LF"):
         await request.send_early_hints("</a>\r\nx: y")
 
@@ -538,8 +497,8 @@ async def test_early_hint_with_a_line_break_is_refused() -> None:
 async def test_redirect_of_a_path_that_looks_like_another_host_stays_on_this_one() -> None:
     app = Pallasite(routes=[Route("/{rest:path}/", everything)])
     for server in (("testserver", 80), None):
-        scope = http_scope("//evil.example")
+        scope = scope_of("//evil.example")
         scope["server"] = server
-        sent = await run(app, scope)
+        sent = await exchange(app, scope)
         location = dict(sent[0]["headers"])[b"location"]
         assert not location.startswith((b"//", b"http://evil")), location

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import anyio
 import pytest
 
 from pallasite.applications import Pallasite
@@ -26,10 +25,9 @@ from pallasite.responses import JSONResponse, PlainTextResponse, Response
 from pallasite.routing import Mount, Route
 from pallasite.sse import EventSourceResponse
 from pallasite.staticfiles import StaticFiles
+from tests.support.asgi import exchange, scope_of
 
 pytestmark = pytest.mark.anyio
-
-STALL_SECONDS = 20
 
 
 async def events(request: Request) -> Response:
@@ -103,31 +101,8 @@ def directory(tmp_path: Path) -> Path:
 
 async def ask(app: Any, path: str, headers: list[tuple[bytes, bytes]], method: str = "GET", body: bytes = b"") -> int:
     """The answer's status. A 5xx, a line break in a header and anything that reaches the server fail the test."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "root_path": "",
-        "query_string": b"",
-        "headers": headers,
-        "client": None,
-        "server": None,
-    }
-    waiting = [{"type": "http.request", "body": body}]
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        await anyio.lowlevel.checkpoint()
-        return waiting.pop() if waiting else await anyio.sleep_forever()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    with anyio.fail_after(STALL_SECONDS):
-        await app(scope, receive, send)
+    scope = scope_of(path, method=method, headers=headers, client=None, server=None)
+    sent = await exchange(app, scope, [{"type": "http.request", "body": body}], stays=True)
     status: int = sent[0]["status"]
     assert status < 500
     assert not sent[-1].get("more_body", False)

@@ -13,26 +13,19 @@ from starlette.responses import FileResponse as StarletteFileResponse
 
 from pallasite.background import BackgroundTask
 from pallasite.responses import FileResponse
+from tests.support.asgi import Sent, never
 
 _CONTENT = bytes(range(256)) * 4  # 1,024 bytes
 
 pytestmark = pytest.mark.anyio
 
 
-async def _never() -> Any:
-    await anyio.sleep_forever()
-
-
 async def _call(
-    response: Any, headers: Mapping[str, str] | None = None, receive: Any = _never, **scope: Any
+    response: Any, headers: Mapping[str, str] | None = None, receive: Any = never, **scope: Any
 ) -> list[Any]:
     raw = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await response({"type": "http", "method": "GET", "headers": raw, **scope}, receive, send)
+    sent = Sent()
+    await response({"type": "http", "method": "GET", "headers": raw, **scope}, receive, sent)
     return sent
 
 
@@ -396,9 +389,9 @@ async def test_file_is_closed_whatever_happens(
     response = FileResponse(path)
     response.chunk_size = 100
     with pytest.raises(LookupError):
-        await response(dict(scope), _never, failing_send)
+        await response(dict(scope), never, failing_send)
     with anyio.move_on_after(0.05):
-        await response(dict(scope), _never, stuck_send)
+        await response(dict(scope), never, stuck_send)
     assert len(opened) == 2
     assert all(file.closed for file in opened)
 

@@ -13,22 +13,14 @@ from pallasite.exceptions import HTTPException
 from pallasite.requests import ClientDisconnect, HTTPConnection, MalformedJSON, Request, cookie_parser
 from pallasite.responses import JSONResponse, PlainTextResponse
 from pallasite.routing import Mount, Route, Router
+from tests.support.asgi import Sent, scope_of
 
 pytestmark = pytest.mark.anyio
 
 
-def scope_of(**changes: Any) -> dict[str, Any]:
-    scope: dict[str, Any] = {
-        "type": "http",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/notes",
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"example.org")],
-        "server": ("127.0.0.1", 8000),
-    }
-    return {**scope, **changes}
+def notes_scope(**changes: Any) -> dict[str, Any]:
+    headers = [(b"host", b"example.org")]
+    return scope_of(**{"path": "/notes", "headers": headers, "server": ("127.0.0.1", 8000), **changes})
 
 
 class Channel:
@@ -48,7 +40,7 @@ def chunk(body: bytes, more: bool = False) -> dict[str, Any]:
 
 
 def test_connection_is_a_mapping_over_its_scope() -> None:
-    scope = scope_of()
+    scope = notes_scope()
     connection: HTTPConnection = HTTPConnection(scope)
     assert dict(connection) == scope
     assert connection["path"] == "/notes"
@@ -56,7 +48,7 @@ def test_connection_is_a_mapping_over_its_scope() -> None:
 
 
 def test_connections_are_equal_only_to_themselves() -> None:
-    scope = scope_of()
+    scope = notes_scope()
     first, second = Request(scope), Request(scope)
     assert first == first
     assert first != second
@@ -65,11 +57,11 @@ def test_connections_are_equal_only_to_themselves() -> None:
 
 def test_websocket_scope_makes_no_request() -> None:
     with pytest.raises(AssertionError):
-        Request(scope_of(type="websocket"))
+        Request(notes_scope(type="websocket"))
 
 
 def test_url_comes_from_host_path_and_query() -> None:
-    request = Request(scope_of(query_string=b"page=2"))
+    request = Request(notes_scope(query_string=b"page=2"))
     assert request.url == "http://example.org/notes?page=2"
     assert request.url is request.url
 
@@ -86,12 +78,12 @@ def test_url_comes_from_host_path_and_query() -> None:
     ids=["plain", "root-path", "inside-mount", "no-host", "query-dropped"],
 )
 def test_base_url_is_the_applications_root(changes: dict[str, Any], expected: str) -> None:
-    assert Request(scope_of(**changes)).base_url == URL(expected)
+    assert Request(notes_scope(**changes)).base_url == URL(expected)
 
 
 def test_headers_query_and_cookies_are_parsed_once_and_kept() -> None:
     headers = [(b"host", b"x"), (b"cookie", b"a=1; b=2"), (b"cookie", b"b=3")]
-    request = Request(scope_of(headers=headers, query_string=b"q=a+b&q=c"))
+    request = Request(notes_scope(headers=headers, query_string=b"q=a+b&q=c"))
     assert request.headers["host"] == "x"
     assert request.headers is request.headers
     assert request.query_params.getlist("q") == ["a b", "c"]
@@ -101,7 +93,7 @@ def test_headers_query_and_cookies_are_parsed_once_and_kept() -> None:
 
 
 def test_deleted_headers_are_read_again() -> None:
-    request = Request(scope_of())
+    request = Request(notes_scope())
     assert "x-new" not in request.headers
     request.scope["headers"] = ((b"x-new", b"1"),)
     del request._headers
@@ -124,14 +116,14 @@ def test_cookie_parser_is_as_lenient_as_browsers(text: str, expected: dict[str, 
 
 
 def test_client_address_is_none_when_unknown() -> None:
-    assert Request(scope_of()).client is None
-    assert Request(scope_of(client=("1.2.3.4", 5))).client == Address("1.2.3.4", 5)
+    assert Request(notes_scope(client=None)).client is None
+    assert Request(notes_scope(client=("1.2.3.4", 5))).client == Address("1.2.3.4", 5)
 
 
 @pytest.mark.parametrize("name", ["session", "auth", "user"])
 def test_missing_middleware_is_named(name: str) -> None:
     with pytest.raises(AssertionError, match="Middleware must be installed"):
-        getattr(Request(scope_of()), name)
+        getattr(Request(notes_scope()), name)
 
 
 def test_session_is_marked_as_accessed_where_it_can_be() -> None:
@@ -142,13 +134,13 @@ def test_session_is_marked_as_accessed_where_it_can_be() -> None:
             self.accessed = True
 
     session = Session(a=1)
-    assert Request(scope_of(session=session)).session is session
+    assert Request(notes_scope(session=session)).session is session
     assert session.accessed
-    assert Request(scope_of(session={"b": 2})).session == {"b": 2}
+    assert Request(notes_scope(session={"b": 2})).session == {"b": 2}
 
 
 def test_state_is_shared_through_the_scope() -> None:
-    scope = scope_of(state={"db": 1})
+    scope = notes_scope(state={"db": 1})
     Request(scope).state.user = "me"
     other = Request(scope)
     assert isinstance(other.state, State)
@@ -156,37 +148,37 @@ def test_state_is_shared_through_the_scope() -> None:
 
 
 def test_path_params_default_to_none_given() -> None:
-    assert Request(scope_of()).path_params == {}
-    assert Request(scope_of(path_params={"id": 3})).path_params == {"id": 3}
+    assert Request(notes_scope()).path_params == {}
+    assert Request(notes_scope(path_params={"id": 3})).path_params == {"id": 3}
 
 
 def test_private_attributes_appear_only_when_filled() -> None:
-    request = Request(scope_of())
+    request = Request(notes_scope())
     assert not hasattr(request, "_body")
     assert not hasattr(request, "_json")
 
 
 async def test_body_in_one_message_is_read_with_one_receive() -> None:
     channel = Channel(chunk(b"hello"))
-    request = Request(scope_of(), channel)
+    request = Request(notes_scope(), channel)
     assert await request.body() == b"hello"
     assert await request.body() == b"hello"
     assert channel.calls == 1
 
 
 async def test_body_joins_chunks_and_stream_repeats_it() -> None:
-    request = Request(scope_of(), Channel(chunk(b"a", True), chunk(b"", True), chunk(b"b", True), chunk(b"c")))
+    request = Request(notes_scope(), Channel(chunk(b"a", True), chunk(b"", True), chunk(b"b", True), chunk(b"c")))
     assert await request.body() == b"abc"
     assert [part async for part in request.stream()] == [b"abc", b""]
 
 
 async def test_stream_gives_chunks_then_an_empty_one() -> None:
-    request = Request(scope_of(), Channel(chunk(b"a", True), chunk(b"b")))
+    request = Request(notes_scope(), Channel(chunk(b"a", True), chunk(b"b")))
     assert [part async for part in request.stream()] == [b"a", b"b", b""]
 
 
 async def test_stream_cannot_be_read_twice() -> None:
-    request = Request(scope_of(), Channel(chunk(b"a")))
+    request = Request(notes_scope(), Channel(chunk(b"a")))
     assert [part async for part in request.stream()] == [b"a", b""]
     with pytest.raises(RuntimeError, match="Stream consumed"):
         await request.body()
@@ -195,7 +187,7 @@ async def test_stream_cannot_be_read_twice() -> None:
 
 
 async def test_disconnect_in_mid_body_raises_client_disconnect() -> None:
-    request = Request(scope_of(), Channel(chunk(b"a", True), {"type": "http.disconnect"}))
+    request = Request(notes_scope(), Channel(chunk(b"a", True), {"type": "http.disconnect"}))
     with pytest.raises(ClientDisconnect):
         await request.body()
     assert not hasattr(request, "_body")
@@ -208,7 +200,7 @@ async def test_overridden_stream_is_what_body_reads() -> None:
             async for part in super().stream():
                 yield part.upper()
 
-    assert await Shouting(scope_of(), Channel(chunk(b"a", True), chunk(b"b"))).body() == b"AB"
+    assert await Shouting(notes_scope(), Channel(chunk(b"a", True), chunk(b"b"))).body() == b"AB"
 
 
 async def test_overridden_body_is_what_json_reads() -> None:
@@ -216,11 +208,11 @@ async def test_overridden_body_is_what_json_reads() -> None:
         async def body(self) -> bytes:
             return b"[" + await super().body() + b"]"
 
-    assert await Wrapped(scope_of(), Channel(chunk(b"1"))).json() == [1]
+    assert await Wrapped(notes_scope(), Channel(chunk(b"1"))).json() == [1]
 
 
 async def test_json_is_parsed_once() -> None:
-    request = Request(scope_of(), Channel(chunk(b'{"a": [1, 2.5, null]}')))
+    request = Request(notes_scope(), Channel(chunk(b'{"a": [1, 2.5, null]}')))
     assert await request.json() == {"a": [1, 2.5, None]}
     assert await request.json() is request._json
 
@@ -259,7 +251,7 @@ async def test_json_is_parsed_once() -> None:
     ],
 )
 async def test_malformed_json_is_a_documented_error(body: bytes) -> None:
-    request = Request(scope_of(), Channel(chunk(body)))
+    request = Request(notes_scope(), Channel(chunk(body)))
     with pytest.raises(MalformedJSON) as caught:
         await request.json()
     assert isinstance(caught.value, json.JSONDecodeError)
@@ -269,12 +261,12 @@ async def test_malformed_json_is_a_documented_error(body: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["1.5e308", "1e-999", '"1e999"', "[0.25, 1e+2, 17e100]", "9" * 300 + "." + "1" * 99])
 async def test_json_number_that_fits_is_read(text: str) -> None:
-    assert await Request(scope_of(), Channel(chunk(text.encode()))).json() == json.loads(text)
+    assert await Request(notes_scope(), Channel(chunk(text.encode()))).json() == json.loads(text)
 
 
 async def test_replaced_json_loads_is_what_reads_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json, "loads", lambda body: ["replaced", body])
-    assert await Request(scope_of(), Channel(chunk(b"{}"))).json() == ["replaced", b"{}"]
+    assert await Request(notes_scope(), Channel(chunk(b"{}"))).json() == ["replaced", b"{}"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"NaN", b"[" * 100_000], ids=["cut", "bad-utf8", "nan", "deep"])
@@ -289,7 +281,7 @@ def test_malformed_json_unhandled_is_400(body: bytes, test_client_factory: Any) 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 async def test_json_of_every_unicode_encoding_is_understood(encoding: str) -> None:
-    request = Request(scope_of(), Channel(chunk('{"é": 1}'.encode(encoding))))
+    request = Request(notes_scope(), Channel(chunk('{"é": 1}'.encode(encoding))))
     assert await request.json() == {"é": 1}
 
 
@@ -299,26 +291,22 @@ async def test_is_disconnected_never_waits() -> None:
     async def never() -> Any:
         await anyio.sleep_forever()
 
-    assert not await Request(scope_of(), never).is_disconnected()
-    assert await Request(scope_of(), Channel({"type": "http.disconnect"})).is_disconnected()
+    assert not await Request(notes_scope(), never).is_disconnected()
+    assert await Request(notes_scope(), Channel({"type": "http.disconnect"})).is_disconnected()
 
 
 async def test_missing_channels_are_reported() -> None:
     with pytest.raises(RuntimeError, match="Receive channel"):
-        await Request(scope_of()).body()
+        await Request(notes_scope()).body()
     with pytest.raises(RuntimeError, match="Send channel"):
-        await Request(scope_of(extensions={"http.response.push": {}})).send_push_promise("/x")
+        await Request(notes_scope(extensions={"http.response.push": {}})).send_push_promise("/x")
 
 
 async def test_push_promise_repeats_what_the_request_said() -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
+    sent = Sent()
     headers = [(b"accept", b"text/css"), (b"cookie", b"a=1"), (b"user-agent", b"x")]
-    scope = scope_of(headers=headers, extensions={"http.response.push": {}})
-    await Request(scope, send=send).send_push_promise("/style.css")
+    scope = notes_scope(headers=headers, extensions={"http.response.push": {}})
+    await Request(scope, send=sent).send_push_promise("/style.css")
     assert sent == [
         {
             "type": "http.response.push",
@@ -327,28 +315,24 @@ async def test_push_promise_repeats_what_the_request_said() -> None:
         }
     ]
     sent.clear()
-    await Request(scope_of(), send=send).send_push_promise("/style.css")
+    await Request(notes_scope(), send=sent).send_push_promise("/style.css")
     assert sent == []
 
 
 async def test_early_hints_are_sent_where_the_server_can() -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    request = Request(scope_of(extensions={"http.response.early_hint": {}}), send=send)
+    sent = Sent()
+    request = Request(notes_scope(extensions={"http.response.early_hint": {}}), send=sent)
     await request.send_early_hints("</a.css>; rel=preload", "</b.js>; rel=preload")
     assert sent == [{"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]}]
     with pytest.raises(ValueError, match="CR, LF or NUL"):
         await request.send_early_hints("</a>\r\nset-cookie: a=1")
-    await Request(scope_of(), send=send).send_early_hints("</a>")
+    await Request(notes_scope(), send=sent).send_early_hints("</a>")
     assert len(sent) == 1
 
 
 def test_url_for_needs_a_router() -> None:
     with pytest.raises(RuntimeError, match="url_for"):
-        Request(scope_of()).url_for("home")
+        Request(notes_scope()).url_for("home")
 
 
 def test_url_for_inside_a_mount_starts_at_the_application(test_client_factory: Any) -> None:
@@ -369,13 +353,13 @@ def test_url_for_works_with_a_bare_router(test_client_factory: Any) -> None:
 
 async def test_message_of_an_unknown_type_is_passed_over() -> None:
     channel = Channel({"type": "http.unknown"}, chunk(b"body"))
-    assert await Request(scope_of(), channel).body() == b"body"
+    assert await Request(notes_scope(), channel).body() == b"body"
 
 
 async def test_close_closes_the_files_of_a_form_that_was_read() -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nx\r\n--b--\r\n'
     headers = [(b"content-type", b"multipart/form-data; boundary=b")]
-    request = Request(scope_of(headers=headers), Channel(chunk(body)))
+    request = Request(notes_scope(headers=headers), Channel(chunk(body)))
     await request.close()
     form = await request.form()
     await request.close()

@@ -24,23 +24,16 @@ from pallasite.responses import (
     Response,
     StreamingResponse,
 )
+from tests.support.asgi import Sent, never
 
 _HTTP = {"type": "http", "method": "GET", "headers": []}
 _HTTP_2_4 = {**_HTTP, "asgi": {"spec_version": "2.4"}}
 _WEBSOCKET = {"type": "websocket", "headers": [], "extensions": {"websocket.http.response": {}}}
 
 
-async def _never() -> Any:
-    await anyio.sleep_forever()
-
-
-async def _call(response: Any, scope: Mapping[str, Any] = _HTTP, receive: Any = _never) -> list[Any]:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await response(dict(scope), receive, send)
+async def _call(response: Any, scope: Mapping[str, Any] = _HTTP, receive: Any = never) -> list[Any]:
+    sent = Sent()
+    await response(dict(scope), receive, sent)
     return sent
 
 
@@ -558,13 +551,9 @@ async def test_stream_error_is_raised_itself_and_nothing_ends_the_body(waits: bo
             await anyio.lowlevel.checkpoint()
         raise LookupError("broken")
 
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
+    sent = Sent()
     with pytest.raises(LookupError, match="broken"):
-        await StreamingResponse(chunks())(dict(_HTTP), _never, send)
+        await StreamingResponse(chunks())(dict(_HTTP), never, sent)
     assert [message.get("more_body") for message in sent] == [None, True]
 
 
@@ -589,10 +578,10 @@ async def test_stream_failing_send_is_a_client_disconnect_from_2_4_on() -> None:
         raise OSError("gone")
 
     with pytest.raises(ClientDisconnect) as caught:
-        await StreamingResponse(["x"])(dict(_HTTP_2_4), _never, send)
+        await StreamingResponse(["x"])(dict(_HTTP_2_4), never, send)
     assert isinstance(caught.value.__cause__, OSError)
     with pytest.raises(OSError, match="gone"):
-        await StreamingResponse(["x"])(dict(_HTTP), _never, send)
+        await StreamingResponse(["x"])(dict(_HTTP), never, send)
 
 
 @pytest.mark.anyio

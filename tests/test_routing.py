@@ -33,6 +33,7 @@ from pallasite.routing import (
 )
 from pallasite.types import Scope
 from pallasite.websockets import WebSocket, WebSocketDisconnect
+from tests.support.asgi import Sent, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -46,11 +47,6 @@ async def show(request: Request) -> Response:
 
 async def other(request: Request) -> Response:
     return PlainTextResponse("other")
-
-
-def scope_of(path: str, **changes: Any) -> dict[str, Any]:
-    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "query_string": b"", "headers": []}
-    return {**scope, **changes}
 
 
 # Which path goes where.
@@ -764,16 +760,13 @@ async def test_lifespan_state_without_server_support_is_reported() -> None:
     async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         yield {"a": 1}
 
-    sent: list[Any] = []
+    sent = Sent()
 
     async def receive() -> Any:
         return {"type": "lifespan.startup"}
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     with pytest.raises(RuntimeError, match='"state"'):
-        await Router(lifespan=lifespan)({"type": "lifespan"}, receive, send)
+        await Router(lifespan=lifespan)({"type": "lifespan"}, receive, sent)
     assert sent[0]["type"] == "lifespan.startup.failed"
     assert "RuntimeError" in sent[0]["message"]
 
@@ -897,11 +890,7 @@ async def test_route_without_a_dict_of_its_own_is_served() -> None:
         async def handle(self, scope: Any, receive: Any, send: Any) -> None:
             await PlainTextResponse("bare")(scope, receive, send)
 
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
+    sent = Sent()
     router = Router([Bare()])  # type: ignore[list-item]
-    await router({"type": "http", "path": "/", "method": "GET", "headers": []}, None, send)  # type: ignore[arg-type]
+    await router({"type": "http", "path": "/", "method": "GET", "headers": []}, None, sent)  # type: ignore[arg-type]
     assert sent[1]["body"] == b"bare"

@@ -27,6 +27,7 @@ from pallasite.routing import Mount
 from pallasite.staticfiles import NotModifiedResponse, StaticFiles
 from pallasite.types import Scope
 from pallasite.websockets import WebSocketDisconnect
+from tests.support.asgi import Sent, never, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -99,18 +100,8 @@ def root(tmp_path: Path) -> Path:
 def _scope(path: str, headers: dict[str, str] | None = None, method: str = "GET", **more: Any) -> Scope:
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
     raw.append((b"host", b"example.org"))
-    return {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "root_path": "",
-        "query_string": b"",
-        "scheme": "http",
-        "server": ("example.org", 80),
-        "headers": raw,
-        "asgi": {"spec_version": "2.4"},
-        **more,
-    }
+    scope = {"server": ("example.org", 80), "asgi": {"spec_version": "2.4"}, **more}
+    return scope_of(path, method=method, headers=raw, **scope)
 
 
 class Answer:
@@ -130,16 +121,9 @@ class Answer:
 
 async def _answer(app: Any, scope: Scope) -> Answer:
     """The answer, an HTTPException made one of its status."""
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> Any:
-        return await anyio.sleep_forever()
-
+    sent = Sent()
     try:
-        await app(scope, receive, send)
+        await app(scope, never, sent)
     except Exception as error:
         # Starlette's own class counts as well: it is the reference here.
         if type(error).__name__ != "HTTPException" or sent:

@@ -14,7 +14,7 @@ from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import Route
 from pallasite.templating import Jinja2Templates
-from tests.support.asgi import ask, exchange, scope_of
+from tests.support.asgi import Sent, ask, exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -45,16 +45,13 @@ def application(debug: bool, text: str) -> Pallasite:
 
 
 async def error_page(app: Any, **scope: Any) -> tuple[int, str, str]:
-    sent: list[Any] = []
+    sent = Sent()
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b""}
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     with pytest.raises(Broken):
-        await app(scope_of("/", **scope), receive, send)
+        await app(scope_of("/", **scope), receive, sent)
     kind = dict(sent[0]["headers"])[b"content-type"].decode()
     return sent[0]["status"], kind, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
@@ -191,15 +188,12 @@ async def test_cve_2024_34069_lifespan_and_websocket_errors_tell_nothing() -> No
     from pallasite.routing import WebSocketRoute
 
     app = Pallasite(debug=True, routes=[WebSocketRoute("/", fails)])
-    sent: list[Any] = []
+    sent = Sent()
 
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
     with pytest.raises(Broken):
-        await app(scope_of("/", type="websocket", scheme="ws", subprotocols=[]), receive, send)
+        await app(scope_of("/", type="websocket", scheme="ws", subprotocols=[]), receive, sent)
     assert "secret" not in str(sent)
     assert await exchange(Pallasite(), scope_of("/x"), [{"type": "http.request", "body": b""}])

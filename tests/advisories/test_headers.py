@@ -27,7 +27,7 @@ from pallasite.responses import (
 )
 from pallasite.routing import Route
 from pallasite.sse import EventSourceResponse, ServerSentEvent
-from tests.support.asgi import ask, assert_linear, scope_of
+from tests.support.asgi import Sent, ask, assert_linear, scope_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -111,16 +111,13 @@ async def test_cve_2026_34519_header_of_an_exception_is_refused_before_it_is_sen
     async def fails(request: Request) -> Response:
         raise HTTPException(418, headers={"x-a": text})
 
-    started: list[Any] = []
-
-    async def send(message: Any) -> None:
-        started.append(message)
+    started = Sent()
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b""}
 
     with pytest.raises(ValueError):
-        await Pallasite(routes=[Route("/", fails)])(scope_of("/"), receive, send)
+        await Pallasite(routes=[Route("/", fails)])(scope_of("/"), receive, started)
     for message in started:
         assert b"x-a" not in dict(message.get("headers", ()))
 
@@ -190,16 +187,13 @@ async def test_cve_2020_7695_origin_that_ends_its_line_is_not_mirrored(origin: b
 
 
 async def test_cve_2020_7695_early_hint_and_push_cannot_bring_a_header() -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
+    sent = Sent()
 
     async def receive() -> Any:
         raise AssertionError("there is nothing to receive")
 
     scope = scope_of("/", extensions={"http.response.early_hint": {}, "http.response.push": {}})
-    request = Request(scope, receive, send)
+    request = Request(scope, receive, sent)
     for text in BREAKS:
         with pytest.raises(ValueError):
             await request.send_early_hints(f"</a>{text}")

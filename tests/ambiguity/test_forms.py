@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import pytest
 
 from pallasite.applications import Pallasite
@@ -12,6 +11,7 @@ from pallasite.formparsers import MultiPartException
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse
 from pallasite.routing import Route
+from tests.support.asgi import exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -30,22 +30,8 @@ APP = Pallasite(routes=[Route("/", show, methods=["POST"])])
 
 
 async def submit(types: list[bytes], body: bytes, app: Any = APP) -> tuple[int, bytes]:
-    sent: list[Any] = []
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/",
-        "headers": [(b"x", b"y"), *((b"content-type", kind) for kind in types)],
-    }
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    with anyio.fail_after(20):
-        await app(scope, receive, send)
+    headers = [(b"x", b"y"), *((b"content-type", kind) for kind in types)]
+    sent = await exchange(app, scope_of(method="POST", headers=headers), [{"type": "http.request", "body": body}])
     return sent[0]["status"], sent[1]["body"]
 
 

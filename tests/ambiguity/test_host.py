@@ -11,6 +11,7 @@ from pallasite.middleware.trustedhost import TrustedHostMiddleware
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse
 from pallasite.routing import Host, Match, Route, Router
+from tests.support.asgi import exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -39,60 +40,45 @@ NO_HOSTS = {
 }
 
 
-def http_scope(hosts: list[bytes], **more: Any) -> Any:
+def with_hosts(hosts: list[bytes], **more: Any) -> Any:
     headers = [(b"accept", b"*/*"), *((b"host", host) for host in hosts), (b"accept", b"x")]
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/p",
-        "root_path": "",
-        "query_string": b"",
-        "headers": headers,
-        "server": ("server.internal", 8000),
-    }
-    return {**scope, **more}
+    return scope_of("/p", headers=headers, **{"server": ("server.internal", 8000), **more})
 
 
 async def answer_of(app: Any, scope: Any) -> tuple[int, bytes]:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await app(scope, None, send)
-    return sent[0]["status"], sent[1]["body"]
+    start, body = await exchange(app, scope)
+    return start["status"], body["body"]
 
 
 @pytest.mark.parametrize("hosts", NO_HOSTS.values(), ids=NO_HOSTS.keys())
 async def test_request_without_one_valid_host_names_none(hosts: list[bytes]) -> None:
-    scope = http_scope(hosts)
+    scope = with_hosts(hosts)
     assert str(URL(scope=scope)) == "http://server.internal:8000/p"
     assert str(Request(scope).base_url) == "http://server.internal:8000/"
     scope["server"] = None
     assert str(URL(scope=scope)) == "/p"
 
     app = TrustedHostMiddleware(PlainTextResponse("in"), ["here.example", "*.example", "localhost"])
-    assert await answer_of(app, http_scope(hosts)) == (400, b"Invalid host header")
+    assert await answer_of(app, with_hosts(hosts)) == (400, b"Invalid host header")
 
     route = Host("{name:path}", PlainTextResponse("host"))
-    assert route.matches(http_scope(hosts))[0] is Match.NONE
+    assert route.matches(with_hosts(hosts))[0] is Match.NONE
     router = Router([route, Host("here.example", PlainTextResponse("here")), Route("/p", PlainTextResponse("any"))])
-    assert await answer_of(router, http_scope(hosts)) == (200, b"any")
+    assert await answer_of(router, with_hosts(hosts)) == (200, b"any")
 
 
 async def test_request_with_one_valid_host_names_it() -> None:
-    scope = http_scope([GOOD])
+    scope = with_hosts([GOOD])
     assert str(URL(scope=scope)) == "http://here.example/p"
     app = TrustedHostMiddleware(PlainTextResponse("in"), ["here.example"])
-    assert await answer_of(app, http_scope([GOOD])) == (200, b"in")
+    assert await answer_of(app, with_hosts([GOOD])) == (200, b"in")
     route = Host("{name}.example", PlainTextResponse("host"))
     assert route.matches(scope)[0] is Match.FULL
-    assert await answer_of(Router([route]), http_scope([GOOD])) == (200, b"host")
+    assert await answer_of(Router([route]), with_hosts([GOOD])) == (200, b"host")
 
 
 async def test_escape_in_a_host_is_no_subdomain() -> None:
     # Some clients would decode it, and find another host before a slash.
     app = TrustedHostMiddleware(PlainTextResponse("in"), ["*.here.example"])
-    assert (await answer_of(app, http_scope([b"evil.example%2f.here.example"])))[0] == 400
-    assert (await answer_of(app, http_scope([b"a_b-c.here.example"])))[0] == 200
+    assert (await answer_of(app, with_hosts([b"evil.example%2f.here.example"])))[0] == 400
+    assert (await answer_of(app, with_hosts([b"a_b-c.here.example"])))[0] == 200

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from pallasite.responses import PlainTextResponse
 from pallasite.routing import BaseRoute, Match, Mount, Route
 from pallasite.staticfiles import StaticFiles
 from pallasite.testclient import TestClient
+from tests.support.asgi import exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -53,33 +53,13 @@ PATHS = [
 ]
 
 
-def http_scope(path: str, **more: Any) -> Any:
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"evil.example")],
-        "server": ("here.example", 80),
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-    }
-    return {**scope, **more}
+def on_evil_host(path: str, **more: Any) -> Any:
+    return scope_of(path, headers=[(b"host", b"evil.example")], server=("here.example", 80), **more)
 
 
 async def location_of(app: Any, scope: Any) -> str:
     """The Location header of the redirect that the application answers with."""
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        await anyio.sleep_forever()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    with anyio.fail_after(20):
-        await app(scope, receive, send)
+    sent = await exchange(app, scope, stays=True)
     assert sent[0]["status"] == 307
     [location] = [value for name, value in sent[0]["headers"] if name == b"location"]
     return str(location, "ascii")
@@ -108,7 +88,7 @@ class AnyPath(BaseRoute):
 
 @pytest.mark.parametrize("path", PATHS, ids=repr)
 async def test_slash_added_stays_on_the_site(path: str) -> None:
-    location = await location_of(Pallasite(routes=[AnyPath(with_slash=True)]), http_scope(path))
+    location = await location_of(Pallasite(routes=[AnyPath(with_slash=True)]), on_evil_host(path))
     assert urlsplit(followed(location)).netloc == "here.example"
     assert location.startswith("/")
     assert not location.startswith("//")
@@ -117,7 +97,7 @@ async def test_slash_added_stays_on_the_site(path: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=repr)
 async def test_slash_removed_stays_on_the_site(path: str) -> None:
-    location = await location_of(Pallasite(routes=[AnyPath(with_slash=False)]), http_scope(path + "/"))
+    location = await location_of(Pallasite(routes=[AnyPath(with_slash=False)]), on_evil_host(path + "/"))
     assert urlsplit(followed(location)).netloc == "here.example"
     assert location.startswith("/")
     assert not location.startswith("//")
@@ -132,7 +112,7 @@ async def test_static_directory_redirect_stays_on_the_site(tmp_path: Path, path:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.html").write_text("docs")
     app = Pallasite(routes=[Mount("/", StaticFiles(directory=tmp_path, html=True))])
-    location = await location_of(app, http_scope(path))
+    location = await location_of(app, on_evil_host(path))
     assert urlsplit(followed(location)).netloc == "here.example"
     assert location.endswith("/")
 
@@ -145,7 +125,7 @@ async def test_static_directory_redirect_is_absolute_in_starlettes_place_only(
     (tmp_path / "docs" / "index.html").write_text("docs")
     monkeypatch.setattr(mode, "current", mode.STARLETTE if standing_in else mode.PALLASITE)
     app = StaticFiles(directory=tmp_path, html=True)
-    assert await location_of(app, http_scope("/docs", query_string=b"a=1")) == location
+    assert await location_of(app, on_evil_host("/docs", query_string=b"a=1")) == location
 
 
 @pytest.mark.parametrize(
@@ -159,13 +139,13 @@ async def test_static_directory_redirect_is_absolute_in_starlettes_place_only(
 )
 async def test_redirect_keeps_the_query(query: bytes, sent: str) -> None:
     app = Pallasite(routes=[Route("/x/", show)])
-    assert await location_of(app, http_scope("/x", query_string=query)) == "/x/?" + sent
+    assert await location_of(app, on_evil_host("/x", query_string=query)) == "/x/?" + sent
 
 
 async def test_redirect_in_a_mount_keeps_prefix_and_root_path() -> None:
     app = Pallasite(routes=[Mount("/team", routes=[Route("/x/", show)])])
-    assert await location_of(app, http_scope("/team/x")) == "/team/x/"
-    assert await location_of(app, http_scope("/proxy/team/x", root_path="/proxy")) == "/proxy/team/x/"
+    assert await location_of(app, on_evil_host("/team/x")) == "/team/x/"
+    assert await location_of(app, on_evil_host("/proxy/team/x", root_path="/proxy")) == "/proxy/team/x/"
 
 
 def test_redirect_of_a_path_with_escapes_leads_to_that_path(test_client_factory: Any) -> None:

@@ -18,6 +18,7 @@ from pallasite.responses import FileResponse, RedirectResponse, Response, Stream
 from pallasite.sse import EventSourceResponse, ServerSentEvent
 from pallasite.testclient import TestClient
 from pallasite.websockets import WebSocket
+from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -130,15 +131,12 @@ def test_exceptions_headers_that_are_no_text_are_left_to_its_handler() -> None:
 
 
 async def accept(**options: Any) -> list[Any]:
-    sent: list[Any] = []
+    sent = Sent()
 
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await WebSocket({"type": "websocket"}, receive, send).accept(**options)
+    await WebSocket({"type": "websocket"}, receive, sent).accept(**options)
     return sent
 
 
@@ -199,17 +197,13 @@ def test_event_stream_outlives_lone_surrogates(test_client_factory: Any) -> None
 
 
 async def test_origin_with_a_line_break_is_not_sent_back() -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
+    sent = Sent()
     with pytest.warns(SecurityWarning):
         app = CORSMiddleware(Response("a"), allow_origins=["*"], allow_credentials=True)
     for method in ("GET", "OPTIONS"):
         headers = [(b"origin", b"https://a\r\nx: y"), (b"cookie", b"a=b"), (b"access-control-request-method", b"GET")]
         with anyio.fail_after(20):
-            await app({"type": "http", "method": method, "headers": headers}, None, send)  # type: ignore[arg-type]
+            await app({"type": "http", "method": method, "headers": headers}, None, sent)  # type: ignore[arg-type]
     for message in sent:
         for _, value in message.get("headers", []):
             assert not set(value) & set(b"\r\n\0")

@@ -21,6 +21,7 @@ from starlette.middleware.base import BaseHTTPMiddleware as StarlettesBase
 from pallasite.middleware.base import BaseHTTPMiddleware
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response, StreamingResponse
+from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -263,16 +264,13 @@ async def test_body_left_unfinished_for_a_client_that_is_gone_is_no_error(place)
             pass
         await half(scope, receive, send)
 
-    sent = []
+    sent = Sent()
 
     async def receive():
         return {"type": "http.disconnect"}
 
-    async def send(message):
-        sent.append(message)
-
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    await BaseHTTPMiddleware(place(app), dispatch=pass_on)(scope, receive, send)
+    await BaseHTTPMiddleware(place(app), dispatch=pass_on)(scope, receive, sent)
     assert [message.get("body") for message in sent] == [None, b"half"]
 
 

@@ -15,6 +15,7 @@ from pallasite.middleware.body_limit import (
     _RequestBodyLimitResponseSent,
     _RequestBodyTooLarge,
 )
+from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -42,20 +43,17 @@ async def request(app, *chunks, declared=None, kind="http"):
         else {"type": "http.request", "body": part, "more_body": number < len(chunks)}
         for number, part in enumerate(chunks, 1)
     ]
-    sent = []
+    sent = Sent()
 
     async def receive():
         return pending.pop(0)
-
-    async def send(message):
-        sent.append(message)
 
     headers = [] if declared is None else [(b"host", b"x"), (b"content-length", declared)]
     scope = {"type": kind, "headers": headers}
     before = dict(scope)
     with anyio.fail_after(10):
         try:
-            await app(scope, receive, send)
+            await app(scope, receive, sent)
         finally:
             assert scope == before, "the scope is as it was"
     return sent
@@ -157,16 +155,13 @@ async def test_body_too_large_after_the_response_began_is_raised(middleware):
         await send(dict(START))
         await receive()
 
-    sent = []
+    sent = Sent()
 
     async def receive():
         return {"type": "http.request", "body": b"123456"}
 
-    async def send(message):
-        sent.append(message)
-
     with pytest.raises((HTTPException, StarlettesHTTPException)) as caught:
-        await middleware(app, max_body_size=5)({"type": "http", "headers": []}, receive, send)
+        await middleware(app, max_body_size=5)({"type": "http", "headers": []}, receive, sent)
     assert caught.value.status_code == 413
     assert sent == [START]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import warnings
 
-import anyio
 import pytest
 from starlette.middleware.cors import CORSMiddleware as StarlettesCORS
 
@@ -14,6 +13,7 @@ from pallasite.datastructures import MutableHeaders
 from pallasite.exceptions import SecurityWarning
 from pallasite.middleware.cors import ALL_METHODS, SAFELISTED_HEADERS, CORSMiddleware
 from pallasite.responses import StreamingResponse
+from tests.support.asgi import Sent, never
 
 # Some of what is compared with Starlette is not what anybody should have.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:CORS allows credentials from every origin")]
@@ -54,18 +54,11 @@ def app_with(*headers):
 
 
 async def request(app, method="GET", **headers):
-    sent = []
-
-    async def receive():
-        await anyio.sleep_forever()
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     raw = [
         (name.replace("_", "-").encode(), text.encode("latin-1")) for name, text in headers.items() if text is not None
     ]
-    await app({"type": "http", "method": method, "path": "/", "headers": raw}, receive, send)
+    await app({"type": "http", "method": method, "path": "/", "headers": raw}, never, sent)
     return sent
 
 

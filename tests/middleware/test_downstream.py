@@ -12,6 +12,7 @@ import pytest
 
 from pallasite.middleware._downstream import Downstream, EagerDownstream, TaskDownstream
 from pallasite.middleware.base import BaseHTTPMiddleware
+from tests.support.asgi import Sent
 
 HTTP: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -65,21 +66,18 @@ async def test_task_that_ends_before_anybody_listens_has_ended() -> None:
 
 async def test_pathsend_looked_at_by_dispatch_is_sent() -> None:
     pathsend = {"type": "http.response.pathsend", "path": "/file"}
-    sent: list[Any] = []
+    sent = Sent()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(START)
         await send(pathsend)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
 
     async def dispatch(request: Any, call_next: Any) -> Any:
         response = await call_next(request)
         assert response.body_iterator is response.body_iterator
         return response
 
-    await BaseHTTPMiddleware(app, dispatch=dispatch)(HTTP, receive, send)
+    await BaseHTTPMiddleware(app, dispatch=dispatch)(HTTP, receive, sent)
     assert sent == [START, pathsend]
 
 

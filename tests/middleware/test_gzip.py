@@ -7,7 +7,6 @@ import gzip
 import threading
 import zlib
 
-import anyio
 import pytest
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES as STARLETTES_EXCLUSIONS
 from starlette.middleware.gzip import GZipMiddleware as StarlettesGZip
@@ -23,6 +22,7 @@ from pallasite.middleware.gzip import (
 )
 from pallasite.responses import FileResponse, PlainTextResponse, StreamingResponse
 from pallasite.routing import Route, WebSocketRoute
+from tests.support.asgi import Sent, never
 
 pytestmark = pytest.mark.anyio
 
@@ -44,16 +44,9 @@ def app_sending(*pieces, status=200, headers=(), **start):
 
 
 async def request(app, *, accept=b"gzip", method="GET", extra=()):
-    sent = []
-
-    async def receive():
-        await anyio.sleep_forever()
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     headers = [*extra] if accept is None else [(b"accept-encoding", accept), *extra]
-    await app({"type": "http", "method": method, "path": "/", "headers": headers}, receive, send)
+    await app({"type": "http", "method": method, "path": "/", "headers": headers}, never, sent)
     return sent
 
 
@@ -217,14 +210,10 @@ async def test_body_of_another_length_than_declared_is_not_completed(pieces, acc
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": pieces[-1]})
 
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"accept-encoding", accept)]}
     with contextlib.nullcontext() if right else pytest.raises(RuntimeError, match="not as long as"):
-        await GZipMiddleware(app, minimum_size=1)(scope, None, send)
+        await GZipMiddleware(app, minimum_size=1)(scope, None, sent)
     ends = [message for message in sent if message["type"] == "http.response.body" and not message.get("more_body")]
     assert bool(ends) is right
 
@@ -236,14 +225,10 @@ async def test_length_of_what_head_would_have_got_is_no_concern(length):
         await send({"type": "http.response.body", "body": b"", "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     method = "HEAD" if length == b"9" else "GET"
     scope = {"type": "http", "method": method, "path": "/", "headers": [(b"accept-encoding", b"gzip")]}
-    await GZipMiddleware(app, minimum_size=0)(scope, None, send)
+    await GZipMiddleware(app, minimum_size=0)(scope, None, sent)
     assert not sent[-1].get("more_body", False)
 
 
@@ -324,13 +309,9 @@ async def test_error_before_the_body_can_still_be_answered():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise LookupError("half way")
 
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     with pytest.raises(LookupError):
-        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, send)
+        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, sent)
     assert sent == []
 
 
@@ -340,13 +321,9 @@ async def test_stream_that_fails_is_not_finished():
         await send({"type": "http.response.body", "body": TEXT, "more_body": True})
         raise LookupError("half way")
 
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     with pytest.raises(LookupError):
-        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, send)
+        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, sent)
     reader = zlib.decompressobj(wbits=31)
     assert reader.decompress(sent[1]["body"]) == TEXT
     assert not reader.eof

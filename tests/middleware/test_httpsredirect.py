@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pallasite.middleware.httpsredirect import HTTPSRedirectMiddleware
+from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -14,16 +15,12 @@ async def ok(scope, receive, send):
 
 
 async def request(host, kind="http", app=ok, **scope):
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     headers = [] if host is None else [(b"host", host.encode("latin-1"))]
     scope = {"type": kind, "scheme": "http", "path": "/a", "query_string": b"b=c", "headers": headers, **scope}
     if scope["scheme"] is None:
         del scope["scheme"]
-    await HTTPSRedirectMiddleware(app)(scope, None, send)
+    await HTTPSRedirectMiddleware(app)(scope, None, sent)
     return sent
 
 

@@ -15,6 +15,7 @@ from pallasite.middleware import Middleware
 from pallasite.middleware.opentelemetry import OpenTelemetryMiddleware
 from pallasite.responses import PlainTextResponse, StreamingResponse
 from pallasite.routing import Mount, Route, WebSocketRoute
+from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -189,13 +190,9 @@ def test_request_has_one_span_however_many_layers_there_are(recorder, test_clien
 
 
 async def test_scope_with_next_to_nothing_in_it_is_traced(recorder):
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     scope = {"type": "http", "method": "get", "path": "/", "query_string": b"", "headers": []}
-    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, send)
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, sent)
     (span,) = recorder.spans
     assert span.name == "GET"
     assert span.attributes["http.request.method_original"] == "get"
@@ -204,25 +201,17 @@ async def test_scope_with_next_to_nothing_in_it_is_traced(recorder):
 
 @pytest.mark.parametrize("host", [b"a:99999999", b"[", b"\xff", b"a b", b"", b"a:b", b"[::1%]:x"])
 async def test_forged_host_is_no_error(recorder, host):
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"\xff", "headers": [(b"host", host)]}
-    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, send)
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, sent)
     assert (len(recorder.spans), sent[0]["status"]) == (1, 200)
 
 
 async def test_no_op_provider_costs_no_span(monkeypatch):
     monkeypatch.setattr(trace.NoOpTracerProvider, "get_tracer", lambda *arguments, **options: pytest.fail("asked"))
     monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    await OpenTelemetryMiddleware(PlainTextResponse("ok"))({"type": "http", "headers": []}, None, send)
+    sent = Sent()
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"))({"type": "http", "headers": []}, None, sent)
     assert sent[0]["status"] == 200
 
 

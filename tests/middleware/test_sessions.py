@@ -34,6 +34,7 @@ from pallasite.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from pallasite.routing import Route, WebSocketRoute
 from pallasite.testclient import WebSocketDenialResponse
 from pallasite.websockets import WebSocketDisconnect
+from tests.support.asgi import Sent, never
 
 pytestmark = pytest.mark.anyio
 
@@ -48,21 +49,15 @@ def signed(data, signer=SIGNER):
 
 async def visit(change, *, cookie=None, headers=(), layer=SessionMiddleware, response=None, **options):
     """The headers of a response to a request that does `change(session)`, and what `change` gave back."""
-    seen, sent = [], []
+    seen, sent = [], Sent()
 
     async def app(scope, receive, send):
         seen.append(change(Request(scope)))
         await (response or PlainTextResponse("ok", headers=dict(headers)))(scope, receive, send)
 
-    async def receive():
-        await anyio.sleep_forever()
-
-    async def send(message):
-        sent.append(message)
-
     raw = [] if cookie is None else [(b"cookie", f"theme=dark; session={cookie}".encode())]
     scope = {"type": "http", "method": "GET", "path": "/", "headers": raw}
-    await layer(app, secret_key=SECRET, **options)(scope, receive, send)
+    await layer(app, secret_key=SECRET, **options)(scope, never, sent)
     return [(name, value.decode()) for name, value in sent[0]["headers"]], seen[0]
 
 
@@ -350,18 +345,15 @@ async def test_plain_dictionary_put_in_its_place_is_stored():
 
 async def test_signer_of_ones_own_is_used():
     signer = itsdangerous.TimestampSigner("another", salt="pepper")
-    sent = []
+    sent = Sent()
 
     async def app(scope, receive, send):
         Request(scope).session["n"] = Request(scope).session["n"] + 1
         await PlainTextResponse("ok")(scope, receive, send)
 
-    async def send(message):
-        sent.append(message)
-
     layer = SessionMiddleware(app, SECRET)
     layer.signer = signer
-    await layer({"type": "http", "headers": [(b"cookie", b"session=" + signed({"n": 1}, signer).encode())]}, None, send)
+    await layer({"type": "http", "headers": [(b"cookie", b"session=" + signed({"n": 1}, signer).encode())]}, None, sent)
     value = value_of([(name, value.decode()) for name, value in sent[0]["headers"]])
     assert json.loads(base64.b64decode(signer.unsign(value))) == {"n": 2}
 
@@ -531,15 +523,11 @@ def late(change, *, first=None, cookie=None):
         await app(scope)(scope, receive, send)
 
     async def run():
-        sent = []
-
-        async def send(message):
-            sent.append(message)
-
+        sent = Sent()
         headers = [] if cookie is None else [(b"cookie", f"session={cookie}".encode())]
         scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "asgi": {"spec_version": "2.4"}}
         try:
-            await SessionMiddleware(stream, SECRET)(scope, None, send)
+            await SessionMiddleware(stream, SECRET)(scope, None, sent)
         except SessionNotStored:
             events.append("refused")
         return events, [message for message in sent if message["type"] == "http.response.body"]

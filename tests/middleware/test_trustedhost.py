@@ -6,6 +6,7 @@ import pytest
 from starlette.middleware.trustedhost import TrustedHostMiddleware as StarlettesMiddleware
 
 from pallasite.middleware.trustedhost import ENFORCE_DOMAIN_WILDCARD, TrustedHostMiddleware
+from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -15,14 +16,10 @@ async def ok(scope, receive, send):
 
 
 async def request(app, host, kind="http", **scope):
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     headers = [] if host is None else [(b"host", host.encode("latin-1"))]
     await app(
-        {"type": kind, "scheme": "https", "path": "/a", "query_string": b"b=c", "headers": headers, **scope}, None, send
+        {"type": kind, "scheme": "https", "path": "/a", "query_string": b"b=c", "headers": headers, **scope}, None, sent
     )
     return sent
 

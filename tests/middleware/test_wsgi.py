@@ -16,6 +16,7 @@ import pytest
 from pallasite.applications import Pallasite
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.routing import Mount
+from tests.support.asgi import Sent
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -39,15 +40,12 @@ def environ(**changes):
 
 async def request(app, *received, send=None, **changes):
     """Every message that `app` sends."""
-    sent, waiting = [], list(received or [{"type": "http.request"}])
+    sent, waiting = Sent(), list(received or [{"type": "http.request"}])
 
     async def receive():
         return waiting.pop(0)
 
-    async def note(message):
-        sent.append(message)
-
-    await wsgi.WSGIMiddleware(app)({**SCOPE, **changes}, receive, send or note)
+    await wsgi.WSGIMiddleware(app)({**SCOPE, **changes}, receive, sent if send is None else send)
     return sent
 
 
@@ -243,13 +241,9 @@ async def test_error_answered_by_the_application_is_sent_and_raised():
             start_response("500 Oh", [("x-b", "2")], sys.exc_info())
         return [b"sorry"]
 
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     with pytest.raises(LookupError):
-        await request(app, send=send)
+        await request(app, send=sent)
     assert sent[0] == {"type": "http.response.start", "status": 500, "headers": [(b"x-b", b"2")]}
     assert body(sent) == b"sorry"
 
@@ -263,13 +257,9 @@ async def test_error_after_the_start_cannot_be_answered():
             start_response("500 Oh", [], sys.exc_info())
         return [b"never"]
 
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
+    sent = Sent()
     with pytest.raises(LookupError):
-        await request(app, send=send)
+        await request(app, send=sent)
     assert (sent[0]["status"], body(sent)) == (200, b"started")
 
 
@@ -327,12 +317,8 @@ async def test_client_that_leaves_ends_the_application():
 
 
 async def test_websocket_is_refused_and_lifespan_is_not_understood():
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    await wsgi.WSGIMiddleware(answer(b""))({"type": "websocket"}, None, send)
+    sent = Sent()
+    await wsgi.WSGIMiddleware(answer(b""))({"type": "websocket"}, None, sent)
     assert sent == [{"type": "websocket.close", "code": 1000}]
     with pytest.raises(AssertionError, match="lifespan"):
         await wsgi.WSGIMiddleware(answer(b""))({"type": "lifespan"}, None, None)

@@ -19,6 +19,18 @@ FACTOR = 16
 LIMIT = 80
 
 
+class Sent(list[Any]):
+    """The messages that an application sends, where this is its `send`."""
+
+    async def __call__(self, message: Any) -> None:
+        self.append(message)
+
+
+async def never() -> Any:
+    """The `receive` of a client that stays and sends nothing."""
+    await anyio.sleep_forever()
+
+
 class Answer(NamedTuple):
     status: int
     headers: RawHeaders
@@ -42,6 +54,7 @@ def scope_of(
     query: bytes = b"",
     **more: Any,
 ) -> dict[str, Any]:
+    """The scope of a request, as a server fills it; `more` adds to it and replaces what it has."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -59,21 +72,25 @@ def scope_of(
     }
 
 
-async def exchange(app: Any, scope: Any, messages: Iterable[Any]) -> list[Any]:
-    """What the application sends; after the given messages the client goes away."""
+def socket_scope_of(path: str = "/", **more: Any) -> dict[str, Any]:
+    """The scope of a WebSocket."""
+    return scope_of(path, **{"type": "websocket", "scheme": "ws", "subprotocols": [], **more})
+
+
+async def exchange(app: Any, scope: Any, messages: Iterable[Any] = (), *, stays: bool = False) -> list[Any]:
+    """The messages that the application sends. After the given messages the client goes away, or `stays`."""
     waiting = list(messages)[::-1]
-    sent: list[Any] = []
+    sent = Sent()
     goodbye = {"type": "websocket.disconnect" if scope["type"] == "websocket" else "http.disconnect"}
 
     async def receive() -> Any:
         await anyio.lowlevel.checkpoint()
-        return waiting.pop() if waiting else goodbye
-
-    async def send(message: Any) -> None:
-        sent.append(message)
+        if waiting:
+            return waiting.pop()
+        return await never() if stays else goodbye
 
     with anyio.fail_after(STALL_SECONDS):
-        await app(scope, receive, send)
+        await app(scope, receive, sent)
     return sent
 
 
@@ -104,9 +121,8 @@ async def post(app: Any, body: bytes | Sequence[bytes], content_type: bytes, pat
 
 async def connect(app: Any, path: str = "/", *frames: Any, **scope: Any) -> list[Any]:
     """What the application sends on a WebSocket that gets these frames."""
-    scope = scope_of(path, **{"type": "websocket", "scheme": "ws", "subprotocols": [], **scope})
     received = [{"type": "websocket.receive", **frame} for frame in frames]
-    sent = await exchange(app, scope, [{"type": "websocket.connect"}, *received])
+    sent = await exchange(app, socket_scope_of(path, **scope), [{"type": "websocket.connect"}, *received])
     for message in sent:
         assert_plain(message.get("headers", ()))
     return sent

@@ -12,13 +12,9 @@ import pytest
 
 from pallasite.datastructures import Headers
 from pallasite.formparsers import FormParser
+from tests.support.asgi import Sent, scope_of
 
 EXCUSED = Path(__file__).parents[1] / "compat" / "excused.toml"
-
-
-def scope_of(**changes: Any) -> dict[str, Any]:
-    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [], "root_path": ""}
-    return {**scope, **changes}
 
 
 def receiving(body: bytes) -> Any:
@@ -92,11 +88,8 @@ async def test_collapsing_task_group_raises_the_single_error(lib: Any) -> None:
 
 @pytest.mark.anyio
 async def test_wrap_app_handling_exceptions_answers_with_the_handlers_of_the_scope(lib: Any) -> None:
-    sent: list[Any] = []
+    sent = Sent()
     conns: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
 
     async def handler(conn: Any, exc: Exception) -> Any:
         conns.append(conn)
@@ -107,9 +100,9 @@ async def test_wrap_app_handling_exceptions_answers_with_the_handlers_of_the_sco
 
     handlers: Any = ({LookupError: handler}, {})
     scope = scope_of(**{"starlette.exception_handlers": handlers})
-    request = lib("requests").Request(scope, receiving(b""), send)
+    request = lib("requests").Request(scope, receiving(b""), sent)
     wrapped = lib("_exception_handler").wrap_app_handling_exceptions(failing, request)
-    await wrapped(scope, receiving(b""), send)
+    await wrapped(scope, receiving(b""), sent)
     assert sent[0]["status"] == 418
     assert sent[1]["body"] == b"teapot"
     assert conns == [request]
@@ -164,13 +157,9 @@ async def test_body_too_large_answered_already_unwinds_with_a_signal_of_its_own(
             caught.append(error)
             raise
 
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
+    sent = Sent()
     scope = scope_of(headers=[(b"content-length", b"4")])
-    await body_limit.RequestBodyLimitMiddleware(answering, max_body_size=3)(scope, receiving(b"four"), send)
+    await body_limit.RequestBodyLimitMiddleware(answering, max_body_size=3)(scope, receiving(b"four"), sent)
     assert [type(error) for error in caught] == [body_limit._RequestBodyLimitResponseSent]
     assert sent[0]["status"] == 413
 

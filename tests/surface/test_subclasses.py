@@ -13,11 +13,7 @@ import anyio
 import pytest
 
 from pallasite.websockets import WebSocketDisconnect  # the test client's
-
-
-def scope_of(**changes: Any) -> dict[str, Any]:
-    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "root_path": ""}
-    return {**scope, **changes}
+from tests.support.asgi import never, scope_of
 
 
 async def home(request: Any) -> None:
@@ -440,9 +436,6 @@ async def test_streaming_response_subclass_can_override_its_steps(lib: Any) -> N
 
     sent: list[Any] = []
 
-    async def receive() -> Any:
-        await anyio.sleep_forever()
-
     async def send(message: Any) -> None:
         await anyio.lowlevel.checkpoint()
         sent.append(message)
@@ -454,11 +447,11 @@ async def test_streaming_response_subclass_can_override_its_steps(lib: Any) -> N
 
     response = Stream(content(), media_type="text/plain")
     assert hasattr(response, "body_iterator")
-    await response(scope_of(asgi={"spec_version": "2.3"}), receive, send)
+    await response(scope_of(asgi={"spec_version": "2.3"}), never, send)
     assert sorted(steps) == ["listen", "stream"]
     assert [message.get("body") for message in sent] == [None, b"a", b"b", b""]
     steps.clear()
-    await Stream(content())(scope_of(asgi={"spec_version": "2.4"}), receive, send)
+    await Stream(content())(scope_of(asgi={"spec_version": "2.4"}), never, send)
     assert steps == ["stream"]
 
 
