@@ -125,10 +125,12 @@ def test_message_is_decoded(
         ("json", "send_text", "{", "Malformed JSON"),
         ("json", "send_text", "[" * 100_000, "Malformed JSON"),
         ("json", "send_bytes", b"\xff", "Malformed JSON"),
+        ("json", "send_text", "NaN", "Malformed JSON"),  # not in RFC 8259's grammar (section 6)
+        ("json", "send_text", "1e999", "Malformed JSON"),
         ("json", "send_bytes", b"", "Malformed JSON"),
         ("json", "send_bytes", '"utf-16"'.encode("utf-16"), "Malformed JSON"),
     ],
-    ids=["bytes-for-text", "text-for-bytes", "cut", "deep", "not-utf-8", "empty", "utf-16"],
+    ids=["bytes-for-text", "text-for-bytes", "cut", "deep", "not-utf-8", "nan", "infinite", "empty", "utf-16"],
 )
 def test_message_that_does_not_fit_closes_with_1003(
     test_client_factory: ClientFactory, encoding: str, send: str, value: Any, complaint: str

@@ -11,6 +11,7 @@ from inspect import CO_COROUTINE
 from typing import TYPE_CHECKING, Any
 
 from pallasite._core import Observer
+from pallasite._http import scope_keys
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.exceptions import ClientDisconnect, HTTPException
@@ -33,7 +34,7 @@ ExceptionHandlers = dict[Any, ExceptionHandler]
 StatusHandlers = dict[int, ExceptionHandler]
 Handlers = tuple[ExceptionHandlers, StatusHandlers]
 
-HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
+HANDLERS_SCOPE_KEY = scope_keys.HANDLERS
 
 
 def _find_handler(handlers: Handlers, exc: Exception) -> ExceptionHandler | None:

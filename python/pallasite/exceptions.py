@@ -1,17 +1,27 @@
-"""What Pallasite raises that is no built-in error.
+"""The exceptions and warnings that Pallasite defines, and the three of them that every module may raise.
 
 Exception
   HTTPException                        answered as a response with its status code
+    requests.MalformedJSON             400: a body that is not JSON (also a json.JSONDecodeError)
   WebSocketException                   answered by closing the socket with its code
-  requests.ClientDisconnect            the client went away while a body was read or written
+    websockets.WebSocketDataError      1003 or 1007: a message that cannot be read (also a ValueError)
+  ClientDisconnect                     the client went away while a body was read or written
+  websockets.WebSocketDisconnect       the client closed the connection or went away
+    testclient.WebSocketDenialResponse the application refused the connection with this response
   routing.NoMatchFound                 no route of that name with these parameters
   responses.MalformedRangeHeader       400: a Range header that cannot be read
   responses.RangeNotSatisfiable        416: a range outside the file
   formparsers.MultiPartException       400: a form that cannot be read
   authentication.AuthenticationError   an AuthenticationBackend's refusal
+  config.EnvironError                  an environment variable was set after it had been read
+  RuntimeError
+    websockets.WebSocketDisconnected   the application used a connection that is not open
+    middleware.sessions.SessionNotStored  the session was changed after its cookie was sent
+  ValueError
+    middleware.sessions.SessionTooLarge  no browser stores a cookie of that size
 UserWarning
   StarletteDeprecationWarning          a name or behaviour that will go away
-  SecurityWarning                      a setting that is allowed, and that hardly anybody should have
+  SecurityWarning                      a setting that is allowed but rarely wanted
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 import anyio
 
 from pallasite import _core
+from pallasite._http import scope_keys
 from pallasite._http.json import decode
-from pallasite._runtime.disconnect import READS_BODY_SCOPE_KEY
 from pallasite._utils import AwaitableOrContextManager, AwaitableOrContextManagerWrapper
 from pallasite.datastructures import URL, Address, FormData, Headers, QueryParams, State
 from pallasite.exceptions import ClientDisconnect, HTTPException
@@ -288,19 +288,19 @@ class Request(HTTPConnection[StateT]):
     async def _receive_chunk(self) -> tuple[bytes, bool]:
         """The next piece of the body, and whether there is more."""
         # A response that is being sent meanwhile must not take messages away, listening for a disconnect.
-        self.scope[READS_BODY_SCOPE_KEY] = True
+        self.scope[scope_keys.READS_BODY] = True
         message = await self._receive()
         kind = message["type"]
         if kind == "http.disconnect":
             self._is_disconnected = True
-            self.scope[READS_BODY_SCOPE_KEY] = False
+            self.scope[scope_keys.READS_BODY] = False
             raise ClientDisconnect
         if kind != "http.request":
             return b"", True
         more: bool = message.get("more_body", False)
         if not more:
             self._stream_consumed = True
-            self.scope[READS_BODY_SCOPE_KEY] = False
+            self.scope[scope_keys.READS_BODY] = False
         return message.get("body", b""), more
 
     @property

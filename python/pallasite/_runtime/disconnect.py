@@ -6,11 +6,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import lru_cache
 from typing import Any
 
+from pallasite._http import scope_keys
 from pallasite._utils import create_collapsing_task_group
 from pallasite.types import Receive, Scope
-
-#: In the scope, true from the moment a request begins to read its body until it has read it all.
-READS_BODY_SCOPE_KEY = "pallasite.reads_body"
 
 # From this spec version on, `send` raises OSError once the client is gone. Source: ASGI's HTTP spec, version 2.4.
 _SEND_RAISES = (2, 4)
@@ -42,7 +40,7 @@ async def run_until_disconnect(
 
     def start_listening() -> bool:
         nonlocal listening
-        if not scope.get(READS_BODY_SCOPE_KEY):
+        if not scope.get(scope_keys.READS_BODY):
             listening = True
             group.start_soon(stop_when_gone)
         return listening

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pallasite._http import scope_keys
 from pallasite._http.host import parse_host_header
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
@@ -36,5 +37,5 @@ class FixedOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin = self._origins.get(scope["type"])
         if origin is not None:
-            scope["pallasite.origin"] = origin
+            scope[scope_keys.ORIGIN] = origin
         await self.app(scope, receive, send)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable
 
+from pallasite._http import scope_keys
 from pallasite.exceptions import HTTPException
 from pallasite.requests import empty_receive, empty_send
 from pallasite.responses import PlainTextResponse
@@ -12,8 +13,8 @@ from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["MAX_BODY_SIZE_SCOPE_KEY", "RequestBodyLimitMiddleware", "RequestBodyLimitResponder"]
 
-MAX_BODY_SIZE_SCOPE_KEY = "starlette.max_body_size"
-_RESPONDER_SCOPE_KEY = "starlette._body_limit_responder"
+MAX_BODY_SIZE_SCOPE_KEY = scope_keys.MAX_BODY_SIZE
+_RESPONDER_SCOPE_KEY = scope_keys.BODY_LIMIT_RESPONDER
 _NO_LIMIT = object()
 # A Content-Length of more digits than this is larger than any body; int() refuses 4,301 digits with a ValueError.
 _LENGTH_DIGITS_MAX = 100

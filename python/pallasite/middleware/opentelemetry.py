@@ -13,6 +13,7 @@ except ImportError as error:
     raise ImportError("opentelemetry-api must be installed to use OpenTelemetryMiddleware") from error
 
 from pallasite import __version__
+from pallasite._http import scope_keys
 from pallasite.datastructures import URL
 from pallasite.routing import Mount
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,7 +21,6 @@ from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["OpenTelemetryMiddleware"]
 
 # In the scope while a request is traced or excluded, so that layers below leave it alone.
-_SCOPE_KEY = "starlette.opentelemetry"
 
 
 class OpenTelemetryMiddleware:
@@ -47,14 +47,14 @@ class OpenTelemetryMiddleware:
         self._meter_provider = meter_provider
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope.get(_SCOPE_KEY):
+        if scope["type"] != "http" or scope.get(scope_keys.OPENTELEMETRY):
             await self.app(scope, receive, send)
             return
-        scope[_SCOPE_KEY] = True
+        scope[scope_keys.OPENTELEMETRY] = True
         try:
             await self._run(scope, receive, send)
         finally:
-            del scope[_SCOPE_KEY]
+            del scope[scope_keys.OPENTELEMETRY]
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         if isinstance(self._tracer_provider, trace.NoOpTracerProvider):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pallasite._core import request_host
+from pallasite._http import scope_keys
 from pallasite.datastructures import URL
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
@@ -49,7 +50,7 @@ class TrustedHostMiddleware:
     def _refusal(self, scope: Scope, host: str | None) -> Response:
         if self.www_redirect and host is not None and f"www.{host}" in self._hosts:
             # On the Host header, which is one of ours: the application may have fixed another for its URLs.
-            url = URL(scope={**scope, "pallasite.origin": None})
+            url = URL(scope={**scope, scope_keys.ORIGIN: None})
             return RedirectResponse(str(url.replace(netloc=f"www.{url.netloc}")))
         return PlainTextResponse("Invalid host header", status_code=400)
 

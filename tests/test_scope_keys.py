@@ -1,0 +1,23 @@
+"""Scope keys of Pallasite's are in one table, whichever language writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pallasite
+from pallasite._http import scope_keys
+
+PACKAGE = Path(pallasite.__file__).parent
+BINDING = PACKAGE.parent.parent / "rust" / "binding" / "src"
+SCOPE_KEY = re.compile(r'scope\S*[\[(,][^"\n]*"((?:pallasite|starlette)\.[a-z_.]+)"')
+
+
+def test_every_key_is_in_the_table() -> None:
+    known = {getattr(scope_keys, name) for name in scope_keys.__all__}
+    files = [path for path in PACKAGE.rglob("*.py") if path.name != "scope_keys.py"]
+    written = {key for path in files for key in SCOPE_KEY.findall(path.read_text(encoding="utf-8"))}
+    assert written == set(), "name it in _http/scope_keys.py"
+    native = {key for path in BINDING.rglob("*.rs") for key in SCOPE_KEY.findall(path.read_text(encoding="utf-8"))}
+    assert native == {scope_keys.ORIGIN}
+    assert native <= known
