@@ -1,16 +1,19 @@
 //! The parameters of Content-Type and Content-Disposition in forms, which have rules of their own.
 
 use pallasite_core::header::trim_ows;
-use pallasite_core::parameters::{Repeated, find_parameters, without_windows_path};
+use pallasite_core::parameters::{find_parameters, without_windows_path};
 
 use crate::work::linear;
 
-type Found = Result<[Option<Vec<u8>>; 2], Repeated>;
+/// Both parameters, or None if one of them is there twice.
+type Found = Option<[Option<Vec<u8>>; 2]>;
 
 // A header is there whole or not at all, so it is not cut.
 pub(crate) fn check(input: &[u8]) {
     let found = linear(input.len(), 12, 16, || find_parameters(input, [b"name", b"filename"]));
-    let found = found.map(|found| found.map(|value| value.map(|value| value.into_owned())));
+    let found = found
+        .ok()
+        .map(|found| found.map(|value| value.map(|value| value.into_owned())));
     assert_eq!(found, reference(input));
     let name = without_windows_path(input);
     assert!(input.ends_with(name));
@@ -57,10 +60,10 @@ fn reference(header: &[u8]) -> Found {
             .replace(unquoted(trim_ows(value.unwrap_or_default())))
             .is_some()
         {
-            return Err(Repeated);
+            return None;
         }
     }
-    Ok(found)
+    Some(found)
 }
 
 fn unquoted(value: &[u8]) -> Vec<u8> {
