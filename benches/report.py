@@ -12,7 +12,7 @@ from benches.results import HERE, Results, Row
 MARKDOWN = HERE / "RESULTS.md"
 CHART = HERE / "results.svg"
 GROUPS = {
-    "core": "A request's way",
+    "core": "One request",
     "routes": "Many routes",
     "toolkit": "Middleware, files, forms, test client",
     "fastapi": "FastAPI on Pallasite and on Starlette",
@@ -29,7 +29,7 @@ NAMES = {
 PARTS = {
     "cases": "in-process comparison with Starlette",
     "fastapi": "FastAPI on both",
-    "rivals": "in-process comparison with the peers",
+    "rivals": "in-process comparison with other frameworks",
     "servers": "end to end",
     "instructions": "instruction counts",
 }
@@ -109,7 +109,7 @@ def server_table(results: Results) -> list[str]:
             f"{entry['per_second']:,.0f}",
             f"{entry['p50_us'] / 1e3:.2f}",
             f"{entry['p99_us'] / 1e3:.2f}",
-            "not told" if entry["cpu_us"] is None else f"{entry['cpu_us']:.1f}",
+            "not reported" if entry["cpu_us"] is None else f"{entry['cpu_us']:.1f}",
         ]
         for entry in entries
     ]
@@ -125,36 +125,36 @@ def instruction_table(results: Results) -> list[str]:
 
 
 METHOD = """\
-Every case is one piece of application code, built once from Starlette's modules and once from Pallasite's. Before
-anything is timed, both answer the same request and the answers are compared: status, body, and headers without
-regard to order (stored session data instead of the signed cookie, decompressed instead of compressed bytes, the
-path of a redirect without its host). A request is a new scope with eight browser headers, `spec_version` 2.3 as
-uvicorn and granian announce it, a `receive` of its own and a `send` that is always ready; scopes are prepared
-outside the measured time. Cases that never suspend are driven without an event loop, the others on asyncio. Both
-sides run in turns in one process, each first in every other round; the time is the minimum of the rounds. The
-garbage collector is off while the clock runs. A share is Pallasite's time divided by Starlette's in the same run:
-smaller is faster. Targets are the largest shares that the project accepts.
+Each case is one piece of application code, built once from Starlette's modules and once from Pallasite's. Before the
+measurement, both answer the same request and the responses are compared: status, body, and headers in any order. For
+signed cookies, the stored session data is compared; for compressed bodies, the decompressed bytes; for redirects, the
+path without the host. A request is a new scope with eight browser headers and `spec_version` 2.3, as sent by uvicorn
+and granian, with its own `receive` and a `send` that is always ready. Scopes are prepared before the clock starts.
+Cases that never suspend run without an event loop, the others on asyncio. Both sides run in turns in one process, and
+each goes first in every other round. The result is the minimum of the rounds. The garbage collector is off during the
+measurement. A share is Pallasite's time divided by Starlette's in the same run, so smaller is faster. A target is the
+largest share that the project accepts.
 
-FastAPI stands on whatever is called `starlette` when it is imported, so each side has a process of its own; the two
-processes take turns in slices of 2 ms, one waiting while the other is timed. The application is the same module in
-both, and what is compared, timed and told is the same as above.
+FastAPI uses whatever is called `starlette` when it is imported, so each side runs in its own process. The two
+processes take turns in slices of 2 ms, and one waits while the other is measured. The application is the same module
+in both. Responses are compared, timed and reported as described above.
 
-The peers each serve the same two pages, written as their documentation shows it. Every answer has the same status,
-JSON value, media type and a matching Content-Length; Falcon's JSON has a space after colons. FastAPI, Litestar and
-BlackSheep bind and validate the path parameter by its annotation, the others convert it in the route. The bare
-callable is a dozen lines around `json.dumps`, without routing, errors or anything else.
+The other frameworks each serve the same two pages, written as in their documentation. All responses have the same
+status, JSON value and media type, and a correct Content-Length. Falcon's JSON has a space after colons. FastAPI,
+Litestar and BlackSheep bind and validate the path parameter by its annotation, the others convert it in the route. The
+bare callable is a dozen lines around `json.dumps`, without routing or error handling.
 
-End to end, a server has one process and one core, the load another core ({load}, 32 connections, no pipelining,
-access logs off, asyncio's own event loop everywhere). Rounds start every server anew, in turns; shown is the round
-with the most requests per second, and of all rounds the least processor time of the server per request (user and
-system time of the server's processes during the load).
+In the end-to-end tests, the server has one process and one core, and the load generator has another core ({load}, 32
+connections, no pipelining, access logs off, asyncio's own event loop everywhere). Every round starts each server anew,
+in turns. The tables show the round with the most requests per second. The processor time per request is the lowest of
+all rounds: the user and system time of the server's processes during the load.
 
-`python -m benches --write` repeats all of this; `--help` tells the rest.
+`python -m benches --write` repeats all measurements. `--help` lists the options.
 """
 
 
 def markdown(results: Results) -> str:
-    lines = ["# Benchmark results", "", "Written by `python -m benches --write`; not edited by hand.", ""]
+    lines = ["# Benchmark results", "", "Generated by `python -m benches --write`. Do not edit by hand.", ""]
     if results.cases or results.rivals:
         lines += ["![Time of a request, by framework](results.svg)", ""]
     lines += circumstances_table(results)
@@ -162,7 +162,7 @@ def markdown(results: Results) -> str:
         if rows := [row for row in results.cases if row.group == group]:
             lines += ["", f"## {title}", "", *case_table(rows)]
     if results.rivals:
-        lines += ["", "## Beside the peers, in one process", "", *rival_table(results)]
+        lines += ["", "## Other frameworks, in one process", "", *rival_table(results)]
     if results.servers:
         lines += ["", "## End to end over loopback", "", *server_table(results)]
     if results.instructions:
