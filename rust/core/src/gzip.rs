@@ -119,7 +119,7 @@ impl Tools {
         }
         // The middle is more like the rest than the beginning is.
         let start = (data.len() - SAMPLE_BYTES) / 2;
-        let sample = data.get(start..start + SAMPLE_BYTES).unwrap_or(data);
+        let sample = data.get(start..start + SAMPLE_BYTES).expect("the body is larger");
         let expected = self.with_libdeflate(sample, FAST_LEVEL)?.len();
         if expected * 8 < SAMPLE_BYTES {
             // Long matches make any level quick, and a longer search pays.
@@ -145,12 +145,12 @@ impl Tools {
         let place = match self.deflate.iter().position(|(known, _)| *known == level) {
             Some(place) => place,
             None => {
-                let valid = CompressionLvl::new(level).unwrap_or_default();
+                let valid = CompressionLvl::new(level).expect("the tables have levels of libdeflate only");
                 self.deflate.push((level, Compressor::new(valid)));
                 self.deflate.len() - 1
             }
         };
-        let (_, compressor) = self.deflate.get_mut(place).ok_or(Error::OutOfMemory)?;
+        let (_, compressor) = self.deflate.get_mut(place).expect("it was found or pushed there");
         let mut output = vec![0; compressor.gzip_compress_bound(data.len())];
         // It can only fail for want of room, and there is enough.
         let length = compressor
@@ -212,8 +212,9 @@ impl Stream {
 }
 
 fn thorough_level(level: u8) -> i32 {
-    let [.., last] = THOROUGH_LEVELS;
-    THOROUGH_LEVELS.get(usize::from(level)).copied().unwrap_or(last)
+    *THOROUGH_LEVELS
+        .get(usize::from(level))
+        .expect("larger levels count as MAX_LEVEL")
 }
 
 fn new_zlib(level: u8) -> Compress {
@@ -231,7 +232,7 @@ fn run(compressor: &mut Compress, data: &[u8], flush: FlushCompress, output: &mu
             .compress_vec(rest, output, flush)
             .map_err(|_| Error::OutOfMemory)?;
         let taken = usize::try_from(compressor.total_in() - taken_before).unwrap_or(usize::MAX);
-        rest = rest.get(taken..).unwrap_or_default();
+        rest = rest.get(taken..).expect("zlib takes no more than it is given");
         // Room to spare means that zlib has nothing more to say.
         let has_room = output.len() < output.capacity();
         match status {

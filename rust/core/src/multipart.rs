@@ -76,6 +76,8 @@ pub struct MultipartParser {
     error: Option<FormError>,
 }
 
+const IN_DELIMITER: &str = "no more is matched than the delimiter has";
+
 impl MultipartParser {
     /// For the boundary that the Content-Type names.
     ///
@@ -209,7 +211,7 @@ impl MultipartParser {
     }
 
     fn match_opening(&mut self, rest: &[u8]) -> Result<usize, FormError> {
-        let expected = self.delimiter.needle().get(self.matched..).unwrap_or_default();
+        let expected = self.delimiter.needle().get(self.matched..).expect(IN_DELIMITER);
         let length = expected.len().min(rest.len());
         if rest.get(..length) != expected.get(..length) {
             return Err(self.fail(FormError::BadDelimiter));
@@ -287,7 +289,7 @@ impl MultipartParser {
         let delimiter = self.delimiter.needle();
         if self.matched > 0 {
             // The last piece ended in what may be the beginning of a delimiter: does it go on here?
-            let expected = delimiter.get(self.matched..).unwrap_or_default();
+            let expected = delimiter.get(self.matched..).expect(IN_DELIMITER);
             let length = expected.len().min(rest.len());
             if rest.get(..length) == expected.get(..length) {
                 if length == expected.len() {
@@ -338,7 +340,7 @@ impl MultipartParser {
             return emit(Event::Content(start..at));
         }
         let delimiter = self.delimiter.needle();
-        emit(Event::Held(delimiter.get(..held).unwrap_or(delimiter)))?;
+        emit(Event::Held(delimiter.get(..held).expect(IN_DELIMITER)))?;
         if !behind.is_empty() {
             emit(Event::Held(behind))?;
         }

@@ -21,7 +21,11 @@ pub struct Part {
 impl Part {
     /// Names in lower case, values as sent but for the spaces before them.
     pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let part = |span: &Range<usize>| self.text.get(span.clone()).unwrap_or_default();
+        let part = |span: &Range<usize>| {
+            self.text
+                .get(span.clone())
+                .expect("each span is of text that was appended")
+        };
         self.spans.iter().map(move |(name, value)| (part(name), part(value)))
     }
 

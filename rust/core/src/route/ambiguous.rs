@@ -18,16 +18,17 @@ struct Reach<'a> {
     per_row: usize,
 }
 
+const IN_TABLE: &str = "there is a row for each element and for the end, and a bit for each offset and for the end";
+
 impl Reach<'_> {
     fn get(&self, row: usize, offset: usize) -> bool {
-        let word = self.words.get(row * self.per_row + offset / 64);
-        word.is_some_and(|word| word >> (offset % 64) & 1 == 1)
+        let word = self.words.get(row * self.per_row + offset / 64).expect(IN_TABLE);
+        word >> (offset % 64) & 1 == 1
     }
 
     fn set(&mut self, row: usize, offset: usize) {
-        if let Some(word) = self.words.get_mut(row * self.per_row + offset / 64) {
-            *word |= 1 << (offset % 64);
-        }
+        let word = self.words.get_mut(row * self.per_row + offset / 64).expect(IN_TABLE);
+        *word |= 1 << (offset % 64);
     }
 }
 
@@ -38,7 +39,7 @@ pub(super) fn find(elements: &[Element], any_case: bool, text: &[u8], spans: &mu
     let mut few = [0; INLINE_WORDS];
     let mut many;
     let words = if total <= INLINE_WORDS {
-        &mut few[..]
+        &mut few[..total]
     } else {
         many = vec![0; total];
         &mut many[..]
@@ -74,7 +75,7 @@ fn fill_literal(reach: &mut Reach<'_>, row: usize, text: &[u8], literal: &[u8], 
     for end in literal.len()..=text.len() {
         scan::count(1);
         let start = end - literal.len();
-        if reach.get(row + 1, end) && starts_with(text.get(start..).unwrap_or_default(), literal, any_case) {
+        if reach.get(row + 1, end) && starts_with(text.split_at(start).1, literal, any_case) {
             reach.set(row, start);
         }
     }

@@ -120,7 +120,11 @@ impl<'a> Walk<'a> {
         match self.elements.get(self.index) {
             None => Token::End,
             Some(Element::Parameter(kind)) => Token::Parameter(*kind),
-            Some(Element::Literal(text)) => text.get(self.offset).map_or(Token::End, |byte| Token::Byte(*byte)),
+            Some(Element::Literal(text)) => Token::Byte(
+                *text
+                    .get(self.offset)
+                    .expect("`advance` leaves a literal at its end, and none is empty"),
+            ),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BinaryHeap;
 
 use super::Tree;
-use super::tree::{Key, NONE, Node, SEGMENT_KINDS, Way};
+use super::tree::{Key, NONE, NodeId, SEGMENT_KINDS, Target, Way};
 use crate::scan;
 
 /// The offset of a search that has passed the last segment.
@@ -31,7 +31,7 @@ impl<'a> Search<'a> {
             steps: 0,
         };
         if let Some(at) = at {
-            search.queue_node(0, at);
+            search.queue_node(NodeId::ROOT, at);
         }
         search
     }
@@ -41,25 +41,26 @@ impl<'a> Search<'a> {
         self.steps
     }
 
-    /// Queues every way on from node `number` that the text at `at` allows.
-    fn expand(&mut self, number: u32, at: usize) {
+    /// Queues every way on from node `id` that the text at `at` allows.
+    fn expand(&mut self, id: NodeId, at: usize) {
         let tree = self.tree;
-        let Some(node) = tree.nodes.get(number as usize) else {
-            return;
-        };
+        let node = tree.node(id);
         if at == PAST_END {
             self.queue_list(node.routes);
             return;
         }
-        let rest = self.text.get(at..).unwrap_or_default();
+        let rest = self
+            .text
+            .get(at..)
+            .expect("a segment starts behind a slash of the text");
         let (segment, next) = match scan::find(b'/', rest) {
-            Some(slash) => (rest.get(..slash).unwrap_or_default(), at + slash + 1),
+            Some(slash) => (rest.split_at(slash).0, at + slash + 1),
             None => (rest, PAST_END),
         };
         if node.has_literals && segment.len() <= node.longest_literal as usize {
             self.follow(
                 Key {
-                    node: number,
+                    node: id,
                     way: Way::Literal,
                     start: segment,
                     end: b"",
@@ -68,17 +69,18 @@ impl<'a> Search<'a> {
             );
         }
         for (kind, child) in SEGMENT_KINDS.iter().zip(node.parameters) {
-            if child != NONE && kind.accepts(segment) {
+            if let Some(child) = child
+                && kind.accepts(segment)
+            {
                 self.queue_node(child, next);
             }
         }
-        let mut at_shape = node.shapes;
-        while let Some(shape) = tree.shapes.get(at_shape as usize) {
+        for shape in tree.shapes_from(node.shapes) {
             let text = if shape.way == Way::Tail { rest } else { segment };
             if let Some((start, end)) = ends(text, shape.start as usize, shape.end as usize) {
                 self.follow(
                     Key {
-                        node: number,
+                        node: id,
                         way: shape.way,
                         start,
                         end,
@@ -86,34 +88,31 @@ impl<'a> Search<'a> {
                     next,
                 );
             }
-            at_shape = shape.next;
         }
     }
 
     fn follow(&mut self, key: Key<'a>, next: usize) {
         self.steps += 1;
         match self.tree.lookup(&key) {
-            Some(head) if key.way == Way::Tail => self.queue_list(head),
-            Some(child) => self.queue_node(child, next),
+            Some(Target::Routes(head)) => self.queue_list(head),
+            Some(Target::Node(child)) => self.queue_node(child, next),
             None => {}
         }
     }
 
-    fn queue_node(&mut self, node: u32, at: usize) {
-        if let Some(Node { first, .. }) = self.tree.nodes.get(node as usize) {
-            self.queue.push(Branch {
-                first: *first,
-                node,
-                at,
-            });
-        }
+    fn queue_node(&mut self, id: NodeId, at: usize) {
+        self.queue.push(Branch {
+            first: self.tree.node(id).first,
+            node: Some(id),
+            at,
+        });
     }
 
     fn queue_list(&mut self, head: u32) {
         if head != NONE {
             self.queue.push(Branch {
                 first: head,
-                node: NONE,
+                node: None,
                 at: 0,
             });
         }
@@ -127,23 +126,22 @@ impl Iterator for Search<'_> {
         loop {
             let branch = self.queue.pop()?;
             self.steps += 1;
-            if branch.node != NONE {
-                self.expand(branch.node, branch.at);
+            if let Some(node) = branch.node {
+                self.expand(node, branch.at);
                 continue;
             }
-            let next = self.tree.next_route.get(branch.first as usize).copied().unwrap_or(NONE);
-            self.queue_list(next);
+            self.queue_list(self.tree.route_after(branch.first));
             return Some(branch.first as usize);
         }
     }
 }
 
-/// A place where a search can go on: a node, or (`node` is `NONE`) the list of routes that starts at `first`.
+/// A place where a search can go on: a node, or without one the list of routes that starts at `first`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Branch {
     /// No route of this branch is smaller.
     first: u32,
-    node: u32,
+    node: Option<NodeId>,
     at: usize,
 }
 
@@ -169,6 +167,8 @@ struct Queue {
     more: BinaryHeap<Branch>,
 }
 
+const IN_FEW: &str = "the array is never longer than its room";
+
 impl Queue {
     fn push(&mut self, branch: Branch) {
         if self.length == INLINE_BRANCHES {
@@ -177,20 +177,19 @@ impl Queue {
         }
         let mut place = self.length;
         while let Some(before) = place.checked_sub(1) {
-            match self.few.get(before) {
-                Some(other) if other.first < branch.first => self.few.copy_within(before..=before, place),
-                _ => break,
+            let other = *self.few.get(before).expect(IN_FEW);
+            if other.first >= branch.first {
+                break;
             }
+            *self.few.get_mut(place).expect(IN_FEW) = other;
             place = before;
         }
-        if let Some(slot) = self.few.get_mut(place) {
-            *slot = branch;
-        }
+        *self.few.get_mut(place).expect(IN_FEW) = branch;
         self.length += 1;
     }
 
     fn pop(&mut self) -> Option<Branch> {
-        let last = self.length.checked_sub(1).and_then(|last| self.few.get(last));
+        let last = self.length.checked_sub(1).map(|last| self.few.get(last).expect(IN_FEW));
         match (last, self.more.peek()) {
             (Some(branch), Some(other)) if other.first < branch.first => self.more.pop(),
             (Some(branch), _) => {

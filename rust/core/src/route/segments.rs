@@ -69,9 +69,11 @@ impl<'a> Iterator for Segments<'a> {
                     self.index += 1;
                 }
                 Some(Element::Literal(text)) => {
-                    let text = text.get(self.offset..).unwrap_or_default();
+                    let text = text
+                        .get(self.offset..)
+                        .expect("it is 0, 1 in a path, or behind a slash of the literal");
                     let slash = memchr(b'/', text);
-                    end = text.get(..slash.unwrap_or(text.len())).unwrap_or_default();
+                    end = text.split_at(slash.unwrap_or(text.len())).0;
                     if kinds == 0 {
                         start = end;
                     }

@@ -34,11 +34,9 @@ impl Spans {
         if index >= self.length {
             return None;
         }
-        let span = self
-            .few
-            .get(index)
-            .or_else(|| self.more.get(index.checked_sub(INLINE)?));
-        span.map(|&(start, end)| start..end)
+        let span = self.few.get(index).or_else(|| self.more.get(index - INLINE));
+        let &(start, end) = span.expect("it is below the length of both together");
+        Some(start..end)
     }
 
     /// All ranges.

@@ -10,12 +10,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use super::segments::{Segment, Segments};
 use super::{Element, Kind, Pattern, Search};
 use crate::scan;
 
-/// No route, no node, no entry.
+/// No route, no shape, no entry.
 pub(super) const NONE: u32 = u32::MAX;
 
 /// Whole-segment kinds in the order of [`Node::parameters`].
@@ -42,6 +43,9 @@ impl fmt::Display for TooManyRoutes {
 
 impl Error for TooManyRoutes {}
 
+const NODE_EXISTS: &str = "a node is pushed before its number is given out, and none is removed";
+const ROUTE_EXISTS: &str = "both lists are as long as the largest route needs before it is added";
+
 /// What a key of the hash table leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -53,6 +57,27 @@ pub(super) enum Way {
     Tail,
 }
 
+/// The number of a node, counted from 1, so that `Option<NodeId>` takes no more room. Only `Tree::new_node` makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NodeId(NonZeroU32);
+
+impl NodeId {
+    /// The first node, which every tree has.
+    pub(super) const ROOT: Self = Self(NonZeroU32::MIN);
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Where a key of the hash table leads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Node(NodeId),
+    /// The head of a list of routes.
+    Routes(u32),
+}
+
 #[derive(Debug)]
 pub(super) struct Node {
     /// The smallest route in this node and below it.
@@ -60,7 +85,7 @@ pub(super) struct Node {
     /// The routes that end here: the head of a list through `Tree::next_route`.
     pub(super) routes: u32,
     /// Children by whole-segment kind.
-    pub(super) parameters: [u32; 4],
+    pub(super) parameters: [Option<NodeId>; 4],
     /// The lengths in use for `Way::Mixed` and `Way::Tail` from here: the head of a list through `Shape::next`.
     pub(super) shapes: u32,
     /// The longest literal segment below, so that a longer one is not even hashed.
@@ -80,33 +105,33 @@ pub(super) struct Shape {
 /// A key of the hash table with what it leads to. Its text is `Tree::text[at..at + length]`.
 #[derive(Debug)]
 struct Entry {
-    node: u32,
+    node: NodeId,
     way: Way,
     /// How much of the text is the start; the rest is the end.
     start: u32,
     at: u32,
     length: u32,
-    target: u32,
+    target: Target,
 }
 
 /// Patterns, ready to be searched.
 #[derive(Debug)]
 pub struct Tree {
-    pub(super) nodes: Vec<Node>,
-    pub(super) shapes: Vec<Shape>,
+    nodes: Vec<Node>,
+    shapes: Vec<Shape>,
     entries: Vec<Entry>,
     /// Open addressing with linear probing: indexes into `entries`; a power of two, at most half full.
     slots: Vec<u32>,
     text: Vec<u8>,
     /// By route: the next one in its list.
-    pub(super) next_route: Vec<u32>,
+    next_route: Vec<u32>,
     /// By the head of a list: its last route. Only while building.
     last_route: Vec<u32>,
 }
 
 /// A way from one node, as the pattern that is being added spells it.
 pub(super) struct Key<'a> {
-    pub(super) node: u32,
+    pub(super) node: NodeId,
     pub(super) way: Way,
     pub(super) start: &'a [u8],
     pub(super) end: &'a [u8],
@@ -114,7 +139,7 @@ pub(super) struct Key<'a> {
 
 impl Key<'_> {
     fn hash(&self) -> u64 {
-        let seed = u64::from(self.node) << 8 | self.way as u64;
+        let seed = u64::from(self.node.0.get()) << 8 | self.way as u64;
         let hash = hash_bytes(mix(seed), self.start);
         if self.way == Way::Literal {
             hash
@@ -164,10 +189,42 @@ impl Tree {
         Search::new(self, text, Some(0))
     }
 
+    /// The node of a number.
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        self.nodes.get(id.index()).expect(NODE_EXISTS)
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.get_mut(id.index()).expect(NODE_EXISTS)
+    }
+
+    /// A node's lengths of known text, from the head of their list on.
+    pub(super) fn shapes_from(&self, head: u32) -> impl Iterator<Item = &Shape> {
+        let mut at = head;
+        std::iter::from_fn(move || {
+            if at == NONE {
+                return None;
+            }
+            let shape = self
+                .shapes
+                .get(at as usize)
+                .expect("lists link shapes that were pushed");
+            at = shape.next;
+            Some(shape)
+        })
+    }
+
+    /// The route after `route` in its list, or `NONE`.
+    pub(super) fn route_after(&self, route: u32) -> u32 {
+        *self.next_route.get(route as usize).expect(ROUTE_EXISTS)
+    }
+
     fn add(&mut self, route: u32, pattern: &Pattern) -> Result<(), TooManyRoutes> {
         let elements = pattern.elements();
-        let mut node = 0;
-        self.lower(node, route);
+        let mut node = NodeId::ROOT;
+        // Routes come in ascending order, so only the first one counts.
+        let root = self.node_mut(node);
+        root.first = root.first.min(route);
         if pattern.is_host() && pattern.as_literal().is_none() {
             let start = literal(elements.first());
             let end = literal(elements.last());
@@ -204,95 +261,77 @@ impl Tree {
             };
             node = self.child(Key { node, way, start, end }, route)?;
         }
-        let head = self.nodes.get(node as usize).map_or(NONE, |node| node.routes);
-        let head = self.append(head, route);
-        if let Some(node) = self.nodes.get_mut(node as usize) {
-            node.routes = head;
-        }
+        let head = self.append(self.node(node).routes, route);
+        self.node_mut(node).routes = head;
         Ok(())
     }
 
-    /// Routes come in ascending order, so only the first one counts.
-    fn lower(&mut self, node: u32, route: u32) {
-        if let Some(node) = self.nodes.get_mut(node as usize) {
-            node.first = node.first.min(route);
-        }
-    }
-
-    fn new_node(&mut self, first: u32) -> Result<u32, TooManyRoutes> {
-        let number = count(self.nodes.len())?;
+    fn new_node(&mut self, first: u32) -> Result<NodeId, TooManyRoutes> {
+        let number = count(self.nodes.len() + 1)?;
         self.nodes.push(Node {
             first,
             routes: NONE,
-            parameters: [NONE; 4],
+            parameters: [None; 4],
             shapes: NONE,
             longest_literal: 0,
             has_literals: false,
         });
-        Ok(number)
+        NonZeroU32::new(number).map(NodeId).ok_or(TooManyRoutes)
     }
 
-    fn parameter_child(&mut self, node: u32, kind: Kind, route: u32) -> Result<u32, TooManyRoutes> {
+    fn parameter_child(&mut self, node: NodeId, kind: Kind, route: u32) -> Result<NodeId, TooManyRoutes> {
         let slot = SEGMENT_KINDS
             .iter()
             .position(|known| *known == kind)
-            .unwrap_or_default();
-        let known = self.nodes.get(node as usize).and_then(|node| node.parameters.get(slot));
-        if let Some(&child) = known.filter(|child| **child != NONE) {
+            .expect("parameters of other kinds are tails");
+        if let Some(child) = self.node(node).parameters[slot] {
             return Ok(child);
         }
         let child = self.new_node(route)?;
-        if let Some(slot) = self
-            .nodes
-            .get_mut(node as usize)
-            .and_then(|node| node.parameters.get_mut(slot))
-        {
-            *slot = child;
-        }
+        self.node_mut(node).parameters[slot] = Some(child);
         Ok(child)
     }
 
-    fn child(&mut self, key: Key<'_>, route: u32) -> Result<u32, TooManyRoutes> {
-        if let Some(child) = self.lookup(&key) {
+    fn child(&mut self, key: Key<'_>, route: u32) -> Result<NodeId, TooManyRoutes> {
+        if let Some(Target::Node(child)) = self.lookup(&key) {
             return Ok(child);
         }
         let child = self.new_node(route)?;
-        self.insert(&key, child)?;
+        self.insert(&key, Target::Node(child))?;
         Ok(child)
     }
 
     fn add_tail(&mut self, key: Key<'_>, route: u32) -> Result<(), TooManyRoutes> {
-        match self.lookup(&key) {
-            Some(head) => {
-                self.append(head, route);
-                Ok(())
-            }
-            None => {
-                self.append(NONE, route);
-                self.insert(&key, route)
-            }
+        if let Some(Target::Routes(head)) = self.lookup(&key) {
+            self.append(head, route);
+            return Ok(());
         }
+        self.append(NONE, route);
+        self.insert(&key, Target::Routes(route))
     }
 
-    /// Puts a route at the end of the list that starts at `head`, and gives the head back.
+    /// Puts a route at the end of the list that starts at `head`, and returns the head.
     fn append(&mut self, head: u32, route: u32) -> u32 {
-        let head = if head == NONE { route } else { head };
-        let last = self.last_route.get(head as usize).copied().unwrap_or(NONE);
-        if let Some(next) = self.next_route.get_mut(last as usize) {
-            *next = route;
+        let is_first = head == NONE;
+        let head = if is_first { route } else { head };
+        let last = self.last_route.get_mut(head as usize).expect(ROUTE_EXISTS);
+        if !is_first {
+            *self.next_route.get_mut(*last as usize).expect(ROUTE_EXISTS) = route;
         }
-        if let Some(last) = self.last_route.get_mut(head as usize) {
-            *last = route;
-        }
+        *last = route;
         head
     }
 
-    pub(super) fn lookup(&self, key: &Key<'_>) -> Option<u32> {
+    pub(super) fn lookup(&self, key: &Key<'_>) -> Option<Target> {
         let mask = self.slots.len() - 1;
         let mut slot = key.hash() as usize & mask;
         loop {
             scan::count(1);
-            let entry = self.entries.get(*self.slots.get(slot)? as usize)?;
+            let number = *self.slots.get(slot).expect("the mask keeps it below the length");
+            if number == NONE {
+                return None;
+            }
+            let entry = self.entries.get(number as usize).expect("slots number entries");
             if self.is_key(entry, key) {
                 return Some(entry.target);
             }
@@ -300,16 +339,19 @@ impl Tree {
         }
     }
 
+    /// The text of an entry's key: its start, and its end behind that.
+    fn text_of(&self, entry: &Entry) -> &[u8] {
+        let text = self.text.get(entry.at as usize..);
+        text.and_then(|text| text.get(..entry.length as usize))
+            .expect("an entry's text was appended before the entry")
+    }
+
     fn is_key(&self, entry: &Entry, key: &Key<'_>) -> bool {
         let length = key.start.len() + key.end.len();
         if entry.node != key.node || entry.way != key.way || entry.length as usize != length {
             return false;
         }
-        let text = self
-            .text
-            .get(entry.at as usize..)
-            .and_then(|text| text.get(..length))
-            .unwrap_or_default();
+        let text = self.text_of(entry);
         if key.end.is_empty() {
             return entry.start as usize == length && text == key.start;
         }
@@ -317,7 +359,7 @@ impl Tree {
     }
 
     /// Adds a key that is not there yet.
-    fn insert(&mut self, key: &Key<'_>, target: u32) -> Result<(), TooManyRoutes> {
+    fn insert(&mut self, key: &Key<'_>, target: Target) -> Result<(), TooManyRoutes> {
         let entry = Entry {
             node: key.node,
             way: key.way,
@@ -341,54 +383,40 @@ impl Tree {
 
     /// Tells the key's node what to look up.
     fn note(&mut self, key: &Key<'_>, start: u32) -> Result<(), TooManyRoutes> {
-        let Some(node) = self.nodes.get_mut(key.node as usize) else {
-            return Ok(());
-        };
+        let node = self.node_mut(key.node);
         if key.way == Way::Literal {
             node.has_literals = true;
             node.longest_literal = node.longest_literal.max(start);
             return Ok(());
         }
+        let head = node.shapes;
         let end = count(key.end.len())?;
-        let mut at = node.shapes;
-        while let Some(shape) = self.shapes.get(at as usize) {
-            if (shape.way, shape.start, shape.end) == (key.way, start, end) {
-                return Ok(());
-            }
-            at = shape.next;
+        let is_known = |shape: &Shape| (shape.way, shape.start, shape.end) == (key.way, start, end);
+        if self.shapes_from(head).any(is_known) {
+            return Ok(());
         }
         let number = count(self.shapes.len())?;
         self.shapes.push(Shape {
             way: key.way,
             start,
             end,
-            next: node.shapes,
+            next: head,
         });
-        node.shapes = number;
+        self.node_mut(key.node).shapes = number;
         Ok(())
     }
 
     fn grow(&mut self) {
         let mut slots = vec![NONE; self.slots.len() * 2];
         for (number, entry) in (0..).zip(&self.entries) {
-            let text = self
-                .text
-                .get(entry.at as usize..)
-                .and_then(|text| text.get(..entry.length as usize));
-            let Some((start, end)) = text.and_then(|text| text.split_at_checked(entry.start as usize)) else {
-                continue;
+            let (start, end) = self.text_of(entry).split_at(entry.start as usize);
+            let key = Key {
+                node: entry.node,
+                way: entry.way,
+                start,
+                end,
             };
-            place(
-                &mut slots,
-                Key {
-                    node: entry.node,
-                    way: entry.way,
-                    start,
-                    end,
-                }
-                .hash(),
-                number,
-            );
+            place(&mut slots, key.hash(), number);
         }
         self.slots = slots;
     }
@@ -405,7 +433,8 @@ fn literal(element: Option<&Element>) -> &[u8] {
 fn place(slots: &mut [u32], hash: u64, number: u32) {
     let mask = slots.len() - 1;
     let mut at = hash as usize & mask;
-    while let Some(slot) = slots.get_mut(at) {
+    loop {
+        let slot = slots.get_mut(at).expect("the mask keeps it below the length");
         if *slot == NONE {
             *slot = number;
             return;
