@@ -1,0 +1,228 @@
+"""`BaseHTTPMiddleware`: context variables and tasks on both sides of `dispatch`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import sys
+import weakref
+
+import anyio
+import anyio.lowlevel
+import pytest
+import sniffio
+
+from pallasite.middleware.base import BaseHTTPMiddleware
+from pallasite.responses import PlainTextResponse
+from tests.middleware.base.places import Client, body_message, chunk, hello, in_child_task, pass_on, start, three_chunks
+
+pytestmark = pytest.mark.anyio
+
+
+word = contextvars.ContextVar("word", default="nothing")
+
+
+async def test_context_of_dispatch_is_seen_below(layer, place):
+    async def app(scope, receive, send):
+        assert word.get() == "from dispatch"
+        await hello(scope, receive, send)
+
+    async def dispatch(request, call_next):
+        word.set("from dispatch")
+        return await call_next(request)
+
+    client = await Client().request(layer(place(app), dispatch=dispatch))
+    assert client.body == b"hello"
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+async def test_context_set_below_is_seen_by_dispatch(place_in_own_task, layers):
+    async def app(scope, receive, send):
+        word.set("from below")
+        await hello(scope, receive, send)
+
+    seen = []
+
+    async def dispatch(request, call_next):
+        response = await call_next(request)
+        seen.append(word.get())
+        return response
+
+    stack = place_in_own_task(app)
+    for _ in range(layers):
+        stack = BaseHTTPMiddleware(stack, dispatch=dispatch)
+    await Client().request(stack)
+    assert seen == ["from below"] * layers
+
+
+async def test_context_set_below_is_seen_by_dispatch_when_the_application_fails(place_in_own_task):
+    async def app(scope, receive, send):
+        word.set("from below")
+        raise KeyError
+
+    async def dispatch(request, call_next):
+        with pytest.raises(KeyError):
+            await call_next(request)
+        return PlainTextResponse(word.get())
+
+    client = await Client().request(BaseHTTPMiddleware(place_in_own_task(app), dispatch=dispatch))
+    assert client.body == b"from below"
+
+
+async def test_context_variable_can_be_reset_below_across_waits(layer, place):
+    async def app(scope, receive, send):
+        token = word.set("for a while")
+        await send(start())
+        await anyio.lowlevel.checkpoint()
+        await send(chunk(b"one"))
+        assert word.get() == "for a while"
+        await send(chunk(b"", more_body=False))
+        word.reset(token)
+
+    client = await Client().request(layer(place(app), dispatch=pass_on))
+    assert client.body == b"one"
+
+
+@pytest.mark.parametrize("before", [None, "before"])
+async def test_context_variable_reset_below_is_reset_above(place_in_own_task, before):
+    fresh = contextvars.ContextVar("fresh")
+    if before is not None:
+        fresh.set(before)
+
+    async def app(scope, receive, send):
+        token = fresh.set("for a while")
+        await hello(scope, receive, send)
+        fresh.reset(token)
+
+    async def dispatch(request, call_next):
+        response = await call_next(request)
+        assert fresh.get() == "for a while"
+        return response
+
+    await Client().request(BaseHTTPMiddleware(place_in_own_task(app), dispatch=dispatch))
+    assert fresh.get(None) == before
+
+
+async def test_context_variable_set_by_dispatch_afterwards_is_kept(place_in_own_task):
+    async def app(scope, receive, send):
+        token = word.set("for a while")
+        await hello(scope, receive, send)
+        word.reset(token)
+
+    async def dispatch(request, call_next):
+        response = await call_next(request)
+        word.set("mine")
+        return response
+
+    await Client().request(BaseHTTPMiddleware(place_in_own_task(app), dispatch=dispatch))
+    assert word.get() == "mine"
+
+
+async def test_current_task_of_the_application_stays_the_same(layer, place_in_own_task, anyio_backend):
+    tasks = []
+
+    async def app(scope, receive, send):
+        assert sniffio.current_async_library() == anyio_backend
+        tasks.append(anyio.get_current_task().id)
+        await send(start())
+        tasks.append(anyio.get_current_task().id)
+        await anyio.lowlevel.checkpoint()
+        tasks.append(anyio.get_current_task().id)
+        await send(chunk(b"one"))
+        tasks.append(anyio.get_current_task().id)
+        await send(chunk(b"", more_body=False))
+        tasks.append(anyio.get_current_task().id)
+
+    async def dispatch(request, call_next):
+        own = anyio.get_current_task().id
+        response = await call_next(request)
+        assert anyio.get_current_task().id == own
+        assert own not in tasks
+        return response
+
+    await Client().request(layer(place_in_own_task(app), dispatch=dispatch))
+    assert len(tasks) == 5
+    assert len(set(tasks)) == 1
+
+
+async def test_task_is_shown_as_what_it_runs(on_asyncio):
+    shown = []
+
+    async def app(scope, receive, send):
+        task = asyncio.current_task()
+        shown.append(repr(task))
+        shown.extend(task.get_stack())
+        await hello(scope, receive, send)
+
+    await Client().request(BaseHTTPMiddleware(app, dispatch=pass_on))
+    assert "_run" in shown[0]
+    assert len(shown) > 1
+
+
+async def test_no_task_is_left_behind(layer, place, on_asyncio):
+    before = asyncio.all_tasks()
+    for app in (hello, three_chunks):
+        await Client().request(layer(layer(place(app), dispatch=pass_on), dispatch=pass_on))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+async def test_request_leaves_no_reference_circle(on_asyncio):
+    class Payload:
+        pass
+
+    payload = Payload()
+    gone = weakref.ref(payload)
+
+    async def app(scope, receive, send):
+        await receive()
+        await three_chunks(scope, receive, send)
+
+    gc.collect()
+    gc.disable()
+    try:
+        client = Client(body_message(b""))
+        await client.request(BaseHTTPMiddleware(app, dispatch=pass_on), payload=payload)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del payload
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_eager_child_task_of_the_application_sends(layer, on_asyncio):
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    try:
+        client = await Client().request(layer(in_child_task(three_chunks), dispatch=pass_on))
+    finally:
+        loop.set_task_factory(None)
+    assert client.body == b"one two three"
+
+
+async def test_send_of_an_outer_layer_used_below_an_inner_one(layer):
+    """What `request._send` of a dispatch is good for: an event stream that goes past the inner layer."""
+
+    async def app(scope, receive, send):
+        await scope["outer_send"](start())
+        await scope["outer_send"](chunk(b"past"))
+        await scope["outer_send"](chunk(b" by", more_body=False))
+
+    async def note(request, call_next):
+        request.scope["outer_send"] = request._send
+        try:
+            return await call_next(request)
+        except RuntimeError:
+            return Quiet()
+
+    class Quiet:
+        async def __call__(self, scope, receive, send):
+            pass
+
+    client = Client()
+    await client.request(layer(layer(app, dispatch=note), dispatch=pass_on))
+    assert client.body == b"past by"
