@@ -1,1 +1,1 @@
-"""Files on disk: finding one below a directory, and spooling uploads. Nothing here speaks HTTP."""
+"""Files on disk: finding one below a directory, and spooling uploads. Nothing here is specific to HTTP."""

@@ -1,6 +1,7 @@
-"""Files below a directory, opened so that nothing outside it is reached, whatever is swapped while we look.
+"""Open files below a directory without leaving it, even if files are swapped during the lookup.
 
-Two ways give the same answer: `find_cached` runs on the event loop and never waits, `find` runs in a worker thread.
+There are two ways with the same result: `find_cached` runs on the event loop and never blocks, `find` runs in a worker
+thread.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ from pallasite._core import open_cached
 
 __all__ = ["Found", "OpenFile", "find", "find_cached", "open_known"]
 
-# Whatever is meant by them, there is no such file to serve.
+# Errors that all mean: there is no such file to serve.
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _WALKS = os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd
 
-# NONBLOCK: should the file have turned into a pipe, nobody waits for a writer.
+# O_NONBLOCK: if the file was replaced by a pipe, opening it must not wait for a writer.
 _READ = os.O_RDONLY
 for _name in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NOINHERIT", "O_NONBLOCK"):
     _READ |= getattr(os, _name, 0)
 _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
-# O_PATH needs no permission to list the directory, as looking a name up does not either.
+# O_PATH does not need permission to list the directory, and neither does looking up a name.
 _STEP: int = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class OpenFile:
-    """A file open for reading. It is closed with its last reference, so that a response may simply be dropped."""
+    """A file open for reading. It is closed with its last reference, so a response can simply be dropped."""
 
     __slots__ = ("_descriptor",)
 
@@ -38,36 +39,36 @@ class OpenFile:
         self._descriptor = descriptor
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        # A default, because at the interpreter's end modules are emptied first.
+        # A default argument, because modules are cleared first when the interpreter exits.
         close(self._descriptor)
 
     def stat(self) -> os.stat_result:
         return os.fstat(self._descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Fewer bytes at the end of the file only. Waits for the disk."""
+        """Return `size` bytes at `offset`, or fewer at the end of the file. Blocks on the disk."""
         if hasattr(os, "pread"):
             return os.pread(self._descriptor, size, offset)
         os.lseek(self._descriptor, offset, os.SEEK_SET)
         return os.read(self._descriptor, size)
 
     def read_cached(self, offset: int, size: int) -> bytes | None:
-        """Exactly `size` bytes, or None where the page cache does not hold them all."""
+        """Return exactly `size` bytes, or None if the page cache does not hold them all."""
         if _NOWAIT is None:
             return None
         buffer = bytearray(size)
         try:
             count = os.preadv(self._descriptor, [buffer], offset, _NOWAIT)
         except OSError:
-            # Also where a file system cannot say what it has in memory.
+            # Not cached, or the file system does not support the flag.
             return None
         return bytes(buffer) if count == size else None
 
 
 class Found:
-    """What lies at a path. A regular file has its `file`, unless only a look was asked for."""
+    """A file or directory at a path. A regular file has its `file`, unless only its status was requested."""
 
-    # No frozen dataclass: that takes 1 us to make, and one is made for every request.
+    # Not a frozen dataclass: that takes 1 us to create, and every request creates one.
     __slots__ = ("_directory", "_path", "file", "stat")
 
     def __init__(
@@ -92,10 +93,10 @@ class Found:
 
 
 def find_cached(directory: str | os.PathLike[str], path: str, follow_symlink: bool) -> Found | None:
-    """As `find`, without waiting. `path` is normalised and does not begin with `..`.
+    """Do what `find` does, without blocking. `path` must be normalised and must not start with `..`.
 
     Raises:
-        BlockingIOError: `find` has to be asked.
+        BlockingIOError: the lookup would block; call `find`.
     """
     descriptor = open_cached(directory, path, follow_symlink)
     if descriptor is None:
@@ -105,13 +106,13 @@ def find_cached(directory: str | os.PathLike[str], path: str, follow_symlink: bo
 
 
 def find(directory: str | os.PathLike[str], path: str, follow_symlink: bool, needs_bytes: bool = True) -> Found | None:
-    """What a relative path leads to inside a directory, opened if it is a regular file; None if there is nothing.
+    """Return what a relative path leads to inside a directory, or None. A regular file is opened.
 
-    Symbolic links may lead out of the directory with `follow_symlink` only. Waits for the disk.
+    Symbolic links may lead out of the directory only with `follow_symlink`. Blocks on the disk.
 
     Raises:
         PermissionError: a directory or the file may not be read.
-        ValueError: no file can have such a name.
+        ValueError: the path is not a possible file name.
     """
     joined = os.path.join(directory, path)
     resolve = os.path.abspath if follow_symlink else os.path.realpath
@@ -129,7 +130,7 @@ def find(directory: str | os.PathLike[str], path: str, follow_symlink: bool, nee
 
 
 def open_known(path: str | os.PathLike[str], known: os.stat_result) -> OpenFile | None:
-    """The file at `path` if it is still the one that `known` describes, else None. Waits for the disk.
+    """Open the file at `path` if it is still the one that `known` describes, otherwise return None. Blocks on the disk.
 
     Raises:
         PermissionError: the file may not be read.
@@ -144,7 +145,7 @@ def open_known(path: str | os.PathLike[str], known: os.stat_result) -> OpenFile 
 
 
 def _open_by_path(full_path: str, follow_symlink: bool, needs_bytes: bool) -> Found | None:
-    """Looks twice, before and after, where a system cannot go from one open directory to the next (Windows)."""
+    """Check before and after opening, for systems that cannot open relative to a directory (Windows)."""
     seen = os.stat(full_path)
     file = None
     if needs_bytes and stat.S_ISREG(seen.st_mode):
@@ -158,10 +159,10 @@ def _open_by_path(full_path: str, follow_symlink: bool, needs_bytes: bool) -> Fo
 
 
 def _open_by_steps(full_path: str, root: str, needs_bytes: bool) -> Found | None:
-    """Goes down from `root` one resolved name at a time: a link put there since is not followed."""
+    """Open one resolved name after another, starting at `root`. A link created in the meantime is not followed."""
     names = [name for name in full_path[len(root) :].split(os.sep) if name]
     last = names.pop() if names else "."
-    # The served directory itself is the deployer's: it may be anything that can be entered.
+    # The served directory itself is the deployer's choice: anything that can be opened as a directory.
     folder = os.open(root, _STEP)
     try:
         for name in names:

@@ -1,4 +1,4 @@
-"""Uploaded files on their way to where they are kept: memory while small, the disk beyond, in a worker thread."""
+"""Spool uploaded files: in memory while small, then on disk, written in a worker thread."""
 
 from __future__ import annotations
 
@@ -13,45 +13,46 @@ import anyio
 from pallasite.concurrency import run_in_threadpool
 from pallasite.datastructures import UploadFile
 
-# Bytes that are gathered for one trip to the worker thread, which costs 0.1 to 0.3 ms.
+# Bytes collected for one trip to the worker thread, which costs 0.1 to 0.3 ms.
 _BATCH_BYTES = 2 * 1024 * 1024
-# As many at most, small as they may be: each costs memory of its own. Also below what one `pwritev` takes (1024).
+# Chunks collected at most, however small, since each has its own memory overhead. Below the limit of `pwritev` (1024).
 _BATCH_PIECES = 256
 
 Piece = bytes | memoryview
 
 
 class Spool:
-    """Takes the files of one form, one after the other, and closes them all if the form comes to nothing."""
+    """Receives the files of one form, one after the other, and closes them all if parsing the form fails."""
 
     def __init__(self) -> None:
         self._uploads: list[UploadFile] = []
-        # Of the file that comes in now.
+        # Chunks of the current file.
         self._pieces: list[Piece] = []
         self._waiting_bytes = 0
-        # What the next trip does: append these pieces to this file, which is so long, and whether it is complete then.
+        # Work for the next trip: the file, the chunks to append, the file's size, and whether it is then complete.
         self._writes: list[tuple[Any, list[Piece], int, bool]] = []
-        # A task may be cancelled while its worker still writes; whoever closes the files waits for that.
+        # A task may be cancelled while its worker is still writing. Closing the files waits for the worker.
         self._lock = Lock()
         self._discarded = False
 
     def begin(self, upload: UploadFile) -> None:
-        """The following pieces are `upload`'s, which is empty."""
+        """Start the file of `upload`, which must be empty. The following chunks belong to it."""
         self._uploads.append(upload)
 
     def write(self, piece: Piece) -> None:
-        """Takes the next piece. It is written by `flush` at the latest once there is enough."""
+        """Add the next chunk. Once enough is collected, the next `flush` writes it."""
         self._pieces.append(piece)
         self._waiting_bytes += len(piece)
 
     def end(self) -> None:
-        """The file is complete: the next `flush` writes and rewinds it."""
+        """Complete the current file: the next `flush` writes and rewinds it."""
         self._settle(complete=True)
 
     async def flush(self) -> None:
-        """Writes what is due: to files in memory at once, to others in one trip to a worker thread.
+        """Write what is due: to files in memory directly, to others in one trip to a worker thread.
 
-        Raises OSError where the disk refuses.
+        Raises:
+            OSError: writing to disk failed.
         """
         if self._pieces:
             self._settle(complete=False)
@@ -60,7 +61,7 @@ class Spool:
             await run_in_threadpool(self._write_all, writes)
 
     async def discard(self) -> None:
-        """Closes every file, also in a cancelled task."""
+        """Close every file, even if the task is cancelled."""
         if not self.on_disk:
             self.close_all()
             return
@@ -69,20 +70,20 @@ class Spool:
 
     @property
     def on_disk(self) -> bool:
-        """Whether a file is, or is about to be, on disk."""
+        """True if a file is on disk or about to be."""
         return self._lock.locked() or any(not upload._in_memory for upload in self._uploads)
 
     def close_all(self) -> None:
-        """Closes every file here and now."""
+        """Close every file in the calling thread."""
         with self._lock:
             self._discarded = True
             for upload in self._uploads:
-                # Closing writes what is buffered; where that fails the error that led here is the one to tell.
+                # Closing flushes buffers. If that fails, the original error is the one to report.
                 with suppress(OSError):
                     upload.file.close()
 
     def _settle(self, *, complete: bool) -> None:
-        # Gathered for the memory too: five pieces written one by one take 14 us, at once 6 us.
+        # Collected for files in memory too: writing five chunks one by one takes 14 us, together 6 us.
         if not complete and self._waiting_bytes < _BATCH_BYTES and len(self._pieces) < _BATCH_PIECES:
             return
         upload = self._uploads[-1]
@@ -108,7 +109,7 @@ class Spool:
 
 
 def _write(file: Any, pieces: list[Piece]) -> None:
-    """Writes at the file's position: one by one where `write` may be somebody else's."""
+    """Write at the file's position. Chunks are written one by one if `write` may be overridden."""
     if type(file) is SpooledTemporaryFile:
         file.writelines(pieces)
         return
@@ -117,23 +118,23 @@ def _write(file: Any, pieces: list[Piece]) -> None:
 
 
 def _append(file: Any, pieces: list[Piece], size: int) -> None:
-    """Appends to a file on disk, or one that is to go there."""
+    """Append to a file that is, or is about to be, on disk."""
     if type(file) is not SpooledTemporaryFile or not hasattr(os, "pwritev"):
         _write(file, pieces)
         return
-    # Straight to disk, many pieces at a time: two thirds of the time that `write` takes. The file's own position stays
-    # where it was, which is why it need not be told.
+    # Written directly to disk, many chunks at a time, in two thirds of the time of `write`. The file's own position
+    # does not move, so it needs no update.
     descriptor = file.fileno()  # moves what is in memory to disk
     for start in range(0, len(pieces), _BATCH_PIECES):
         size = _write_at(size, descriptor, pieces[start : start + _BATCH_PIECES])
 
 
 def _write_at(offset: int, descriptor: int, pieces: list[Piece]) -> int:
-    """Where the pieces end."""
+    """Write the chunks at `offset` and return the offset after them."""
     end = offset + sum(map(len, pieces))
     written = offset + os.pwritev(descriptor, pieces, offset)
     if written < end:
-        # Interrupted, or the disk is almost full: the next call says which.
+        # Interrupted, or the disk is almost full: the next call raises in that case.
         rest = memoryview(b"".join(pieces))
         while written < end:
             written += os.pwrite(descriptor, rest[written - offset :], written)

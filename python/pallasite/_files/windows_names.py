@@ -1,4 +1,4 @@
-"""Names that are no files on Windows, or other files than they say.
+"""Names that Windows does not treat as files, or treats as other files.
 
 Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 """
@@ -9,20 +9,20 @@ import re
 
 __all__ = ["means_no_file"]
 
-# They are there in every directory, whatever follows them after a full stop, and reading from one may wait for ever.
+# Devices exist in every directory, with any suffix after a dot. Reading from one may block forever.
 _DEVICES = frozenset(
     {"aux", "con", "conin$", "conout$", "nul", "prn"}
     | {f"{kind}{number}" for kind in ("com", "lpt") for number in "0123456789\u00b9\u00b2\u00b3"}
 )
 
-# Colons lead to drives and to streams of a file, full stops and blanks at the end of a name are dropped.
+# Colons refer to drives and to alternate streams of a file. Dots and spaces at the end of a name are dropped.
 _ODD = re.compile(r'[\x00-\x1f"*:<>?|]|[. ](?:[/\\]|\Z)')
 
 _SEPARATORS = re.compile(r"[/\\]")
 
 
 def means_no_file(path: str) -> bool:
-    """Whether one of the names in a normalised relative path stands for a device, a drive, a stream or another name."""
+    """Return True if a name in a normalised relative path means a device, a drive, a stream or another name."""
     if path == ".":
         return False
     if _ODD.search(path):

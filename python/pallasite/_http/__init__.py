@@ -1,1 +1,1 @@
-"""Values of HTTP and how they are read and written: headers, URLs, origins, JSON. Nothing here serves a request."""
+"""HTTP values, and how they are read and written: headers, URLs, origins, JSON. Nothing here serves a request."""

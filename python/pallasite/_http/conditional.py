@@ -1,4 +1,4 @@
-"""Conditional requests: does the client have this version already? Source: RFC 9110 section 13."""
+"""Conditional requests: decide whether the client's copy is current. Source: RFC 9110 section 13."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["asks_for_ranges", "entity_tag", "is_not_modified", "last_modified"]
 
 
 def entity_tag(stat_result: os.stat_result) -> str:
-    """A strong entity tag, quotes included, that changes with the file's size and time of change."""
+    """Return a strong entity tag, including its quotes, that changes with the file's size and modification time."""
     identity = f"{stat_result.st_mtime}-{stat_result.st_size}".encode()
     return f'"{hashlib.md5(identity, usedforsecurity=False).hexdigest()}"'
 
 
 def last_modified(stat_result: os.stat_result) -> str:
-    """The time of the file's last change, as a Last-Modified header has it."""
+    """Return the file's modification time in the format of a Last-Modified header."""
     return http_date(stat_result.st_mtime)
 
 
@@ -26,7 +26,10 @@ def asks_for_ranges(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 def is_not_modified(headers: list[tuple[bytes, bytes]], etag: str, modified: str) -> bool:
-    """Whether a request with these headers is answered with 304. If-None-Match decides where it is given."""
+    """Return True if a request with these headers should be answered with 304.
+
+    If-None-Match takes precedence over If-Modified-Since.
+    """
     tags = ",".join(header_values(headers, "if-none-match"))
     if tags:
         return names_tag(tags, etag)

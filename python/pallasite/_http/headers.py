@@ -1,4 +1,4 @@
-"""Header collections over ASGI's list of byte pairs (RFC 9110 section 5): nothing is decoded before it is asked for.
+"""Header collections over ASGI's list of byte pairs (RFC 9110 section 5). Fields are decoded only on access.
 
 Public as `pallasite.datastructures.Headers` and `MutableHeaders`.
 """
@@ -11,18 +11,24 @@ from typing import Any, Self, overload
 from pallasite._core import encode_header, find_header, header_items, header_values, remove_header, set_header
 from pallasite._http.mapping import DefaultT, DirectMapping
 
-# Fields from which on lookups go through an index: `dict(headers)` is one lookup a field, and has to stay linear.
+# Lookups use an index from this many fields on: `dict(headers)` does one lookup per field and must stay linear.
 _MANY_FIELDS = 100
 
 
 class Headers(DirectMapping[str, str]):
-    """A read-only view of header fields: names in lower case, duplicates kept, lookups by any case.
+    """A read-only view of header fields. Names are lower case, duplicates are kept, lookups ignore case.
 
-    Give one of `headers` (text pairs), `raw` (ASGI byte pairs, kept as given, names already in lower case) or `scope`.
-    With `scope`, a new list of its headers, which may be any iterable, takes their place there and is read in place.
-    Iterating yields a name as often as it occurs; `len()` counts fields.
+    Iterating yields a name once per field; `len()` counts fields.
 
-    Deviation: a name that no header can carry (outside latin-1) is simply absent, rather than an encoding error.
+    Args:
+        headers: names and values as text.
+        raw: ASGI byte pairs, used as they are. Names must be lower case.
+        scope: an ASGI scope. A new list replaces its headers, which may be any iterable; this view reads that list.
+
+    Only one of the three may be given.
+
+    Deviation: looking up a name that no header can have (outside latin-1) finds nothing, instead of raising an encoding
+    error.
     """
 
     def __init__(
@@ -33,10 +39,10 @@ class Headers(DirectMapping[str, str]):
     ) -> None:
         self._list: list[tuple[bytes, bytes]]
         if scope is not None:
-            # First, because each request comes this way.
+            # Checked first: every request uses this branch.
             assert headers is None, 'Cannot set both "headers" and "scope".'
             assert raw is None, 'Cannot set both "raw" and "scope".'
-            # A list of its own: changes through these headers reach this scope, but not one it was copied from.
+            # Copied, so that changes reach this scope but not a scope it was copied from.
             self._list = scope["headers"] = list(scope["headers"])
         elif raw is not None:
             assert headers is None, 'Cannot set both "headers" and "raw".'
@@ -52,19 +58,19 @@ class Headers(DirectMapping[str, str]):
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """The byte pairs, as a copy."""
+        """A copy of the byte pairs."""
         return self._list.copy()
 
     def keys(self) -> list[str]:  # type: ignore[override]
-        """Each field's name, in order, duplicates included."""
+        """Return the name of each field, in order, including duplicates."""
         return [name.decode("latin-1") for name, _ in self._list]
 
     def values(self) -> list[str]:  # type: ignore[override]
-        """Each field's value, in order."""
+        """Return the value of each field, in order."""
         return [value.decode("latin-1") for _, value in self._list]
 
     def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
-        """Each field as text, in order."""
+        """Return each field as text, in order."""
         return header_items(self._list)
 
     @overload
@@ -74,17 +80,17 @@ class Headers(DirectMapping[str, str]):
     def get(self, key: str, default: DefaultT) -> str | DefaultT: ...
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The first value of `key`, else `default`."""
+        """Return the first value of `key`, or `default`."""
         fields = self._list
         value = find_header(fields, key) if len(fields) < _MANY_FIELDS else self._find_among_many(key)
         return default if value is None else value
 
     def getlist(self, key: str) -> list[str]:
-        """Every value of `key`, in order; empty if there is none."""
+        """Return every value of `key`, in order. The list is empty if there is none."""
         return header_values(self._list, key)
 
     def mutablecopy(self) -> MutableHeaders:
-        """An independent copy that can be changed."""
+        """Return an independent copy that can be changed."""
         return MutableHeaders(raw=self._list.copy())
 
     def __getitem__(self, key: str) -> str:
@@ -100,9 +106,9 @@ class Headers(DirectMapping[str, str]):
         return value is not None
 
     def _find_among_many(self, key: str) -> str | None:
-        """`find_header`, through an index that is made at the first call and made again when the list has another size.
+        """Do what `find_header` does, through an index. It is built on first use and rebuilt when the size changes.
 
-        The field that the index names is looked at before it is believed, since the list may be shared.
+        The list may be shared, so the field the index points to is compared before it is returned.
         """
         fields = self._list
         places: dict[bytes, int]
@@ -110,7 +116,7 @@ class Headers(DirectMapping[str, str]):
         if size != len(fields):
             places = {fields[place][0]: place for place in reversed(range(len(fields)))}
             self._places = (len(fields), places)
-        # What latin-1 lacks becomes a question mark, which is in no name.
+        # Characters outside latin-1 become a question mark, which no name contains.
         name = key.lower().encode("latin-1", "replace")
         place = places.get(name)
         if place is not None and fields[place][0] == name:
@@ -136,14 +142,15 @@ class Headers(DirectMapping[str, str]):
 
 
 class MutableHeaders(Headers):
-    """Headers that can be changed in place; `raw` is the live list, so a response can share it.
+    """Headers that can be changed in place. `raw` is the live list, so a response can share it.
 
-    Raises ValueError for a name that is no token (RFC 9110 section 5.6.2) or a value with CR, LF or NUL (section 5.5),
-    and UnicodeEncodeError, a ValueError too, for a value outside latin-1.
+    Raises:
+        ValueError: a name is not a token (RFC 9110 section 5.6.2), or a value contains CR, LF or NUL (section 5.5).
+        UnicodeEncodeError: a value is outside latin-1. This is a ValueError too.
     """
 
     def _find_among_many(self, key: str) -> str | None:
-        # No index: it could miss that a field moved, and writing is this class's purpose.
+        # No index: these headers are made for writing, and an index could miss that a field moved.
         return find_header(self._list, key)
 
     @staticmethod
@@ -152,23 +159,23 @@ class MutableHeaders(Headers):
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """The byte pairs themselves: changing the list changes the headers."""
+        """The byte pairs themselves. Changing the list changes the headers."""
         return self._list
 
     def __setitem__(self, key: str, value: str) -> None:
-        """Set `key`: the first field of that name is replaced where it stands, further ones go."""
+        """Set `key`: replace the first field of that name in place and remove any others."""
         set_header(self._list, key, value)
 
     def __delitem__(self, key: str) -> None:
-        """Remove every field named `key`; none is no error."""
+        """Remove every field named `key`, if any."""
         remove_header(self._list, key)
 
     def append(self, key: str, value: str) -> None:
-        """Add a field after all others, beside any of the same name."""
+        """Add a field at the end, keeping others of the same name."""
         self._list.append(encode_header(key, value))
 
     def setdefault(self, key: str, value: str) -> str:
-        """The first value of `key`, which is added as `value` if it was missing."""
+        """Return the first value of `key`, after adding it with `value` if it was missing."""
         found = find_header(self._list, key)
         if found is not None:
             return found
@@ -181,7 +188,7 @@ class MutableHeaders(Headers):
             self[name] = text
 
     def add_vary_header(self, vary: str) -> None:
-        """Add `vary` to the one Vary field (RFC 9110 section 12.5.5)."""
+        """Add `vary` to the Vary field, joining several into one (RFC 9110 section 12.5.5)."""
         self["vary"] = ", ".join((*self.getlist("vary"), vary))
 
     def __ior__(self, other: Mapping[str, str]) -> Self:

@@ -11,26 +11,31 @@ __all__ = ["ParsedHost", "parse_host_header"]
 
 @dataclass(frozen=True, slots=True)
 class ParsedHost:
-    """A Host header's two parts, as text: `host` keeps the brackets of an IP literal, `port` is None when absent."""
+    """The two parts of a Host header, as text.
+
+    Attributes:
+        host: the host, with brackets if it is an IP literal.
+        port: the port as written, or None if absent.
+    """
 
     host: str
     port: str | None
 
     @property
     def authority(self) -> str:
-        """`host` or `host:port`, as it stood in the header."""
+        """`host` or `host:port`, as written in the header."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     @property
     def is_valid_port(self) -> bool:
-        """True without a port or with one up to 65535; leading zeros do not count."""
+        """True if there is no port or it is at most 65535. Leading zeros are ignored."""
         return self.port is None or is_valid_port(self.port)
 
 
 def parse_host_header(host_header: str | None) -> ParsedHost | None:
-    """A Host header in its parts; None when absent or malformed. Source: RFC 3986 section 3.2.2.
+    """Return the parts of a Host header, or None if it is absent or malformed. Source: RFC 3986 section 3.2.2.
 
-    Refuses whatever could move the boundary between authority and path of a URL built from it.
+    Anything that could move the boundary between authority and path of a URL built from it counts as malformed.
     """
     parts = None if host_header is None else parse_host(host_header)
     return None if parts is None else ParsedHost(*parts)

@@ -1,4 +1,4 @@
-"""JSON text (RFC 8259), both ways. Reading is as strict as the RFC: no ``NaN``, and no number that becomes infinite."""
+"""JSON (RFC 8259): encoding and decoding. Decoding is as strict as the RFC: no ``NaN``, no number that overflows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _STOCK_LOADS = json.loads
 
 
 def encode(value: Any) -> bytes:
-    """Return `value` as compact UTF-8 JSON, as `json.dumps(value, ensure_ascii=False, allow_nan=False)` spells it.
+    """Return `value` as compact UTF-8 JSON, formatted as `json.dumps(value, ensure_ascii=False, allow_nan=False)` does.
 
-    A lone surrogate is written as its escape. `json.dumps` is called if something has replaced it.
+    A lone surrogate is written as an escape. `json.dumps` is called if it has been replaced.
 
     Raises:
         TypeError: a value has a type that JSON does not have.
-        ValueError: NaN, an infinity, or a value that contains itself.
+        ValueError: `value` contains NaN, an infinity, or itself.
     """
     if json.dumps is STOCK_DUMPS:
         encoded = dumps(value)
@@ -36,11 +36,11 @@ def encode(value: Any) -> bytes:
 
 
 def encode_text(value: Any) -> str:
-    """Return `value` as compact JSON text, with NaN and infinities as the words that JavaScript uses.
+    """Return `value` as compact JSON text. NaN and infinities are written as JavaScript spells them.
 
     Raises:
         TypeError: a value has a type that JSON does not have.
-        ValueError: a value contains itself.
+        ValueError: `value` contains itself.
     """
     encoded = dumps(value) if json.dumps is STOCK_DUMPS else None
     if encoded is not None:
@@ -50,20 +50,20 @@ def encode_text(value: Any) -> str:
 
 
 def encode_ascii(value: dict[str, Any]) -> bytes:
-    """Return a dictionary as compact JSON; what is not encoded natively is written in ASCII with escapes."""
+    """Return a dictionary as compact JSON. Values that are not encoded natively are written as ASCII with escapes."""
     encoded = dumps(dict(value))
     return json.dumps(value, separators=(",", ":")).encode("ascii") if encoded is None else encoded
 
 
 def decode(document: str | bytes) -> Any:
-    """The value of `document`; bytes are UTF-8, or what else `json.loads` recognises.
+    """Return the value of a JSON document. Bytes are UTF-8, or any other encoding that `json.loads` detects.
 
-    `json.loads` itself is called where somebody has replaced it, and decides alone then.
+    If `json.loads` has been replaced, the replacement decides.
 
     Raises:
-        ValueError: not JSON (a `json.JSONDecodeError` with the place), bad UTF-8, a number that no float or int of
-            Python's can hold.
-        RecursionError: nested too deeply.
+        ValueError: invalid JSON (a `json.JSONDecodeError` with the position), invalid UTF-8, or a number that a Python
+            float or int cannot hold.
+        RecursionError: the document is nested too deeply.
 
     Source: RFC 8259 sections 6 and 8.1.
     """
@@ -89,5 +89,5 @@ def _finite(digits: str) -> float:
 
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
-# A call for each float: lists of floats take 1.7 times as long, which only documents with huge numbers have to pay.
+# One call per float makes lists of floats 1.7 times as slow. Only documents with huge numbers pay for it.
 _decode_checked = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode

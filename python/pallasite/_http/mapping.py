@@ -1,4 +1,4 @@
-"""The base of the mappings here whose `get` reads their own storage, without a call and a caught KeyError."""
+"""The base of mappings whose `get` reads their storage directly, without an extra call and a caught KeyError."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ValueT_co = TypeVar("ValueT_co", covariant=True)
 
 
 class DirectMapping(Mapping[KeyT, ValueT_co]):
-    """A mapping with a `get` of its own, which a subclass with another `__getitem__` loses to the ordinary one."""
+    """A mapping with a fast `get`. Subclasses that override `__getitem__` get `Mapping.get` back."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

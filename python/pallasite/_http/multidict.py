@@ -13,9 +13,11 @@ from pallasite._http.mapping import DefaultT, DirectMapping, KeyT, ValueT_co
 
 
 class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):
-    """A mapping that keeps every pair it was given, in order; a plain lookup gives a key's last value.
+    """A mapping that keeps every pair it was given, in order. Indexing returns a key's last value.
 
-    Takes at most one source (another multidict, a mapping, or pairs); keywords are added behind it.
+    Args:
+        args: at most one source: a multidict, a mapping, or pairs.
+        kwargs: pairs to add after those of the source.
     """
 
     _dict: dict[KeyT, ValueT_co]
@@ -40,27 +42,27 @@ class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):
     def get(self, key: Any, default: DefaultT) -> ValueT_co | DefaultT: ...
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """The last value of `key`, else `default`."""
+        """Return the last value of `key`, or `default`."""
         return self._dict.get(key, default)
 
     def getlist(self, key: Any) -> list[ValueT_co]:
-        """Every value of `key`, in order; empty if there is none."""
+        """Return every value of `key`, in order. The list is empty if there is none."""
         return [value for name, value in self._list if name == key]
 
     def keys(self) -> KeysView[KeyT]:
-        """Each key once, in order of first appearance."""
+        """Return each key once, in order of first appearance."""
         return self._dict.keys()
 
     def values(self) -> ValuesView[ValueT_co]:
-        """The last value of each key."""
+        """Return the last value of each key."""
         return self._dict.values()
 
     def items(self) -> ItemsView[KeyT, ValueT_co]:
-        """Each key with its last value."""
+        """Return each key with its last value."""
         return self._dict.items()
 
     def multi_items(self) -> list[tuple[KeyT, ValueT_co]]:
-        """Every pair, as a copy."""
+        """Return a copy of all pairs."""
         return self._list.copy()
 
     def __getitem__(self, key: KeyT) -> ValueT_co:
@@ -76,7 +78,7 @@ class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):
         return len(self._dict)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold the same values in the same order for each key; the order of the keys does not count."""
+        """Return True if each key has the same values in the same order. The order of the keys is ignored."""
         return isinstance(other, type(self)) and _grouped(self._list) == _grouped(other._list)
 
     __hash__ = None  # type: ignore[assignment]
@@ -96,12 +98,12 @@ class MultiDict(ImmutableMultiDict[Any, Any]):
         self._list = _without(self._list, {key})
 
     def append(self, key: Any, value: Any) -> None:
-        """Add a pair behind all others."""
+        """Add a pair at the end."""
         self._dict[key] = value
         self._list.append((key, value))
 
     def setlist(self, key: Any, values: list[Any]) -> None:
-        """Give `key` exactly these values, at the end; none of them removes the key."""
+        """Set the values of `key` and move it to the end. An empty list removes the key."""
         remaining = _without(self._list, {key})
         if values:
             self._dict[key] = values[-1]
@@ -111,30 +113,34 @@ class MultiDict(ImmutableMultiDict[Any, Any]):
         self._list = remaining
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """The last value of `key`, which is added as `default` if it was missing."""
+        """Return the last value of `key`, after adding it with `default` if it was missing."""
         if key not in self._dict:
             self.append(key, default)
         return self[key]
 
     def update(self, *args: MultiDict | Mapping[Any, Any] | list[tuple[Any, Any]], **kwargs: Any) -> None:
-        """Replace every key that the arguments name by all the values they give it."""
+        """Replace all values of each key in the arguments by the values given there."""
         new = MultiDict(*args, **kwargs)
         self._list = _without(self._list, new._dict) + new._list
         self._dict.update(new._dict)
 
     def pop(self, key: Any, default: Any = None) -> Any:
-        """Remove `key` and give its last value, else `default`."""
+        """Remove `key` and return its last value, or `default`."""
         self._list = _without(self._list, {key})
         return self._dict.pop(key, default)
 
     def popitem(self) -> tuple[Any, Any]:
-        """Remove the last key with all its values; give the key and its last value. KeyError if empty."""
+        """Remove the last key with all its values. Return the key and its last value.
+
+        Raises:
+            KeyError: the multidict is empty.
+        """
         last = self._dict.popitem()
         self._list = _without(self._list, {last[0]})
         return last
 
     def poplist(self, key: Any) -> list[Any]:
-        """Remove `key` and give all its values."""
+        """Remove `key` and return all its values."""
         removed = self.getlist(key)
         self.pop(key)
         return removed
@@ -146,10 +152,10 @@ class MultiDict(ImmutableMultiDict[Any, Any]):
 
 
 class QueryParams(ImmutableMultiDict[str, str]):
-    """The fields of a query string, percent-decoded; blank values are kept. All keys and values are text.
+    """The fields of a query string, percent-decoded. Empty values are kept. All keys and values are text.
 
-    Bytes are read as latin-1, escapes as UTF-8 with U+FFFD for what is not: no input is an error.
-    `str()` gives the query string back. Source: https://url.spec.whatwg.org/#urlencoded-parsing
+    Bytes are decoded as latin-1 and percent escapes as UTF-8, with U+FFFD for invalid sequences. No input is an error.
+    `str()` returns the query string. Source: https://url.spec.whatwg.org/#urlencoded-parsing
     """
 
     def __init__(
@@ -158,7 +164,7 @@ class QueryParams(ImmutableMultiDict[str, str]):
         **kwargs: Any,
     ) -> None:
         if len(args) == 1 and isinstance(args[0], (bytes, str)):
-            # What each request takes: the list and the dictionary come filled from one call.
+            # Every request uses this branch: one native call fills both the list and the dictionary.
             self._list, self._dict = parse_query_multi(args[0])
             if not kwargs:
                 return
@@ -175,7 +181,7 @@ class QueryParams(ImmutableMultiDict[str, str]):
 
 
 def _pairs_of(source: Any) -> list[tuple[Any, Any]]:
-    """A new list of the pairs in a multidict, a mapping or an iterable of pairs."""
+    """Return a new list of the pairs in a multidict, a mapping or an iterable of pairs."""
     if not source:
         return []
     if hasattr(source, "multi_items"):

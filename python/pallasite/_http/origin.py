@@ -1,5 +1,7 @@
-"""Which pages may open a WebSocket. Browsers let any page open one to any site, with that site's cookies, and name the
-page's origin in the handshake. Source: RFC 6455 section 10.2; origins as text: RFC 6454 section 6.2.
+"""Decide which pages may open a WebSocket.
+
+Browsers let any page open a WebSocket to any site, with that site's cookies, and send the page's origin in the
+handshake. Source: RFC 6455 section 10.2; origins as text: RFC 6454 section 6.2.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_admitted(scope: Scope, origins: Iterable[str]) -> bool:
-    """Whether a handshake comes from one of these origins, or from no page at all: then it has no Origin field.
+    """Return True if a handshake has one of these origins, or no Origin field, which means it comes from no page.
 
-    ``"https://example.org"`` is one origin, ``"https://*.example.org"`` any host below that domain, ``"self"`` the host
-    and port that the handshake is addressed to, and ``"*"`` any. Two Origin fields are refused.
+    ``"https://example.org"`` is a single origin. ``"https://*.example.org"`` is any host below that domain. ``"self"``
+    is the host and port that the handshake is addressed to. ``"*"`` is any origin. Two Origin fields are rejected.
     """
     given = header_values(scope["headers"], "origin")
     if not given:
@@ -33,7 +35,7 @@ def _fits(origin: str, entry: str, scope: Scope) -> bool:
         return True
     scheme, separator, place = origin.partition("://")
     if entry == SELF:
-        # Not the scheme: a proxy in front may speak TLS where the server does not.
+        # The scheme is ignored: a proxy may speak TLS where the server does not.
         hosts = header_values(scope["headers"], "host")
         return bool(separator) and len(hosts) == 1 and _plain(f"{scheme}://{hosts[0]}") == origin
     wanted = _plain(entry)
@@ -44,6 +46,6 @@ def _fits(origin: str, entry: str, scope: Scope) -> bool:
 
 
 def _plain(origin: str) -> str:
-    """An origin as browsers write it: in lower case, without the default port and what may stand behind it."""
+    """Return an origin as browsers write it: in lower case, without the default port and without a trailing slash."""
     origin = origin.lower().rstrip("/")
     return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], ""))

@@ -8,25 +8,25 @@ __all__ = ["MalformedRangeHeader", "RangeNotSatisfiable", "parse_ranges"]
 
 
 class MalformedRangeHeader(Exception):
-    """A Range header that cannot be read: answered with 400 and `content` as the body."""
+    """A Range header that cannot be parsed. It is answered with 400 and `content` as the body."""
 
     def __init__(self, content: str = "Malformed range header.") -> None:
         self.content = content
 
 
 class RangeNotSatisfiable(Exception):
-    """A range that starts behind the end of the file: answered with 416 and `max_size`, the file's size in bytes."""
+    """A range that starts past the end of the file, answered with 416 and `max_size`, the file's size in bytes."""
 
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
 
 
 def parse_ranges(header: str, file_size: int, max_ranges: int) -> list[tuple[int, int]]:
-    """What `_core.parse_ranges` gives.
+    """Return the ranges of a Range header, as `_core.parse_ranges` does.
 
     Raises:
-        MalformedRangeHeader: another unit than bytes, no range at all, or one whose end is before its start.
-        RangeNotSatisfiable: a range starts at or behind `file_size`.
+        MalformedRangeHeader: the unit is not bytes, there are no ranges, or a range ends before it starts.
+        RangeNotSatisfiable: a range starts at or past `file_size`.
     """
     try:
         ranges = _core.parse_ranges(header, file_size, max_ranges)

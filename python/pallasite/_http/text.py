@@ -1,7 +1,7 @@
-"""Text with lone surrogates, on its way to a client.
+"""Encode text that may contain lone surrogates.
 
-The JSON text ``"\\ud800"`` is valid (RFC 8259 section 8.2), so a client can have an application hold a string that no
-UTF-8 can carry. To send it back must not be an error, or every client could cause one.
+The JSON text ``"\\ud800"`` is valid (RFC 8259 section 8.2), so a client can make an application hold a string that
+UTF-8 cannot encode. Sending it back must not fail, or any client could cause a server error.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def escape_surrogates(json_text: str) -> str:
-    """JSON text with each lone surrogate as the escape ``\\udXXX``, which any parser reads as what it stood for."""
+    """Return JSON text with each lone surrogate as the escape ``\\udXXX``, which parsers decode to the same value."""
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
 
 
 def encode_text(text: str, charset: str) -> bytes:
-    """`text` in `charset`, each lone surrogate as U+FFFD, as browsers have it (Web IDL's USVString).
+    """Return `text` encoded with `charset`. Lone surrogates become U+FFFD, as in browsers (Web IDL's USVString).
 
     Raises:
         UnicodeEncodeError: the charset lacks a character.

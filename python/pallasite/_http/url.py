@@ -1,4 +1,4 @@
-"""URLs and URL paths (RFC 3986), split only when a part is asked for.
+"""URLs and URL paths (RFC 3986). They are split only on access.
 
 Public as `pallasite.datastructures.URL` and `URLPath`.
 """
@@ -14,24 +14,28 @@ from pallasite._core import absolute_url, encode_query, parse_query, split_url, 
 from pallasite._http.text import encode_text
 from pallasite.types import Scope
 
-# The schemes a path of each protocol takes on a plain and on a secure base.
+# The schemes of each protocol: for a plain and for a secure base URL.
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 _COMPONENTS = frozenset(SplitResult._fields)
 _SECURE = frozenset({"https", "wss"})
 
-# What a path and a query may hold besides letters, digits and _.-~ (RFC 3986 sections 3.3 and 3.4). A path comes to us
-# decoded, so that `%` in it is none of its escapes; a query comes as it was sent.
+# Characters that a path and a query may contain besides letters, digits and _.-~ (RFC 3986 sections 3.3 and 3.4).
+# A path arrives decoded, so a `%` in it does not start an escape. A query arrives as it was sent.
 _IN_PATH = "/:@!$&'()*+,;="
 _IN_QUERY = _IN_PATH + "?%[]"
 
 
 class URL:
-    """A URL from text, from an ASGI `scope`, or from the components scheme, netloc, path, query and fragment
-    (or username, password, hostname and port in place of netloc).
+    """A URL, built from text, from an ASGI scope, or from components.
 
-    From a scope: the one Host header names the authority if it is valid, else the server's address does, else the URL
-    is relative. `?`, `#` and backslashes of the decoded path are percent-encoded, and so are query bytes that are not
-    UTF-8.
+    From a scope, the authority is the Host header if there is exactly one and it is valid, otherwise the server's
+    address. Without either the URL is relative. `?`, `#` and backslashes of the decoded path are percent-encoded, and
+    so are bytes of the query that are not UTF-8.
+
+    Args:
+        url: the URL as text.
+        scope: the ASGI scope of a request or WebSocket.
+        components: scheme, netloc, path, query and fragment. Username, password, hostname and port may replace netloc.
     """
 
     _url: str
@@ -44,74 +48,82 @@ class URL:
             self._url = url_from_scope(scope)
         elif components:
             assert not url, 'Cannot set both "url" and "**components".'
-            # Split once more, so that the text is one that splits into the same components again.
+            # Split and joined once more, so that the text splits into the same components again.
             self._url = URL("").replace(**components).components.geturl()
         else:
             self._url = url
 
     @property
     def components(self) -> SplitResult:
-        """The URL split in five. ValueError if its authority is malformed."""
+        """The five components.
+
+        Raises:
+            ValueError: the authority is malformed.
+        """
         try:
             return self._components
         except AttributeError:
             plain = split_url(self._url)
-            # `SplitResult(*plain)` would go through a Python function and take twice as long.
+            # `SplitResult(*plain)` would call a Python function and take twice as long.
             self._components = urlsplit(self._url) if plain is None else tuple.__new__(SplitResult, plain)
             return self._components
 
     @property
     def scheme(self) -> str:
-        """Such as "https", in lower case; empty if relative."""
+        """The scheme in lower case, such as "https". Empty if the URL is relative."""
         return self.components[0]
 
     @property
     def netloc(self) -> str:
-        """The authority: user information, host and port as written; empty if there is none."""
+        """The authority: user information, host and port as written. Empty if there is none."""
         return self.components[1]
 
     @property
     def path(self) -> str:
-        """As written, still percent-encoded."""
+        """The path as written, still percent-encoded."""
         return self.components[2]
 
     @property
     def query(self) -> str:
-        """Without the question mark."""
+        """The query, without the question mark."""
         return self.components[3]
 
     @property
     def fragment(self) -> str:
-        """Without the number sign."""
+        """The fragment, without the number sign."""
         return self.components[4]
 
     @property
     def username(self) -> str | None:
-        """None if there is none."""
+        """The user name, or None."""
         return self.components.username
 
     @property
     def password(self) -> str | None:
-        """None if there is none."""
+        """The password, or None."""
         return self.components.password
 
     @property
     def hostname(self) -> str | None:
-        """In lower case, without brackets; None if there is none."""
+        """The host in lower case, without brackets, or None."""
         return self.components.hostname
 
     @property
     def port(self) -> int | None:
-        """None where it is not written. ValueError if it is no number up to 65535."""
+        """The port, or None if it is not written.
+
+        Raises:
+            ValueError: the port is not a number up to 65535.
+        """
         return self.components.port
 
     @property
     def is_secure(self) -> bool:
-        """Whether the scheme is https or wss."""
+        """True if the scheme is https or wss."""
         return self.components.scheme in _SECURE
 
     def replace(self, **kwargs: Any) -> URL:
-        """A URL with these components instead; username, password, hostname and port are parts of netloc."""
+        """Return a URL with these components replaced. Username, password, hostname and port are parts of netloc."""
         if not kwargs.keys().isdisjoint(("username", "password", "hostname", "port")):
             kwargs["netloc"] = self._authority(kwargs)
         if kwargs.keys() <= _COMPONENTS:
@@ -119,13 +131,13 @@ class URL:
         return type(self)(self.components._replace(**kwargs).geturl())
 
     def _authority(self, changes: dict[str, Any]) -> str:
-        """This URL's netloc with the parts in `changes`, which are taken out of it."""
+        """Return this URL's netloc with the parts in `changes`, and remove them from `changes`."""
         current = self.components
         host = changes.pop("hostname", None)
         if host is None:
             host = current.netloc.rpartition("@")[2]
             if not host.endswith("]"):
-                # Everything up to the port, which is the last colon outside brackets.
+                # Everything before the port, which follows the last colon outside brackets.
                 host = host.rsplit(":", 1)[0]
         elif ":" in host and host[0] != "[" and _is_ipv6(host):
             host = f"[{host}]"
@@ -138,17 +150,17 @@ class URL:
         return f"{user}@{authority}" if password is None else f"{user}:{password}@{authority}"
 
     def include_query_params(self, **kwargs: Any) -> URL:
-        """A URL whose query has these parameters too; one that was there is replaced."""
+        """Return a URL with these query parameters added. Existing ones of the same name are replaced."""
         pairs: list[tuple[str, Any]] = self._pairs_without(kwargs)
         pairs.extend(kwargs.items())
         return self._with_query(pairs)
 
     def replace_query_params(self, **kwargs: Any) -> URL:
-        """A URL whose query has these parameters only."""
+        """Return a URL with only these query parameters."""
         return self._with_query(list(kwargs.items()))
 
     def remove_query_params(self, keys: str | Sequence[str]) -> URL:
-        """A URL whose query lacks these parameters."""
+        """Return a URL without these query parameters."""
         return self._with_query(self._pairs_without((keys,) if isinstance(keys, str) else keys))
 
     def _pairs_without(self, names: Container[str]) -> list[tuple[str, Any]]:
@@ -160,7 +172,7 @@ class URL:
     def __eq__(self, other: object) -> bool:
         return str(self) == str(other)
 
-    # Equal to its text, which would need the same hash; a URL is no key.
+    # A URL equals its text, so it would need the same hash. URLs are not hashable.
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
@@ -171,10 +183,10 @@ class URL:
         return f"{type(self).__name__}({str(shown)!r})"
 
 
-class URLPath(str):  # noqa: SLOT000 - people may set attributes on it
-    """The path a route was looked up to, with the protocol and host it needs, if any.
+class URLPath(str):  # noqa: SLOT000 - callers may set attributes on it
+    """The path of a route, as returned by a lookup, with the protocol and host it needs, if any.
 
-    Backslashes are percent-encoded, and a leading `//` becomes `/%2F`, which no client reads as an authority.
+    Backslashes are percent-encoded. A leading `//` becomes `/%2F`, so that no client reads it as an authority.
     """
 
     protocol: Literal["http", "websocket", ""]
@@ -191,20 +203,23 @@ class URLPath(str):  # noqa: SLOT000 - people may set attributes on it
         self.host = host
 
     def make_absolute_url(self, base_url: str | URL) -> URL:
-        """This path below `base_url`'s, on its host unless the path has one, secure if the base is."""
+        """Return this path below the path of `base_url`.
+
+        The URL has this path's own host if it has one, otherwise the host of `base_url`. It is secure if `base_url` is.
+        """
         url = absolute_url(str(base_url), self, self.protocol, self.host)
         return URL(self._join(URL(str(base_url)).components) if url is None else url)
 
     def _join(self, base: SplitResult) -> str:
-        """The same for what is not plain ASCII: Unicode hosts, IPv6 literals, relative bases, a query in the path."""
+        """Join what is not plain ASCII: Unicode hosts, IPv6 literals, relative bases, a query in the path."""
         scheme = _SCHEMES[self.protocol][base.scheme in _SECURE] if self.protocol else base.scheme
         return str(URL(scheme=scheme, netloc=self.host or base.netloc, path=base.path.rstrip("/") + self))
 
 
 def local_url(scope: Scope, path: str) -> str:
-    """The request's URL with another (decoded) path, from the root on and without a host: it stays on this site.
+    """Return the request's URL with another (decoded) path. It has no host, so it stays on this site.
 
-    One slash begins it and no other follows, since `//` would begin an authority (RFC 3986 section 4.2).
+    It starts with exactly one slash, since `//` would start an authority (RFC 3986 section 4.2).
     """
     location = quote(encode_text(path, "utf-8"), safe=_IN_PATH)
     if not location.startswith("/"):
@@ -216,9 +231,9 @@ def local_url(scope: Scope, path: str) -> str:
 
 
 def _unsplit(scheme: Any, netloc: Any, path: Any, query: Any, fragment: Any) -> str:
-    """`SplitResult.geturl()`, several times as fast for a URL that has an origin."""
+    """Do what `SplitResult.geturl()` does, several times as fast for a URL that has an origin."""
     if not scheme or not netloc:
-        # How much of `//` is written then differs between versions of Python.
+        # How much of `//` is then written differs between Python versions.
         return SplitResult(scheme, netloc, path, query, fragment).geturl()
     slash = "/" if path and path[0] != "/" else ""
     after = (("?" + query) if query else "") + (("#" + fragment) if fragment else "")
