@@ -1,1 +1,1 @@
-"""Being Starlette for other packages: the alias, the table of differences, FastAPI's hooks. No features."""
+"""Compatibility with packages that import Starlette: the alias, the mode table, FastAPI's hooks. No features."""

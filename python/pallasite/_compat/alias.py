@@ -1,9 +1,9 @@
-"""Standing in for Starlette: `import starlette.routing` gives `pallasite.routing`, one module under two names.
+"""Compatibility mode: `import starlette.routing` imports `pallasite.routing`, one module under two names.
 
-A finder answers for every `starlette` name. Nothing is imported before the first `import starlette` asks for it: test
-runners want to see some packages before anyone else does, and a program that never asks pays nothing. Each module is
-executed once, under Pallasite's name; afterwards it and what it defines take Starlette's, which is what pickles,
-warning filters and tracers read. The package itself stays two modules, because the two have different versions.
+A finder answers for every `starlette` name. Nothing is imported before the first `import starlette`: test runners must
+be able to import some packages first, and a program that never imports Starlette pays nothing. Each module is executed
+once, under Pallasite's name. Afterwards the module, its classes and its functions take Starlette's name, because
+pickles, warning filters and tracers read it. The packages themselves stay two modules, since their versions differ.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pallasite._compat import mode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The release whose API this is; what packages that look at `starlette.__version__` read.
+# The release whose API this is. Packages read it as `starlette.__version__`.
 STARLETTE_VERSION = "1.10.0"
 
 _OURS = "pallasite"
 _THEIRS = "starlette"
 
-# Modules that Starlette has too. The others can be imported by both names as well, but keep their own.
+# Modules that Starlette has too. The others can be imported under both names as well, but keep their own.
 _SHARED = frozenset(
     (
         "_exception_handler",
@@ -68,20 +68,20 @@ _SHARED = frozenset(
 
 
 def install_as_starlette() -> None:
-    """Puts Pallasite's modules in Starlette's place for every import of `starlette` from now on.
+    """Make every import of `starlette` from now on import Pallasite's modules.
 
     FastAPI and other packages built on Starlette then run on Pallasite, whether or not Starlette is installed. Call it
-    at the top of the program's first module; further calls do nothing. Nothing is imported by the call itself.
+    at the top of the program's first module. Further calls do nothing. The call itself imports nothing.
 
     Raises:
-        RuntimeError: Starlette has been imported before, so that some code already holds its classes.
+        RuntimeError: Starlette has already been imported, so some code already holds its classes.
     """
     if mode.current is mode.STARLETTE:
         return
     for name in list(sys.modules):
         if name == _THEIRS or name.startswith(_THEIRS + "."):
             raise RuntimeError(
-                f"{name} is imported already, so Pallasite cannot stand in for it: call"
+                f"{name} is already imported, so Pallasite cannot replace it: call"
                 " pallasite.install_as_starlette() before the first import of starlette, fastapi or any package built"
                 " on them, or start the program with `python -m pallasite as-starlette <command>`"
             )
@@ -94,7 +94,7 @@ def install_as_starlette() -> None:
 
 
 class _Finder:
-    """Finds `starlette` and all below it, and Pallasite's shared modules, which are renamed once they are loaded."""
+    """Finds `starlette` and its submodules, and Pallasite's shared modules, which are renamed once loaded."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         package, _, rest = name.partition(".")
@@ -124,7 +124,7 @@ class _Finder:
 
 
 class _Package:
-    """Loads `starlette`: a package of its own, with Starlette's version and Pallasite's folder."""
+    """Loads `starlette`: a separate package with Starlette's version and Pallasite's folder."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None
@@ -135,11 +135,11 @@ class _Package:
 
 
 class _Alias:
-    """Loads `starlette.<name>`: imports `pallasite.<name>` and hands out the same module."""
+    """Loads `starlette.<name>`: imports `pallasite.<name>` and returns the same module."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = import_module(_OURS + spec.name.removeprefix(_THEIRS))
-        # The import system is about to write this alias's spec into a module that has one.
+        # The import system is about to replace the module's spec with this alias's.
         self.own_spec = module.__spec__
         return module
 
@@ -148,7 +148,7 @@ class _Alias:
 
 
 class _Renaming:
-    """Loads `pallasite.<name>` as its own loader would, then gives it Starlette's name."""
+    """Loads `pallasite.<name>` with its original loader, then gives it Starlette's name."""
 
     def __init__(self, name: str, loader: Any) -> None:
         self.name = name
@@ -159,7 +159,7 @@ class _Renaming:
         return made
 
     def exec_module(self, module: ModuleType) -> None:
-        # Whoever asks the module for its source or its data gets the loader that knows.
+        # Source and data must come from the original loader.
         module.__loader__ = self.loader
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
@@ -168,7 +168,7 @@ class _Renaming:
 
 
 def _search_path(rest: str) -> Sequence[str] | None:
-    """Where `pallasite.<rest>` is looked for; None for the package itself, which is looked for everywhere."""
+    """Return where to search for `pallasite.<rest>`, or None for the package itself, which is searched everywhere."""
     if not rest:
         return None
     parent = ".".join((_OURS, *rest.split(".")[:-1]))
@@ -176,7 +176,7 @@ def _search_path(rest: str) -> Sequence[str] | None:
 
 
 def _rename(name: str, module: ModuleType) -> None:
-    """Gives the module, and the classes and functions that it defines, the name `starlette.<name>`."""
+    """Give the module, and the classes and functions that it defines, the name `starlette.<name>`."""
     ours, theirs = f"{_OURS}.{name}", f"{_THEIRS}.{name}"
     module.__name__ = theirs
     for value in list(vars(module).values()):
@@ -186,6 +186,6 @@ def _rename(name: str, module: ModuleType) -> None:
         application = module.__dict__["Starlette"]
         application.__name__ = application.__qualname__ = "Starlette"
     elif name == "routing" and "Router" in vars(module):
-        from pallasite._compat.fastapi import router_app  # loaded only with the routes it serves
+        from pallasite._compat.fastapi import router_app  # loaded only together with the routing module
 
         vars(module)["Router"]._inner_app = router_app

@@ -1,7 +1,7 @@
-"""The one table of what Pallasite does differently while it stands in for Starlette.
+"""The one table of what Pallasite does differently in compatibility mode.
 
-Read `mode.current` at each use: `install_as_starlette` replaces it. In most rows Pallasite is the stricter one, and
-Starlette's own test suite or FastAPI's asks for the other answer.
+Read `mode.current` at each use, because `install_as_starlette` replaces it. In most rows Pallasite is the stricter one,
+and Starlette's or FastAPI's test suite requires the other behaviour.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ __all__ = ["PALLASITE", "STARLETTE", "Mode"]
 class Mode(NamedTuple):
     """How Pallasite behaves under one of its two names."""
 
-    #: The package that warnings name as their module; None leaves it to the frame that caused the warning.
+    #: The package that warnings name as their module. None leaves it to the frame that caused the warning.
     warning_package: str | None
-    #: Insecure settings give a `SecurityWarning`. Test suites turn warnings into errors.
+    #: Insecure settings cause a `SecurityWarning`. Test suites turn warnings into errors.
     gives_security_warnings: bool
     #: A session cookie with ``SameSite=None`` and without ``Secure`` raises ValueError.
     checks_cross_site_cookies: bool
     #: ``debug="false"`` raises TypeError.
     refuses_text_as_debug: bool
-    #: A `WebSocketDisconnect` that the application did not catch reaches the server.
+    #: A `WebSocketDisconnect` that the application does not catch reaches the server.
     raises_websocket_disconnect: bool
-    #: The lifespans of mounted applications run unless the application says otherwise.
+    #: The lifespans of mounted applications run by default; the application's `mounted_lifespans` overrides this.
     runs_mounted_lifespans: bool
     #: A redirect to a directory's slash is an absolute URL.
     names_host_in_redirects: bool
-    #: A WebSocket is refused with an HTTP response even if the server does not offer that extension.
+    #: A WebSocket is rejected with an HTTP response even if the server does not offer that extension.
     sends_denial_unasked: bool
 
 

@@ -1,4 +1,4 @@
-"""Names that a private module defines and a public one shows."""
+"""Re-exports: names defined in a private module and published by a public one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["publish"]
 
 
 def publish(module: dict[str, Any]) -> None:
-    """Make what `module["__all__"]` lists and a private module defines belong to the public module.
+    """Set `__module__` to the public module for each name in `module["__all__"]` that a private module defines.
 
-    That is the name people see in a repr, a traceback or a pickle. Call it with `globals()` after the imports.
+    It is shown in reprs, tracebacks and pickles. Call it with `globals()` after the imports.
     """
     for name in module["__all__"]:
         value = module[name]

@@ -1,4 +1,4 @@
-"""Warnings that name the module a project's filters expect, whichever name Pallasite goes by."""
+"""Warnings that name the module which a project's filters expect, with and without compatibility mode."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["advise", "warn"]
 
 
 def warn(message: str, category: type[Warning], module: str, stacklevel: int) -> None:
-    """Issue a warning as `warnings.warn` does, from `starlette.<module>` while standing in for Starlette.
+    """Issue a warning as `warnings.warn` does. In compatibility mode it comes from `starlette.<module>`.
 
     Projects have filters such as `ignore::starlette.exceptions.StarletteDeprecationWarning:starlette.routing`. The file
     and the line are those of the frame that `stacklevel` counts to, from the caller (1) outwards.
@@ -30,7 +30,7 @@ def warn(message: str, category: type[Warning], module: str, stacklevel: int) ->
 
 
 def advise(message: str, stacklevel: int) -> None:
-    """Issue a `SecurityWarning` about a setting, except while standing in for Starlette.
+    """Issue a `SecurityWarning` about a setting, except in compatibility mode.
 
     `stacklevel` counts as in `warnings.warn`, from the caller (1) outwards.
     """

@@ -1,1 +1,1 @@
-"""What runs around a request: disconnects, signals, calls into an event loop. Routes and responses are elsewhere."""
+"""Support that runs around a request: disconnects, signals, calls into an event loop. No routes, no responses."""

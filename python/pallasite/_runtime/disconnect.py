@@ -1,4 +1,4 @@
-"""Noticing that the client went away while a response is being sent, on servers of every ASGI version."""
+"""Detect that the client disconnected while a response is being sent, on servers of every ASGI version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SEND_RAISES = (2, 4)
 
 
 def reports_disconnect_on_send(scope: Scope) -> bool:
-    """True when the server's `send` fails after a disconnect, so that nobody has to listen for one."""
+    """Return True if the server's `send` fails after a disconnect, so that listening for one is unnecessary."""
     return _version(scope.get("asgi", {}).get("spec_version", "2.0")) >= _SEND_RAISES
 
 
@@ -27,13 +27,13 @@ def _version(text: str) -> tuple[int, ...]:
 async def run_until_disconnect(
     sending: Coroutine[Any, Any, None], listen: Callable[[Receive], Awaitable[None]], receive: Receive, scope: Scope
 ) -> None:
-    """Awaits `sending`, cancelled as soon as `listen(receive)` returns.
+    """Await `sending`, and cancel it as soon as `listen(receive)` returns.
 
-    The listener is a task (50 us), started only when `sending` first waits for something: until then the event loop
-    has no way to learn of a disconnect, and a short response is often sent without any wait.
+    The listener is a task (50 us). It is started only when `sending` first waits: until then the event loop cannot
+    learn of a disconnect, and a short response is often sent without waiting at all.
 
-    Nor is it started while the response reads the request's body: it would take pieces of that body away. Whoever reads
-    learns of the disconnect.
+    The listener is not started while the response reads the request's body: it would consume body messages, and the
+    reader sees the disconnect itself.
     """
 
     listening = False
@@ -59,7 +59,7 @@ async def run_until_disconnect(
 
 
 class _Noticed:
-    """Awaits a coroutine and calls `on_wait` whenever it is about to wait, until that returns true."""
+    """Awaits a coroutine and calls `on_wait` each time it is about to wait, until `on_wait` returns True."""
 
     __slots__ = ("coroutine", "on_wait")
 
@@ -74,7 +74,7 @@ class _Noticed:
         except StopIteration:
             return
         settled = self.on_wait()
-        # What `yield from coroutine` does from here: pass on what comes back, a value or an exception.
+        # From here on, do what `yield from coroutine` does: pass on the value or exception that comes back.
         while True:
             failure: BaseException | None = None
             value = None

@@ -1,8 +1,8 @@
-"""Ending what would never end by itself, event streams, when the server is told to stop.
+"""End event streams, which never end by themselves, when the server is told to stop.
 
-Servers finish open responses before they stop, and the lifespan's end comes after that: too late for a response that
-has no end. So the first open stream puts a handler in front of the server's own for SIGINT and SIGTERM, and the last
-one takes it away. The server's handler is called as before; nothing of the server is patched.
+Servers finish open responses before they stop, and the lifespan ends after that: too late for an endless response. So
+the first open stream installs a handler for SIGINT and SIGTERM, which calls the server's own, and the last stream
+removes it. The server's handler runs as before; nothing in the server is patched.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Stop = Callable[[], object]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# What ends each open stream, in whatever thread its event loop runs. Changed and copied in single, atomic steps: a
-# signal handler cannot wait for a lock that the code it interrupted holds.
+# One function per open stream that ends it, in whichever thread its event loop runs. Changed and copied in single
+# atomic steps: a signal handler cannot wait for a lock held by the code it interrupted.
 _stops: set[Stop] = set()
 
 
 def end_all() -> None:
-    """Ends every open stream of this process; can be called in any thread and in signal handlers."""
+    """End every open stream of this process. May be called in any thread and in signal handlers."""
     for stop in list(_stops):
         stop()
 
 
 class SignalWatch:
-    """The handlers in front of the server's, there as long as somebody holds on to them. Main thread only.
+    """Handlers that run before the server's. They are installed while there is at least one holder. Main thread only.
 
     Attributes:
-        ending: True from a signal on until the last holder has let go: what begins meanwhile has to end at once.
+        ending: True from a signal until the last holder releases. A stream that starts in between must end immediately.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class SignalWatch:
         for number in _SIGNALS:
             current = signal.getsignal(number)
             ours = self._in_front.get(number)
-            # Not callable: ignored, or the system's default, which ends the process without asking anybody.
+            # Not callable: the signal is ignored, or has the system's default, which ends the process directly.
             if callable(current) and (ours is None or current is not ours[0]):
                 handler = self._handler(current)
                 self._in_front[number] = (handler, current)
@@ -61,7 +61,7 @@ class SignalWatch:
             return
         self.ending = False
         for number, (ours, previous) in self._in_front.items():
-            if signal.getsignal(number) is ours:  # else the server, or somebody in front of us, has put in another
+            if signal.getsignal(number) is ours:  # otherwise another handler has been installed in the meantime
                 signal.signal(number, previous)
         self._in_front.clear()
 
@@ -79,7 +79,7 @@ watch = SignalWatch()
 
 @contextmanager
 def signals_watched() -> Iterator[None]:
-    """Holds on to the signal handlers inside the block; does nothing outside the main thread."""
+    """Hold the signal handlers inside the block. Does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -92,11 +92,11 @@ def signals_watched() -> Iterator[None]:
 
 @contextmanager
 def ends_with_server(stop: Stop) -> Iterator[None]:
-    """Has `stop()` called on this event loop when the server is told to stop; at once if it already was."""
+    """Call `stop()` on this event loop when the server is told to stop, or immediately if it already was."""
     soon = _caller_into_this_loop()
 
     def stop_soon() -> None:
-        with suppress(RuntimeError):  # the loop has ended, and the stream with it
+        with suppress(RuntimeError):  # the loop has ended, and so has the stream
             soon(stop)
 
     with signals_watched():
@@ -110,7 +110,7 @@ def ends_with_server(stop: Stop) -> Iterator[None]:
 
 
 def _caller_into_this_loop() -> Callable[[Stop], object]:
-    """A function that has the running event loop call something soon, for other threads and signal handlers."""
+    """Return a function that schedules a call on the running event loop, for other threads and signal handlers."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         run_sync_soon: Callable[[Stop], object] = trio.lowlevel.current_trio_token().run_sync_soon

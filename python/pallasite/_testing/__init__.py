@@ -1,1 +1,1 @@
-"""The machinery behind `pallasite.testclient`. Nothing here is imported by an application that serves."""
+"""The machinery of `pallasite.testclient`. Nothing here is imported by an application in production."""

@@ -1,4 +1,4 @@
-"""One request to an application and its answer, with the loop's thread on one side and the client's on the other."""
+"""One request to an application and its response, shared by the thread of the event loop and that of the client."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = ("Call", "Exchange")
 
 
 class Exchange:
-    """One request and the application's answer, shared by the loop's thread (async methods, `grant`, `cancel`) and the
-    client's.
+    """One request and the application's response.
 
-    The client hears of progress by `news`: True at the response's start and each chunk of a body that is read as it
-    comes, and at last None, when the application has returned.
+    The thread of the event loop uses the async methods, `grant` and `cancel`; the client's thread uses the rest.
+
+    The client waits on `news`. It receives True when the response starts, each chunk of a body that is read as it
+    arrives, and finally None when the application has returned.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Exchange:
         self._demand: anyio.Semaphore | None = None
 
     async def run(self, loop: EventLoopThread) -> None:
-        """Run the application to its end."""
+        """Run the application until it returns."""
         self._demand = None if self._read_whole else anyio.Semaphore(0)
         try:
             with anyio.CancelScope() as self._scope:
@@ -56,15 +57,15 @@ class Exchange:
                     self._scope.cancel()
                 await self.app(self.scope, self.receive, self.send)
         except BaseException as exc:
-            self.failure = exc  # raised where the client is; nothing here would take it
+            self.failure = exc  # re-raised in the client's thread
         finally:
-            # What is no Exception may have ended the loop as well.
+            # A failure that is not an Exception may have ended the loop as well.
             self.left_behind = not isinstance(self.failure, Exception | None) or loop.has_leftovers()
             loop.on_death.discard(self.lost)
             self.news.put(None)
 
     async def receive(self) -> Message:
-        """The request's body, then, once the response is complete, the disconnect."""
+        """Return the request's body, then, once the response is complete, the disconnect."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body}
@@ -75,7 +76,11 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Take one message of the response. Raises AssertionError when it is out of order."""
+        """Accept one message of the response.
+
+        Raises:
+            AssertionError: the message is out of order.
+        """
         kind = message["type"]
         if kind == "http.response.body":
             await self._take_body(bytes(message.get("body", b"")), message.get("more_body", False))
@@ -106,7 +111,7 @@ class Exchange:
         else:
             self.chunks.append(chunk)
             if more:
-                await anyio.lowlevel.checkpoint()  # or an endless body could never be cancelled
+                await anyio.lowlevel.checkpoint()  # otherwise an endless body could never be cancelled
         if not more:
             self._body_sent = True
             if self.trailers is None:
@@ -118,12 +123,12 @@ class Exchange:
             self._completion.set()
 
     def grant(self) -> None:
-        """Let the application send one more chunk."""
+        """Allow the application to send one more chunk."""
         assert self._demand is not None
         self._demand.release()
 
     def cancel(self, *, only_incomplete: bool = False) -> None:
-        """Cancel the application; optionally not where only its background work is left."""
+        """Cancel the application. With `only_incomplete`, do nothing if only its background work is left."""
         if only_incomplete and self._complete:
             return
         self._cancelled = True
@@ -131,13 +136,13 @@ class Exchange:
             self._scope.cancel()
 
     def lost(self, cause: BaseException | None) -> None:
-        """Give up: the loop's thread has ended beneath the application."""
+        """Give up, because the thread of the event loop ended while the application was running."""
         self.failure = cause or RuntimeError("The event loop of the test client ended before the application did")
         self.news.put(None)
 
 
 class Call:
-    """The client's side of an exchange: the loop it runs on, and what has to be tidied up at its end."""
+    """The client's side of an exchange: the loop it runs on, and the cleanup at its end."""
 
     def __init__(
         self,
@@ -156,7 +161,7 @@ class Call:
         self._ended = False
 
     def begin(self) -> bool:
-        """Start the application and wait for its response; False when it has returned already."""
+        """Start the application and wait for its response. Return False if it has already returned."""
         self._loop.on_death.add(self.exchange.lost)
         try:
             self._loop.start(self.exchange.run, self._loop)
@@ -172,7 +177,7 @@ class Call:
         return not self._ended
 
     def chunks(self) -> Iterator[bytes]:
-        """The body, each chunk as soon as the application sends it and none before it is asked for."""
+        """Yield the body, each chunk as soon as the application sends it, and none before it is requested."""
         while not self._ended:
             self._loop.call_soon(self.exchange.grant)
             chunk = self._hear()
@@ -181,26 +186,26 @@ class Call:
         self.end()
 
     def end(self) -> None:
-        """Cancel the application if its response is incomplete, wait for it, and raise what it raised."""
+        """Cancel the application if its response is incomplete, wait for it, and raise its exception, if any."""
         self._stop(only_incomplete=True)
         self.report_failure()
 
     def abort(self) -> None:
-        """Cancel the application, its background work too, wait for it, and raise what it raised."""
+        """Cancel the application and its background work, wait for it, and raise its exception, if any."""
         self._stop(only_incomplete=False)
         self.report_failure()
 
     def report_failure(self) -> None:
-        """Raise the application's exception, once, if the client was told to."""
+        """Raise the application's exception, once, if the client is configured to."""
         failure, self.exchange.failure = self.exchange.failure, None
         if failure is None or not self._raise_failure:
             return
         try:
-            if isinstance(failure, asyncio.CancelledError):  # the client's own task, if there is one, goes on
+            if isinstance(failure, asyncio.CancelledError):  # must not cancel the client's own task
                 raise CancelledError from failure
             raise failure
         finally:
-            del failure  # or its traceback would refer to this frame, and the frame to it
+            del failure  # its traceback would refer to this frame, and this frame to it
 
     def _stop(self, *, only_incomplete: bool) -> None:
         if not self._ended:

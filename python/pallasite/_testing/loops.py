@@ -1,4 +1,4 @@
-"""Event loops in threads of their own, kept for reuse: what the test client runs applications on."""
+"""Event loops in threads, kept for reuse. The test client runs applications on them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ import anyio.from_thread
 
 try:
     from sniffio import current_async_library_cvar
-except ModuleNotFoundError:  # recent anyio does without
+except ModuleNotFoundError:  # recent versions of anyio do not need it
     current_async_library_cvar = None  # type: ignore[assignment]
 
 __all__ = ("EventLoopThread", "LoopPool", "later_caller", "shared_pool", "thread_caller")
 
 
 def thread_caller() -> Callable[..., Any]:
-    """The way into the running loop from other threads: call it with a function and its arguments, it does not wait."""
+    """Return a function that schedules a call on the running loop from other threads, without waiting for it."""
     try:
         return asyncio.get_running_loop().call_soon_threadsafe
     except RuntimeError:
@@ -38,7 +38,7 @@ def thread_caller() -> Callable[..., Any]:
 
 
 def later_caller() -> Callable[..., Any]:
-    """As `thread_caller`, for use in the loop's own thread alone: asyncio's then needs no wake-up."""
+    """Return the same as `thread_caller`, for the loop's own thread only, where asyncio needs no wake-up."""
     try:
         return asyncio.get_running_loop().call_soon
     except RuntimeError:
@@ -46,7 +46,7 @@ def later_caller() -> Callable[..., Any]:
 
 
 class _Portal(anyio.from_thread.BlockingPortal):
-    """anyio's portal, with one trip into the loop less per call; works in a thread that runs a trio loop, too."""
+    """anyio's portal with one trip into the loop less per call. Also works in a thread that runs a trio loop."""
 
     def __init__(self, loop: EventLoopThread) -> None:
         super().__init__()
@@ -65,20 +65,20 @@ class _Portal(anyio.from_thread.BlockingPortal):
 
 
 class EventLoopThread:
-    """One running event loop. Started when made; `stop` ends it."""
+    """One running event loop. It starts when created; `stop` ends it."""
 
     def __init__(self, backend: str, options: dict[str, Any]) -> None:
         self.stopping = False
-        # Called with the loop's last exception when it ends unasked, so that nobody waits for an answer forever.
+        # Called with the loop's last exception if it ends unexpectedly, so that no caller waits forever.
         self.on_death: set[Callable[[BaseException | None], None]] = set()
         self.portal: anyio.from_thread.BlockingPortal
         self._backend = backend
         self._options = options
         self._pid = os.getpid()
-        # Generators being iterated: one that its application abandoned half-way is closed with the loop.
+        # Generators being iterated. One that the application abandoned half-way is closed with the loop.
         self._generators: weakref.WeakSet[Any] = weakref.WeakSet()
         ready: Future[None] = Future()
-        # Contexts come with each call. Without this argument Python 3.14 would copy the starting thread's.
+        # Each call brings its own context. Without this argument Python 3.14 would copy the starting thread's.
         context: dict[str, Any] = {"context": Context()} if sys.version_info >= (3, 14) else {}
         name = f"pallasite-testclient-{backend}"
         self._thread = threading.Thread(target=self._main, args=(ready,), name=name, daemon=True, **context)
@@ -87,11 +87,11 @@ class EventLoopThread:
 
     @property
     def usable(self) -> bool:
-        """Whether the loop runs, in this process: a fork does not take threads along."""
+        """True if the loop runs in this process. Threads do not survive a fork."""
         return not self.stopping and self._thread.is_alive() and self._pid == os.getpid()
 
     def call_soon(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call a function in the loop's thread, soon; calls keep their order.
+        """Schedule a call in the loop's thread. Calls keep their order.
 
         Raises:
             RuntimeError: the loop has ended, or this is the loop's own thread, which would wait for itself.
@@ -114,13 +114,13 @@ class EventLoopThread:
         self.call_soon(context.run, function, *args)
 
     def has_leftovers(self) -> bool:
-        """Whether the application left something running besides its task, from which this is called."""
+        """Return True if the application left something running besides the current task, which calls this."""
         if any(generator.ag_frame is not None for generator in self._generators):
             return True
         if self._backend == "trio":
             return False  # tasks cannot outlive their nursery
         loop = asyncio.get_running_loop()
-        # Jobs of the default executor cannot be told from idle threads, so its mere presence counts.
+        # Jobs of the default executor cannot be distinguished from idle threads, so its mere presence counts.
         return (
             len(asyncio.all_tasks(loop)) > 2
             or getattr(loop, "_default_executor", None) is not None
@@ -129,7 +129,7 @@ class EventLoopThread:
         )
 
     def stop(self, *, join: bool = True, cancel: bool = True) -> None:
-        """End the loop the way asyncio.run() does, tasks cancelled and generators closed; waits for that by default.
+        """End the loop as asyncio.run() does, cancelling tasks and closing generators. Waits for that by default.
 
         Without `cancel`, tasks of the portal are awaited first.
         """
@@ -137,7 +137,7 @@ class EventLoopThread:
             return
         if not self.stopping:
             self.stopping = True
-            with suppress(RuntimeError):  # ended by itself
+            with suppress(RuntimeError):  # already ended
                 self._call_soon(self._shut_down, cancel)
         if join and threading.current_thread() is not self._thread:
             self._thread.join()
@@ -178,37 +178,39 @@ class EventLoopThread:
 
 
 class LoopPool:
-    """Idle loops of one backend. A loop serves one request at a time, so that requests share no fate, and comes back
-    only if the application left nothing behind on it.
+    """Idle loops of one backend.
+
+    A loop serves one request at a time, so that requests cannot affect each other. It returns to the pool only if the
+    application left nothing running on it.
     """
 
     def __init__(self, backend: str, options: dict[str, Any]) -> None:
-        self.options = options  # kept alive: the key in _pools has their identities
+        self.options = options  # kept alive, because the key in _pools contains their identities
         self._backend = backend
         self._idle: deque[EventLoopThread] = deque()
         self.loops: set[EventLoopThread] = set()
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
-        # When the last client is gone. Must not wait for the threads: garbage collection may run in one of them.
+        # Runs when the last client is gone. Must not wait for threads: garbage collection may run in one of them.
         weakref.finalize(self, _stop_loops, self.loops).atexit = False
 
     def join(self, user: object) -> None:
-        """Count this object among those that keep the pool's loops running."""
+        """Add an object to those that keep the pool's loops running."""
         self._users.add(user)
 
     def leave(self, user: object) -> None:
-        """The object needs no loops any more; with the last one the idle loops end."""
+        """Remove an object that no longer needs loops. The idle loops end with the last one."""
         self._users.discard(user)
         if not self._users:
             self.close()
 
     def close(self) -> None:
-        """End the idle loops, and wait for them."""
+        """End the idle loops and wait for them."""
         while self._idle:
             self._end(self._idle.pop())
 
     @contextmanager
     def lease_portal(self) -> Generator[anyio.from_thread.BlockingPortal, None, None]:
-        """A portal of anyio into one of the loops."""
+        """Return a context manager for an anyio portal into one of the loops."""
         loop = self.take()
         try:
             yield loop.portal
@@ -219,7 +221,7 @@ class LoopPool:
             self.give_back(loop, left_behind=left_behind)
 
     def take(self) -> EventLoopThread:
-        """A loop for one request."""
+        """Return a loop for one request."""
         while self._idle:
             loop = self._idle.pop()
             if loop.usable:
@@ -230,7 +232,7 @@ class LoopPool:
         return loop
 
     def give_back(self, loop: EventLoopThread, *, left_behind: bool) -> None:
-        """The request is done; with `left_behind` the loop has to end, and what was left is cancelled with it."""
+        """Return a loop after a request. With `left_behind` the loop ends, which cancels what is left on it."""
         if left_behind or not self._users:
             self._end(loop)
         else:
@@ -241,14 +243,14 @@ class LoopPool:
         self.loops.discard(loop)
 
 
-# Shared, because hundreds of clients that live as long as their test modules would otherwise hold a thread and several
-# descriptors each.
+# Shared, because hundreds of clients that live as long as their test modules would otherwise each hold a thread and
+# several file descriptors.
 _pools: weakref.WeakValueDictionary[tuple[Any, ...], LoopPool] = weakref.WeakValueDictionary()
 _pools_lock = threading.Lock()
 
 
 def shared_pool(backend: str, options: dict[str, Any]) -> LoopPool:
-    """The pool of all clients with this backend and the same option objects; it lives while one of them holds it."""
+    """Return the pool for this backend and these option objects. It lives as long as a client refers to it."""
     key = (backend, *sorted((name, id(value)) for name, value in options.items()))
     with _pools_lock:
         pool = _pools.get(key)
@@ -260,8 +262,8 @@ def shared_pool(backend: str, options: dict[str, Any]) -> LoopPool:
 
 @cache
 def _stop_loops_at_exit() -> None:
-    # anyio's worker threads end with their loop, are no daemons, and the interpreter waits for them before it calls
-    # atexit's functions: hence the earlier hook, which concurrent.futures uses for the same reason.
+    # anyio's worker threads end with their loop and are not daemons, and the interpreter waits for them before it runs
+    # atexit functions. Hence the earlier hook, which concurrent.futures uses for the same reason.
     getattr(threading, "_register_atexit", atexit.register)(_stop_pools)
 
 

@@ -1,6 +1,6 @@
-"""Run by every interpreter below `python -m pallasite as-starlette`, which puts this folder on PYTHONPATH.
+"""Run by every interpreter started under `python -m pallasite as-starlette`, which puts this folder on PYTHONPATH.
 
-So workers and reloaders are reached however they are started. An interpreter that has no Pallasite is left alone.
+This reaches workers and reloaders however they are started. An interpreter without Pallasite is left alone.
 """
 
 import sys
@@ -20,7 +20,7 @@ def _stand_in() -> None:
 
 
 def _run_hidden_sitecustomize() -> None:
-    """Runs the `sitecustomize` that Python would have run if this one were not in front of it."""
+    """Run the `sitecustomize` that Python would have run if this one did not precede it."""
     elsewhere = [place for place in sys.path if Path(place).resolve() != _HERE]
     spec = PathFinder.find_spec(__name__, elsewhere)
     if spec is not None and spec.loader is not None:
