@@ -1,1 +1,1 @@
-"""The parts that `pallasite.routing` is built from: templates, the route list, endpoints, lifespans. Not the routes."""
+"""The parts of `pallasite.routing`: path templates, the route list, endpoint applications, lifespans. No routes."""

@@ -1,4 +1,4 @@
-"""Endpoint functions made into ASGI applications. Public in `pallasite.routing`."""
+"""Turn endpoint functions into ASGI applications. Public in `pallasite.routing`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pallasite.websockets import WebSocket
 
 @final
 class FunctionApp:
-    """What a router takes in place of `app`, which `request_response` made: `func`, to be run in the router's frame."""
+    """The function of an `app` made by `request_response`, so that a router can run it in its own frame."""
 
     __slots__ = ("app", "func")
 
@@ -28,9 +28,10 @@ class FunctionApp:
 
 
 def request_response(func: Callable[[Request], Awaitable[Response] | Response]) -> ASGIApp:
-    """An ASGI application that answers with what `func` returns; an ordinary function runs in a worker thread.
+    """Return an ASGI application that responds with the result of `func`. A sync function runs in a worker thread.
 
-    It is a function itself, which tells it from the classes and instances that routes take as applications.
+    The application is a function, which distinguishes it from the classes and instances that routes accept as
+    applications.
     """
     call: Callable[[Request], Awaitable[Response]]
     if is_async_callable(func):
@@ -40,7 +41,7 @@ def request_response(func: Callable[[Request], Awaitable[Response] | Response]) 
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request: Request = Request(scope, receive, send)
-        # Exceptions are answered here, inside the route's own middleware, so that those see a response.
+        # Exceptions are handled here, inside the route's own middleware, so that the middleware sees a response.
         handlers = scope.get(HANDLERS_SCOPE_KEY)
         observed = send if type(send) is Observer else Observer(send)
         try:
@@ -55,7 +56,7 @@ def request_response(func: Callable[[Request], Awaitable[Response] | Response]) 
 
 
 def websocket_session(func: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
-    """An ASGI application that hands each websocket to the coroutine function `func`."""
+    """Return an ASGI application that passes each websocket to the coroutine function `func`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         session: WebSocket = WebSocket(scope, receive, send)

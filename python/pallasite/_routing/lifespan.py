@@ -1,6 +1,6 @@
-"""Lifespans: those of the mounted applications run inside the application's own, and the older forms of the function.
+"""Run lifespans: the application's, and inside it those of mounted applications. Also converts the older forms.
 
-The outer one starts first, then the mounted ones in the order of their routes. They end in reverse order, each of them
+The outer lifespan starts first, then the mounted ones in the order of their routes. They end in reverse order, each
 normally even if another one fails. All run in the task of the server's lifespan call.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("pallasite.lifespan")
 
-# How many layers of middleware may lie around a mounted application.
+# Limit on the nested middleware that is searched for a mounted application.
 _MAX_LAYERS = 100
 
 
@@ -34,13 +34,13 @@ class _Mounted(NamedTuple):
 
     route: Mount | Host
     path: str
-    app: Any  # what its lifespan is called with
+    app: Any  # the argument of its lifespan
     router: Any
-    runs: bool  # as `mounted_lifespans` of the applications around it says
+    runs: bool  # as set by `mounted_lifespans` of the applications around it
 
 
 class Lifespans:
-    """Runs the lifespan of `router` and those mounted in it inside ``async with``; fills the state of `scope`."""
+    """Runs the lifespan of `router` and those mounted in it inside ``async with``, and fills the state of `scope`."""
 
     def __init__(self, router: Any, scope: Scope) -> None:
         self._router = router
@@ -63,7 +63,7 @@ class Lifespans:
     async def _begin_all(self) -> None:
         app = self._scope.get("app")
         lifespan = self._router.lifespan_context
-        # Some applications begin the lifespan of a mounted one in their own: it is not to run twice.
+        # Some applications run the lifespan of a mounted one in their own. It must not run twice.
         notes = {id(mounted.router): _Note(mounted.router) for mounted in _mounted_in(self._router, app)}
         try:
             state = await self._begin(lifespan(app))
@@ -94,8 +94,8 @@ class Lifespans:
             return await self._begin(lifespan(mounted.app))
         except Exception as error:
             error.add_note(
-                f"In the lifespan of the application mounted at {mounted.path}. It runs with that of the application"
-                " around it; if that one already does what it does, set mounted_lifespans=False there."
+                f"In the lifespan of the application mounted at {mounted.path}, which runs inside the lifespan of the"
+                " outer application. If that one already does the same work, set mounted_lifespans=False there."
             )
             raise
 
@@ -110,7 +110,7 @@ class Lifespans:
             self._with_state.append((route, layer))
 
     async def _end_all(self, error: BaseException | None) -> None:
-        """Ends what has begun; `error` is told only if it ends the whole task, as a cancellation does."""
+        """End the lifespans that have started. They see `error` only if it ends the whole task, like cancellation."""
         for route, layer in self._with_state:
             if route.app is layer:
                 route.app = layer.app
@@ -130,7 +130,7 @@ class Lifespans:
 
 
 class _Note:
-    """Stands in place of a router's lifespan to note whether somebody begins it."""
+    """Replaces a router's lifespan temporarily, to record whether other code starts it."""
 
     def __init__(self, router: Any) -> None:
         self.lifespan = router.lifespan_context
@@ -150,7 +150,7 @@ class _Note:
 class _WithState:
     """A mounted application whose requests see the state of its lifespan, over that of the applications around it.
 
-    It is put before the application while its lifespan runs, so that only what has a state pays for it.
+    It replaces the application while the lifespan runs, so that only applications with state pay for it.
     """
 
     def __init__(self, app: ASGIApp, state: Mapping[str, Any]) -> None:
@@ -158,10 +158,10 @@ class _WithState:
         self._own = state
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.app, name)  # whoever walks through the routes finds the application's
+        return getattr(self.app, name)  # code that walks the routes finds the application's attributes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # One dictionary for all who see this scope: middleware outside reads what endpoints put into it.
+        # One dictionary for everything that shares this scope: outer middleware reads what endpoints add.
         state = scope.setdefault("state", {})
         outer = {name: state[name] for name in self._own if name in state}
         state.update(self._own)
@@ -172,7 +172,7 @@ class _WithState:
 
 
 def _mounted_in(router: Any, app: Any) -> Iterator[_Mounted]:
-    """The mounted applications that have a lifespan, outer ones first. One that is mounted twice comes twice."""
+    """Yield the mounted applications that have a lifespan, outer ones first. One mounted twice is yielded twice."""
     runs = getattr(app, "mounted_lifespans", None)
     yield from _walk(router, app, "", mode.current.runs_mounted_lifespans if runs is None else runs, {id(router)})
 
@@ -188,7 +188,7 @@ def _walk(router: Any, app: Any, path: str, runs: bool, around: set[int]) -> Ite
             continue
         inner, inner_router = held
         if inner is inner_router:
-            inner = app  # a router has no application of its own
+            inner = app  # a bare router belongs to the application around it
         if not _is_empty(inner_router):
             yield _Mounted(route, place or "/", inner, inner_router, runs)
         says = getattr(inner, "mounted_lifespans", None)
@@ -196,7 +196,7 @@ def _walk(router: Any, app: Any, path: str, runs: bool, around: set[int]) -> Ite
 
 
 def _holder(app: Any) -> tuple[Any, Any] | None:
-    """(application, router) with the lifespan of what is mounted, looked for through layers of middleware."""
+    """Return (application, router) for the lifespan of a mounted application, searched through its middleware."""
     for _ in range(_MAX_LAYERS):
         router = getattr(app, "router", app)
         if callable(getattr(router, "lifespan_context", None)):
@@ -209,13 +209,13 @@ def _is_empty(router: Any) -> bool:
     lifespan = router.lifespan_context
     if isinstance(lifespan, NoLifespan):
         return True
-    # What routers of Starlette and FastAPI have by default; FastAPI's runs these handlers.
+    # The default of Starlette's and FastAPI's routers. FastAPI's runs these handlers.
     is_default = type(lifespan).__name__ == "_DefaultLifespan"
     return is_default and not (getattr(router, "on_startup", None) or getattr(router, "on_shutdown", None))
 
 
 class _InThisTask(AbstractAsyncContextManager[Any]):
-    """An ordinary context manager, entered with ``async with``."""
+    """A sync context manager that is entered with ``async with``."""
 
     def __init__(self, manager: AbstractContextManager[Any]) -> None:
         self._manager = manager
@@ -240,7 +240,7 @@ def _from_generator(lifespan: Callable[[Any], Generator[Any, Any, Any]]) -> Life
 
 
 def as_lifespan(lifespan: Any) -> Lifespan[Any]:
-    """`lifespan` itself, or its modern form with a deprecation warning where it is a plain generator function."""
+    """Return `lifespan`, converted with a deprecation warning if it is a generator function."""
     advice = "use an @contextlib.asynccontextmanager function instead"
     if inspect.isasyncgenfunction(lifespan):
         message = f"async generator function lifespans are deprecated, {advice}"
@@ -255,7 +255,7 @@ def as_lifespan(lifespan: Any) -> Lifespan[Any]:
 
 
 class NoLifespan:
-    """The lifespan of an application that has none."""
+    """The lifespan of an application without one."""
 
     def __call__(self, app: object) -> NoLifespan:
         return self

@@ -1,4 +1,4 @@
-"""The path language: patterns compiled, formats filled in. Public in `pallasite.routing`."""
+"""The path language: compile patterns and fill in formats. Public in `pallasite.routing`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PARAM_FORMAT_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)}")
 
 @lru_cache(maxsize=4096)
 def format_parts(path_format: str) -> tuple[str, ...]:
-    """The literal texts of a path format at even places, the parameters' names at odd ones."""
+    """Split a path format. Literal text is at even indexes, parameter names are at odd ones."""
     return tuple(PARAM_FORMAT_REGEX.split(path_format))
 
 
 def replace_params(
     path: str, param_convertors: dict[str, Convertor[Any]], path_params: dict[str, str]
 ) -> tuple[str, dict[str, str]]:
-    """`path` with the given parameters filled in, and those that it has no place for.
+    """Return `path` with the given parameters filled in, and the parameters that do not occur in it.
 
-    What was used is taken out of `path_params`; a parameter that is not given stays as ``{name}``.
+    Parameters that are used are removed from `path_params`. A parameter that is not given stays as ``{name}``.
     """
     if not path_params:
         return path, path_params
@@ -42,8 +42,9 @@ def replace_params(
 
 
 def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]]]:
-    """(regular expression, format, convertors by parameter name) of a path such as ``/users/{id:int}``,
-    or of a host such as ``{tenant}.example.org``.
+    """Return (regular expression, format, convertors by parameter name) of a path such as ``/users/{id:int}``.
+
+    Also accepts a host such as ``{tenant}.example.org``.
 
     Raises:
         ValueError: a parameter name occurs twice.
@@ -54,7 +55,7 @@ def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]
 
 
 def compile_pattern(pattern: PathPattern) -> Pattern[str]:
-    # Host names have no case (RFC 9110 section 4.2.3).
+    # Host names are case-insensitive (RFC 9110 section 4.2.3).
     return re.compile(pattern.regex, re.IGNORECASE if pattern.is_host else 0)
 
 

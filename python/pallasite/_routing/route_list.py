@@ -1,7 +1,7 @@
 """A router's list of routes: an ordinary list that knows when its lookup structures are out of date.
 
-Two structures are built from it when first needed: the native `RouteTable` that finds the route of a request, and
-the index of names behind `url_path_for`. Whatever changes the list, or what a route in it is matched by, drops both.
+Two structures are built from it when first needed: the native `RouteTable` that finds the route of a request, and the
+index of names used by `url_path_for`. A change to the list, or to what a route in it matches, drops both.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-# Every list that has something built; a route that is changed does not know in which of them it stands.
+# Every list that has built something. A changed route does not know which of them contain it.
 _built: weakref.WeakSet[RouteList] = weakref.WeakSet()
 
 
 def _changes(method: _F) -> _F:
-    """The list's method, dropping what was built.
+    """Wrap a method of the list so that it drops what was built.
 
-    After it has run, for another thread may build in the meantime.
+    It does so after the method has run, because another thread may build in the meantime.
     """
     name = method.__name__
 
@@ -39,7 +39,7 @@ def _changes(method: _F) -> _F:
 
 
 class RouteList(list["BaseRoute"]):
-    """The list behind ``router.routes``. Change it like any list, at any time: the next request sees the change."""
+    """The list of ``router.routes``. Change it like any list, at any time: the next request sees the change."""
 
     __slots__ = ("__weakref__", "changes", "names", "table")
 
@@ -50,17 +50,17 @@ class RouteList(list["BaseRoute"]):
         self.names: RouteNames | None = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return (RouteList, (list(self),))  # what was built is built again
+        return (RouteList, (list(self),))  # lookup structures are not pickled
 
     __hash__ = object.__hash__  # type: ignore[assignment]  # by identity, for the set of built lists
 
     def forget(self) -> None:
-        """Drops what was built."""
+        """Drop the lookup structures."""
         self.changes += 1
         self.table = self.names = None
 
     def built_table(self) -> RouteTable:
-        """The native table over these routes, built on the first call after a change."""
+        """Return the native table over these routes, built on the first call after a change."""
         table = self.table
         if table is None:
             changes = self._mark_all()
@@ -70,7 +70,7 @@ class RouteList(list["BaseRoute"]):
         return table
 
     def built_names(self) -> RouteNames:
-        """The index of names over these routes, which `names` keeps until the next change."""
+        """Return the index of names over these routes, kept in `names` until the next change."""
         changes = self._mark_all()
         names = RouteNames(self)
         if self.changes == changes:
@@ -78,7 +78,7 @@ class RouteList(list["BaseRoute"]):
         return names
 
     def _mark_all(self) -> int:
-        """Has changes of the routes heard of from here on; `changes` tells whether there were any."""
+        """Start tracking changes to the routes. Return `changes`, which increases with each of them."""
         changes = self.changes
         _built.add(self)
         for route in self:
@@ -100,19 +100,19 @@ class RouteList(list["BaseRoute"]):
 
 
 class RouteNames:
-    """Which routes may answer to a name, in the order of declaration.
+    """Finds the routes that may answer to a name, in the order of declaration.
 
-    Routes whose names say everything are found by name; those that hold others (mounts, hosts, unknown classes) are
-    asked each time. So is every route once somebody has patched the class of one that was found by its name.
+    A route that answers only to its own name is found by it. Routes that hold others (mounts, hosts, unknown classes)
+    are asked each time. So is every route once the class of one that was found by name has been patched.
     """
 
     __slots__ = ("_by_name", "_others", "_stock")
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        # Routes by their place in the list.
+        # Routes by their index in the list.
         self._by_name: dict[str, dict[int, BaseRoute]] = {}
         self._others: dict[int, BaseRoute] = {}
-        # The classes of those found by name, with the method that they had.
+        # The classes of the routes found by name, with their method at that time.
         self._stock: dict[type[BaseRoute], Callable[..., Any]] = {}
         for index, route in enumerate(routes):
             if getattr(route, "_named_alone", False) and _is_stock(route, "url_path_for"):
@@ -122,7 +122,7 @@ class RouteNames:
                 self._others[index] = route
 
     def candidates(self, name: str) -> Iterable[BaseRoute]:
-        """The routes to ask for `name`, first declared first."""
+        """Return the routes to ask for `name`, in the order of declaration."""
         found = self._by_name.get(name, {})
         for cls, method in self._stock.items():
             if cls.url_path_for is not method:
@@ -136,7 +136,7 @@ class RouteNames:
 
 
 def route_changed(route: BaseRoute) -> None:
-    """Drops what was built from lists that may hold `route`, because what it is matched by has changed."""
+    """Drop what was built from lists that may contain `route`, because what it matches has changed."""
     if route.__dict__.get("_indexed") == id(route):  # copies of an indexed route are not indexed themselves
         for routes in list(_built):
             routes.forget()
@@ -149,7 +149,7 @@ def _mark(route: Any) -> None:
 
 
 def _is_stock(route: Any, method: str) -> bool:
-    """Whether the class that brought the route's kind also brings its `method`, unpatched on class and instance."""
+    """Return True if `method` is that of the class that defined the route's kind, unpatched on class and instance."""
     stock: dict[str, Any] = getattr(route, "_stock_methods", {})
     return bool(stock) and getattr(type(route), method) is stock[method] and method not in vars(route)
 
@@ -158,7 +158,7 @@ OPAQUE = 4
 
 
 def _entry(route: Any) -> tuple[int, Any, Any, Any, bool]:
-    """(kind, route, pattern, methods, direct) for the native table."""
+    """Return (kind, route, pattern, methods, direct) for the native table."""
     kind = getattr(route, "_kind", OPAQUE)
     if kind != OPAQUE and _is_stock(route, "matches"):
         pattern = route._pattern
