@@ -141,7 +141,7 @@ fn each_pair<'py>(
 
 const HEADER_PAIR: &str = "a header must be a (name, value) pair";
 
-/// The two items of a pair that is not a tuple; servers may send lists. ValueError, with `expected`, for other lengths.
+/// The two items of a pair that is not a tuple; servers may send lists. `ValueError`, with `expected`, for other lengths.
 #[cold]
 pub(crate) fn unpack<'py>(
     pair: &Bound<'py, PyAny>,

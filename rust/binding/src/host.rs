@@ -19,7 +19,10 @@ pub(crate) fn parse_host<'py>(
 /// Host and port of the request that these headers belong to.
 #[pyfunction]
 #[pyo3(signature = (headers, /))]
-#[allow(clippy::type_complexity)]
+#[expect(
+    clippy::type_complexity,
+    reason = "the tuple that Python gets, spelled out where it is made"
+)]
 pub(crate) fn request_host<'py>(
     headers: &Bound<'py, PyAny>,
 ) -> PyResult<Option<(Bound<'py, PyString>, Option<Bound<'py, PyString>>)>> {

@@ -27,7 +27,7 @@ use pyo3::prelude::pymodule;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    #[allow(non_upper_case_globals)]
+    #[allow(non_upper_case_globals, reason = "the name that Python expects")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]

@@ -177,7 +177,10 @@ impl Parts {
     }
 
     /// `(index in items, name, file name, headers)`.
-    #[allow(clippy::type_complexity)]
+    #[expect(
+        clippy::type_complexity,
+        reason = "the tuple that Python gets, spelled out where it is made"
+    )]
     fn new_part<'py>(
         &self,
         part: &Part,

@@ -13,7 +13,7 @@ use crate::errors::Result;
 /// See `_core.pyi`.
 #[pyfunction]
 #[pyo3(signature = (key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned, /))]
-#[allow(clippy::too_many_arguments)] // one crossing for the whole cookie
+#[expect(clippy::too_many_arguments, reason = "one crossing for the whole cookie")]
 pub(crate) fn set_cookie<'py>(
     py: Python<'py>,
     key: &str,
@@ -27,7 +27,7 @@ pub(crate) fn set_cookie<'py>(
     samesite: Option<&str>,
     partitioned: bool,
 ) -> Result<Bound<'py, PyBytes>> {
-    let max_age = max_age.map(|age| age.str()).transpose()?;
+    let max_age = max_age.map(PyAnyMethods::str).transpose()?;
     let expires = match expires {
         None => None,
         Some(expires) => Some(match expires.cast::<PyString>() {

@@ -69,7 +69,7 @@ mod open {
 mod open {
     use std::path::Path;
 
-    #[allow(dead_code)] // what Linux has to say
+    #[expect(dead_code, reason = "only Linux opens files this way")]
     pub(super) enum Outcome {
         Opened(i32),
         Absent,

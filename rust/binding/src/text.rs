@@ -16,7 +16,7 @@ pub(crate) fn text_of<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8
     }
 }
 
-/// Text of a str as it is, of bytes as latin-1. TypeError for anything else.
+/// Text of a str as it is, of bytes as latin-1. `TypeError` for anything else.
 pub(crate) fn text_of_either<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(text) = value.cast::<PyString>() {
         return text_of(text);

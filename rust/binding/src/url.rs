@@ -91,7 +91,7 @@ fn authority_of(headers: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     let header = host_header(headers)?;
     Ok(header
         .as_ref()
-        .map(|header| header.as_bytes())
+        .map(PyBytesMethods::as_bytes)
         .filter(|header| host::parse_host(header).is_some_and(|parsed| parsed.port.is_none_or(host::is_valid_port)))
         .map(<[u8]>::to_vec))
 }

@@ -33,6 +33,7 @@ const FIRST_SECOND: i64 = -62_135_596_800;
 const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The date as text; None outside the years 1 to 9999.
+#[must_use]
 pub fn imf_fixdate(unix_seconds: i64) -> Option<[u8; 29]> {
     if !(FIRST_SECOND..=LAST_SECOND).contains(&unix_seconds) {
         return None;
@@ -83,7 +84,7 @@ pub fn parse_http_date(text: &[u8]) -> Option<i64> {
             b'T',
         ] if DAYS.iter().any(|name| day_name == &name[..]) => {
             let year = number(&[y1, y2, y3, y4])?;
-            moment(year, month(&[m1, m2, m3])?, number(&[d1, d2])?, time)
+            moment(year, month([m1, m2, m3])?, number(&[d1, d2])?, time)
         }
         // 06-Nov-94 08:49:37 GMT
         [
@@ -105,7 +106,7 @@ pub fn parse_http_date(text: &[u8]) -> Option<i64> {
         ] if LONG_DAYS.contains(&day_name) => {
             let year = number(&[y1, y2])?;
             let century = if year < FIRST_OF_LAST_CENTURY { 2000 } else { 1900 };
-            moment(century + year, month(&[m1, m2, m3])?, number(&[d1, d2])?, time)
+            moment(century + year, month([m1, m2, m3])?, number(&[d1, d2])?, time)
         }
         _ => None,
     }
@@ -140,7 +141,7 @@ fn parse_asctime(text: &[u8]) -> Option<i64> {
         return None;
     }
     let year = number(&[y1, y2, y3, y4])?;
-    moment(year, month(&[m1, m2, m3])?, number(&[tens, d2])?, time)
+    moment(year, month([m1, m2, m3])?, number(&[tens, d2])?, time)
 }
 
 /// Of a date and `hh:mm:ss`, in which a leap second may be.
@@ -158,8 +159,8 @@ fn moment(year: i64, month: i64, day: i64, time: &[u8]) -> Option<i64> {
 }
 
 /// From 1.
-fn month(name: &[u8; 3]) -> Option<i64> {
-    let index = MONTHS.iter().position(|month| *month == name)?;
+fn month(name: [u8; 3]) -> Option<i64> {
+    let index = MONTHS.iter().position(|month| **month == name)?;
     Some(index as i64 + 1)
 }
 

@@ -53,7 +53,7 @@ pub fn is_valid_port(port: &str) -> bool {
     digits.is_empty() || (digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
 }
 
-/// What stands between the brackets: an IPv6 address without a zone, or `v` hex digits `.` and the rest of IPvFuture.
+/// What stands between the brackets: an IPv6 address without a zone, or `v` hex digits `.` and the rest of `IPvFuture`.
 fn is_ip_literal(literal: &str) -> bool {
     match literal.strip_prefix('v') {
         Some(future) => {

@@ -101,11 +101,16 @@ fn write_exponent(out: &mut Vec<u8>, mantissa: &str, exponent: &str) {
 /// Whether `document` may hold a number that overflows to an infinity: true for each that does, and for few others.
 ///
 /// Looks at the text only, inside strings too, and costs a fraction of what decoding does.
+#[must_use]
 pub fn may_overflow(document: &[u8]) -> bool {
     long_exponent(document) || long_run_of_digits(document)
 }
 
 /// A digit, an `e`, and an exponent of [`EXPONENT_DIGITS`] or more without a minus.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches it compiles to vector instructions"
+)]
 fn long_exponent(document: &[u8]) -> bool {
     let starts_exponent = |pair: (&u8, &u8)| pair.0.is_ascii_digit() & (pair.1 | 0x20 == b'e');
     let next = document.get(1..).unwrap_or_default();
@@ -145,6 +150,10 @@ fn long_run_of_digits(document: &[u8]) -> bool {
 }
 
 /// How many bytes at the start need no escape.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches it compiles to vector instructions"
+)]
 fn clean_prefix(bytes: &[u8]) -> usize {
     let blocks = bytes.chunks_exact(BLOCK);
     let mut length = 0;
@@ -173,6 +182,8 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -225,11 +236,11 @@ mod tests {
             (0.0001, "0.0001"),
             (0.00012, "0.00012"),
             (0.00001, "1e-05"),
-            (-0.0000123, "-1.23e-05"),
+            (-0.000_012_3, "-1.23e-05"),
             (1e-7, "1e-07"),
             (1.5e-10, "1.5e-10"),
             (1e15, "1000000000000000.0"),
-            (1234567890123456.0, "1234567890123456.0"),
+            (1_234_567_890_123_456.0, "1234567890123456.0"),
             (1e16, "1e+16"),
             (-1.25e17, "-1.25e+17"),
             (1e100, "1e+100"),
@@ -296,7 +307,7 @@ mod tests {
                     '\n' => expected.push_str("\\n"),
                     '\u{c}' => expected.push_str("\\f"),
                     '\r' => expected.push_str("\\r"),
-                    '\0'..='\u{1f}' => expected.push_str(&format!("\\u{:04x}", u32::from(character))),
+                    '\0'..='\u{1f}' => write!(expected, "\\u{:04x}", u32::from(character)).expect("a String takes any text"),
                     _ => expected.push(character),
                 }
             }

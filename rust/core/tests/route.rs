@@ -1,6 +1,7 @@
 //! Routing against two slow and obvious oracles: the `regex` crate for one pattern, a scan in order for a tree of them;
 //! and how the cost of a search, of a match and of a build grows.
 
+use std::fmt::Write;
 use std::time::Instant;
 
 use pallasite_core::route::{Pattern, Piece, Spans, Tree, parse, regex_text};
@@ -77,7 +78,7 @@ fn source() -> impl Strategy<Value = String> {
     ("[ab/1]{0,3}", pieces).prop_map(|(start, pieces)| {
         let mut source = format!("/{start}");
         for (number, (kind, literal)) in pieces.into_iter().enumerate() {
-            source.push_str(&format!("{{p{number}:{kind}}}{literal}"));
+            write!(source, "{{p{number}:{kind}}}{literal}").expect("a String takes any text");
         }
         source
     })

@@ -95,7 +95,7 @@ pub(super) fn conversion_of(convertor: &Bound<'_, PyAny>) -> PyResult<Conversion
     })
 }
 
-/// The value of the text at `span`; `None` where the convertor refuses it (ValueError).
+/// The value of the text at `span`; `None` where the convertor refuses it (`ValueError`).
 pub(super) fn convert<'py>(
     conversion: Conversion,
     convertor: &Bound<'py, PyAny>,

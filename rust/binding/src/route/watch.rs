@@ -74,8 +74,8 @@ impl Watched {
     #[cold]
     fn look_closely(&self, py: Python<'_>, unchanged: &mut Unchanged) -> PyResult<()> {
         let class = self.class.bind(py);
-        let matches = is_same(&method(class, intern!(py, "matches"))?, &self.matches);
-        let handle = is_same(&method(class, intern!(py, "handle"))?, &self.handle);
+        let matches = is_same(method(class, intern!(py, "matches"))?.as_ref(), self.matches.as_ref());
+        let handle = is_same(method(class, intern!(py, "handle"))?.as_ref(), self.handle.as_ref());
         unchanged.matches &= matches;
         unchanged.handle &= handle;
         if matches && handle {
@@ -90,7 +90,7 @@ fn method(class: &Bound<'_, PyType>, name: &Bound<'_, PyString>) -> PyResult<Opt
     Ok(class.getattr_opt(name)?.map(Bound::unbind))
 }
 
-fn is_same(now: &Option<Py<PyAny>>, then: &Option<Py<PyAny>>) -> bool {
+fn is_same(now: Option<&Py<PyAny>>, then: Option<&Py<PyAny>>) -> bool {
     match (now, then) {
         (Some(now), Some(then)) => now.is(then),
         (None, None) => true,

@@ -53,11 +53,11 @@ fn field(name: &str, content: &str) -> String {
     format!("--B-B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
 }
 
-fn fields(expected: &[(&str, &str)]) -> Result<Vec<Read>, FormError> {
-    Ok(expected
+fn fields(expected: &[(&str, &str)]) -> Vec<Read> {
+    expected
         .iter()
         .map(|(name, content)| ((*name).to_owned(), None, content.as_bytes().to_vec()))
-        .collect())
+        .collect()
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn content_that_looks_like_a_delimiter_is_kept() {
         "\n--B-B\n",
     ] {
         let body = field("a", content) + "--B-B--";
-        assert_eq!(read(body.as_bytes()), fields(&[("a", content)]), "{content:?}");
+        assert_eq!(read(body.as_bytes()), Ok(fields(&[("a", content)])), "{content:?}");
     }
 }
 
@@ -102,10 +102,10 @@ fn lines_around_boundaries_are_read_leniently() {
         format!("\nthis is skipped{}{last}", field("a", "1")),
         format!("{}--B-B--{}", field("a", "1"), field("b", "2")),
     ] {
-        assert_eq!(read(body.as_bytes()), fields(&[("a", "1")]), "{body:?}");
+        assert_eq!(read(body.as_bytes()), Ok(fields(&[("a", "1")])), "{body:?}");
     }
     let padded = field("a", "1") + &field("b", "2").replacen("B-B", "B-B \t ", 1) + last;
-    assert_eq!(read(padded.as_bytes()), fields(&[("a", "1"), ("b", "2")]));
+    assert_eq!(read(padded.as_bytes()), Ok(fields(&[("a", "1"), ("b", "2")])));
     assert_eq!(read(last.as_bytes()), Ok(vec![]));
 }
 
@@ -173,7 +173,7 @@ fn limits_are_allowed_to_be_reached() {
     let mut body = "\r\n--B-B\r\n".to_owned() + &header + "\r\n";
     body += &"x:\r\n".repeat(MAX_PART_HEADERS - 2);
     body += "Content-Disposition: form-data; name=a\r\n\r\n0123456789abcdef\r\n--B-B--";
-    let expected = fields(&[("a", "0123456789abcdef")]);
+    let expected = Ok(fields(&[("a", "0123456789abcdef")]));
     assert_eq!(read(body.as_bytes()), expected);
     for size in [1, 7, MAX_PART_HEADER_BYTES] {
         let pieces: Vec<&[u8]> = body.as_bytes().chunks(size).collect();

@@ -14,6 +14,7 @@ pub struct Cover<'a> {
 
 impl<'a> Cover<'a> {
     /// Prepares the question which patterns cover `inner`.
+    #[must_use]
     pub fn new(inner: &'a Pattern) -> Self {
         let mut sample = Vec::new();
         for element in inner.elements() {
@@ -28,12 +29,14 @@ impl<'a> Cover<'a> {
     }
 
     /// A text that `inner` matches (unless it is foreign), and so every pattern that covers it.
+    #[must_use]
     pub fn sample(&self) -> &[u8] {
         &self.sample
     }
 
     /// Whether `outer` certainly matches all that the inner pattern matches, texts with a line feed set aside.
     /// `false` means no or not known.
+    #[must_use]
     pub fn is_within(&self, outer: &Pattern) -> bool {
         if outer.is_foreign() || outer.is_host() != self.inner.is_host() {
             return false;

@@ -24,6 +24,7 @@ const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 impl Kind {
     /// The kind whose language is that of `regex`; `Custom` for any text but the five known ones.
+    #[must_use]
     pub fn of_regex(regex: &[u8]) -> Self {
         match regex {
             b"[^/]+" => Self::Str,
@@ -36,6 +37,7 @@ impl Kind {
     }
 
     /// The longest match at the start of `text`, in bytes; `None` where nothing matches, and always for `Custom`.
+    #[must_use]
     pub fn longest(self, text: &[u8]) -> Option<usize> {
         match self {
             Self::Str => non_empty(scan::find(b'/', text).unwrap_or(text.len())),
@@ -55,6 +57,7 @@ impl Kind {
     }
 
     /// Whether the whole of `text` is a match; never for `Custom`.
+    #[must_use]
     pub fn accepts(self, text: &[u8]) -> bool {
         self.longest(text) == Some(text.len())
     }

@@ -50,6 +50,7 @@ pub struct Pattern {
 }
 
 /// Cuts the source of a pattern into its pieces.
+#[must_use]
 pub fn parse(source: &[u8]) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut literal_start = 0;
@@ -114,21 +115,25 @@ impl Pattern {
     }
 
     /// The parts, in order.
+    #[must_use]
     pub fn elements(&self) -> &[Element] {
         &self.elements
     }
 
     /// Whether it is a host pattern.
+    #[must_use]
     pub fn is_host(&self) -> bool {
         self.is_host
     }
 
     /// Whether only Python's `re` can tell what it matches; [`Pattern::find`] then never matches.
+    #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.plan == Plan::Foreign
     }
 
     /// The text itself where there are no parameters (lowercase in a host).
+    #[must_use]
     pub fn as_literal(&self) -> Option<&[u8]> {
         match &*self.elements {
             [] => Some(b""),
@@ -174,6 +179,7 @@ impl Pattern {
 }
 
 /// The pattern with its parameters as `{name}`: what URL building fills in.
+#[must_use]
 pub fn format_text(pieces: &[Piece<'_>]) -> Vec<u8> {
     let mut format = Vec::new();
     for piece in pieces {
@@ -389,7 +395,7 @@ mod tests {
             ("/{a:own}", "/x", None),
         ];
         for (source, text, expected) in cases {
-            let expected = expected.map(|values| values.iter().map(|value| value.to_string()).collect::<Vec<_>>());
+            let expected = expected.map(|values| values.iter().map(ToString::to_string).collect::<Vec<_>>());
             assert_eq!(find(source, text), expected, "{source} on {text:?}");
         }
     }

@@ -37,6 +37,7 @@ impl<'a> Search<'a> {
     }
 
     /// What the search has cost so far: branches followed and lookups made.
+    #[must_use]
     pub fn steps(&self) -> usize {
         self.steps
     }

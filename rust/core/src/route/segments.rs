@@ -32,7 +32,7 @@ pub(super) struct Segments<'a> {
 impl<'a> Segments<'a> {
     /// The segments of a path, which starts with a slash, or the one that is a host.
     pub(super) fn of(elements: &'a [Element], is_host: bool) -> Self {
-        let offset = if is_host { 0 } else { 1 };
+        let offset = usize::from(!is_host);
         Self {
             elements,
             index: 0,

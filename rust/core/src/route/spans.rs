@@ -15,21 +15,25 @@ pub struct Spans {
 
 impl Spans {
     /// An empty list.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// How many there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.length
     }
 
     /// Whether there are none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     /// The range of parameter `index`, counted from 0.
+    #[must_use]
     pub fn get(&self, index: usize) -> Option<Range<usize>> {
         if index >= self.length {
             return None;

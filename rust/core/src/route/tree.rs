@@ -179,12 +179,14 @@ impl Tree {
     }
 
     /// Starts a search for the routes that may match the path `text`.
+    #[must_use]
     pub fn search<'a>(&'a self, text: &'a [u8]) -> Search<'a> {
         // A path starts with a slash, or nothing matches.
         Search::new(self, text, (text.first() == Some(&b'/')).then_some(1))
     }
 
     /// Starts a search for the hosts that may match `text`, which is lowercase and without slashes.
+    #[must_use]
     pub fn search_host<'a>(&'a self, text: &'a [u8]) -> Search<'a> {
         Search::new(self, text, Some(0))
     }
