@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Self, TypeVar
 
 from pallasite._core import Observer, find_header
-from pallasite._http.origin import SELF, is_admitted
+from pallasite._http.origin import SELF, is_admitted, parse_origin
 from pallasite.datastructures import State, URLPath
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware, _MiddlewareFactory
-from pallasite.middleware._fixed_origin import FixedOrigin, parse_origin
+from pallasite.middleware._fixed_origin import FixedOrigin
 from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
 from pallasite.middleware.errors import ServerErrorMiddleware
 from pallasite.middleware.exceptions import ExceptionMiddleware

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # What an exhausted iterator gives: StopIteration itself cannot cross from a thread into a coroutine.
-_EXHAUSTED: Any = object()
+EXHAUSTED: Any = object()
 
 
 async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -30,7 +30,7 @@ async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwa
 async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
     """The items of a blocking iterable; each is fetched in a worker thread (one hop an item)."""
     items = iter(iterator)
-    while (item := await anyio.to_thread.run_sync(next, items, _EXHAUSTED)) is not _EXHAUSTED:
+    while (item := await anyio.to_thread.run_sync(next, items, EXHAUSTED)) is not EXHAUSTED:
         yield item
 
 

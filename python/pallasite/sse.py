@@ -24,6 +24,7 @@ from pallasite._responses.base import denial_send, iterate
 from pallasite._runtime import signals
 from pallasite._utils import create_collapsing_task_group
 from pallasite.background import BackgroundTask
+from pallasite.concurrency import EXHAUSTED
 from pallasite.responses import Content, StreamingResponse
 from pallasite.types import Message, Receive, Scope, Send
 
@@ -42,7 +43,6 @@ _LONGEST_TURN_SECONDS = 0.01
 _PING = b": ping\n\n"
 _LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines knows others, which are none in an event stream
 _FORBIDDEN_IN_LINE = re.compile(r"[\r\n\0]")
-_EXHAUSTED: Any = object()
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 _logger = logging.getLogger("pallasite.sse")
@@ -327,7 +327,7 @@ class _ThreadIterator(AsyncIterator[Any]):
 
     async def __anext__(self) -> Any:
         item = await anyio.to_thread.run_sync(self._advance, abandon_on_cancel=True)
-        if item is _EXHAUSTED:
+        if item is EXHAUSTED:
             raise StopAsyncIteration
         return item
 
@@ -341,10 +341,10 @@ class _ThreadIterator(AsyncIterator[Any]):
     def _advance(self) -> Any:
         with self._lock:
             if self._is_closed:
-                return _EXHAUSTED
+                return EXHAUSTED
             self._is_advancing = True
         try:
-            return next(self._items, _EXHAUSTED)
+            return next(self._items, EXHAUSTED)
         finally:
             self._come_back()
 

@@ -27,10 +27,13 @@ import anyio.from_thread
 import anyio.lowlevel
 from anyio.streams.stapled import StapledObjectStream
 
+from pallasite._http.schemes import DEFAULT_PORTS
+from pallasite._runtime.callers import later_caller, thread_caller
 from pallasite._testing.exchange import Call, Exchange
-from pallasite._testing.loops import EventLoopThread, LoopPool, later_caller, shared_pool, thread_caller
+from pallasite._testing.loops import EventLoopThread, LoopPool, shared_pool
 from pallasite._utils import is_async_callable
 from pallasite.exceptions import StarletteDeprecationWarning
+from pallasite.status import WS_1006_ABNORMAL_CLOSURE
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 from pallasite.websockets import WebSocketDisconnect
 
@@ -54,8 +57,6 @@ ASGI3App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PortalFactory = Callable[[], AbstractContextManager[anyio.from_thread.BlockingPortal]]
 _RequestData = Mapping[str, str | Iterable[str] | bytes]
 
-_DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-_CODE_ABNORMAL = 1006
 
 # Whether the response of the request being sent will be read to its end before anyone sees it: TestClient.send() knows,
 # the transport that httpx calls is not told.
@@ -157,7 +158,7 @@ class WebSocketTestSession:
         self._outbox.put(None)
         if self._failed:
             raise anyio.EndOfStream
-        raise WebSocketDisconnect(_CODE_ABNORMAL, "The application returned without closing the connection")
+        raise WebSocketDisconnect(WS_1006_ABNORMAL_CLOSURE, "The application returned without closing the connection")
 
     def receive_text(self) -> str:
         """The next text message. Raises WebSocketDisconnect when the application closes."""
@@ -313,7 +314,7 @@ class _Transport(httpx.BaseTransport):
             "query_string": query,
             "headers": headers,
             "client": self.client,
-            "server": [url.raw_host.decode("ascii"), _DEFAULT_PORTS[scheme] if url.port is None else url.port],
+            "server": [url.raw_host.decode("ascii"), DEFAULT_PORTS[scheme] if url.port is None else url.port],
             "state": self.app_state.copy(),
             "extensions": {"http.response.debug": {}, "http.response.trailers": {}},
         }

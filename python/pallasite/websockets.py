@@ -27,6 +27,7 @@ from pallasite._http.text import encode_text
 from pallasite.exceptions import WebSocketException
 from pallasite.requests import HTTPConnection, StateT
 from pallasite.responses import Response
+from pallasite.status import WS_1006_ABNORMAL_CLOSURE, WS_1007_INVALID_FRAME_PAYLOAD_DATA
 from pallasite.types import Message, Receive, Scope, Send
 
 __all__ = (
@@ -71,8 +72,6 @@ _AFTER_SEND: dict[WebSocketState, dict[str, WebSocketState]] = {
 
 _CODE_UNSUPPORTED_DATA = 1003
 _CODE_NO_STATUS = 1005
-_CODE_ABNORMAL = 1006
-_CODE_INVALID_PAYLOAD = 1007
 
 
 class WebSocketDisconnect(Exception):
@@ -110,7 +109,7 @@ class _MalformedJSON(WebSocketDataError, json.JSONDecodeError):
             json.JSONDecodeError.__init__(self, cause.msg, cause.doc, cause.pos)
         else:
             json.JSONDecodeError.__init__(self, str(cause), "", 0)
-        self.code = _CODE_INVALID_PAYLOAD
+        self.code = WS_1007_INVALID_FRAME_PAYLOAD_DATA
         self.reason = "Malformed JSON"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -337,7 +336,7 @@ class WebSocket(HTTPConnection[StateT]):
         if isinstance(error, RuntimeError) and _CLOSED_BY_SERVER not in str(error):
             raise error
         self.application_state = _DISCONNECTED
-        raise WebSocketDisconnect(code=_CODE_ABNORMAL)
+        raise WebSocketDisconnect(code=WS_1006_ABNORMAL_CLOSURE)
 
 
 _CLOSED_BY_SERVER = "after sending 'websocket.close'"

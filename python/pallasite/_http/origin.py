@@ -1,7 +1,7 @@
-"""Decide which pages may open a WebSocket.
+"""Origins (RFC 6454 section 6.2): the one that absolute URLs start with, and those whose pages may open a WebSocket.
 
-Browsers let any page open a WebSocket to any site, with that site's cookies, and send the page's origin in the
-handshake. Source: RFC 6455 section 10.2; origins as text: RFC 6454 section 6.2.
+Browsers let any page open a WebSocket to any site, with that site's cookies, and name the page's origin in the
+handshake. Source: RFC 6455 section 10.2.
 """
 
 from __future__ import annotations
@@ -9,12 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pallasite._core import header_values
+from pallasite._http.host import parse_host_header
+from pallasite._http.schemes import DEFAULT_PORTS, WEBSOCKET_SCHEMES
 from pallasite.types import Scope
 
 ANY = "*"
 SELF = "self"
 
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+def parse_origin(base_url: str) -> tuple[str, str]:
+    """Scheme and authority of a URL that has nothing else.
+
+    Raises:
+        ValueError: it is none of `http` or `https`, names no valid host, or has a path, a query or user information.
+    """
+    scheme, _, rest = base_url.partition("://")
+    authority = rest.removesuffix("/")
+    host = parse_host_header(authority)
+    if scheme not in WEBSOCKET_SCHEMES or host is None or not host.is_valid_port:
+        raise ValueError(
+            f"base_url has to be a scheme and a host, such as 'https://example.org', not {base_url!r}; a path before"
+            " all others is the server's root_path"
+        )
+    return scheme, authority
 
 
 def is_admitted(scope: Scope, origins: Iterable[str]) -> bool:
@@ -48,4 +65,5 @@ def _fits(origin: str, entry: str, scope: Scope) -> bool:
 def _plain(origin: str) -> str:
     """Return an origin as browsers write it: in lower case, without the default port and without a trailing slash."""
     origin = origin.lower().rstrip("/")
-    return origin.removesuffix(_DEFAULT_PORTS.get(origin.partition("://")[0], ""))
+    port = DEFAULT_PORTS.get(origin.partition("://")[0])
+    return origin if port is None else origin.removesuffix(f":{port}")

@@ -57,7 +57,3 @@ def compile_path(path: str) -> tuple[Pattern[str], str, dict[str, Convertor[Any]
 def compile_pattern(pattern: PathPattern) -> Pattern[str]:
     # Host names are case-insensitive (RFC 9110 section 4.2.3).
     return re.compile(pattern.regex, re.IGNORECASE if pattern.is_host else 0)
-
-
-for _public in (compile_path, replace_params):
-    _public.__module__ = "pallasite.routing"

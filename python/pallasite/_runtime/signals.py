@@ -7,14 +7,14 @@ removes it. The server's handler runs as before; nothing in the server is patche
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
+
+from pallasite._runtime.callers import thread_caller
 
 Handler = Callable[[int, FrameType | None], Any]
 Stop = Callable[[], object]
@@ -93,7 +93,7 @@ def signals_watched() -> Iterator[None]:
 @contextmanager
 def ends_with_server(stop: Stop) -> Iterator[None]:
     """Call `stop()` on this event loop when the server is told to stop, or immediately if it already was."""
-    soon = _caller_into_this_loop()
+    soon = thread_caller()
 
     def stop_soon() -> None:
         with suppress(RuntimeError):  # the loop has ended, and so has the stream
@@ -107,12 +107,3 @@ def ends_with_server(stop: Stop) -> Iterator[None]:
             yield
         finally:
             _stops.discard(stop_soon)
-
-
-def _caller_into_this_loop() -> Callable[[Stop], object]:
-    """Return a function that schedules a call on the running event loop, for other threads and signal handlers."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        run_sync_soon: Callable[[Stop], object] = trio.lowlevel.current_trio_token().run_sync_soon
-        return run_sync_soon
-    return asyncio.get_running_loop().call_soon_threadsafe

@@ -24,25 +24,9 @@ try:
 except ModuleNotFoundError:  # recent versions of anyio do not need it
     current_async_library_cvar = None  # type: ignore[assignment]
 
-__all__ = ("EventLoopThread", "LoopPool", "later_caller", "shared_pool", "thread_caller")
+from pallasite._runtime.callers import thread_caller
 
-
-def thread_caller() -> Callable[..., Any]:
-    """Return a function that schedules a call on the running loop from other threads, without waiting for it."""
-    try:
-        return asyncio.get_running_loop().call_soon_threadsafe
-    except RuntimeError:
-        import trio
-
-        return trio.lowlevel.current_trio_token().run_sync_soon
-
-
-def later_caller() -> Callable[..., Any]:
-    """Return the same as `thread_caller`, for the loop's own thread only, where asyncio needs no wake-up."""
-    try:
-        return asyncio.get_running_loop().call_soon
-    except RuntimeError:
-        return thread_caller()
+__all__ = ("EventLoopThread", "LoopPool", "shared_pool")
 
 
 class _Portal(anyio.from_thread.BlockingPortal):

@@ -3,27 +3,9 @@
 from __future__ import annotations
 
 from pallasite._http import scope_keys
-from pallasite._http.host import parse_host_header
+from pallasite._http.origin import parse_origin
+from pallasite._http.schemes import WEBSOCKET_SCHEMES
 from pallasite.types import ASGIApp, Receive, Scope, Send
-
-_SCHEMES = {"http": "ws", "https": "wss"}
-
-
-def parse_origin(base_url: str) -> tuple[str, str]:
-    """Scheme and authority of a URL that has nothing else.
-
-    Raises:
-        ValueError: it is none of `http` or `https`, names no valid host, or has a path, a query or user information.
-    """
-    scheme, _, rest = base_url.partition("://")
-    authority = rest.removesuffix("/")
-    host = parse_host_header(authority)
-    if scheme not in _SCHEMES or host is None or not host.is_valid_port:
-        raise ValueError(
-            f"base_url has to be a scheme and a host, such as 'https://example.org', not {base_url!r}; a path before"
-            " all others is the server's root_path"
-        )
-    return scheme, authority
 
 
 class FixedOrigin:
@@ -32,7 +14,7 @@ class FixedOrigin:
     def __init__(self, app: ASGIApp, base_url: str) -> None:
         self.app = app
         scheme, authority = parse_origin(base_url)
-        self._origins = {"http": (scheme, authority), "websocket": (_SCHEMES[scheme], authority)}
+        self._origins = {"http": (scheme, authority), "websocket": (WEBSOCKET_SCHEMES[scheme], authority)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin = self._origins.get(scope["type"])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pallasite._http.host import parse_host_header
+from pallasite._http.schemes import DEFAULT_PORTS, DEFAULT_SCHEMES, SECURE_SCHEMES
 from pallasite.datastructures import URL
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["HTTPSRedirectMiddleware"]
 
-_SECURE = {"http": "https", "ws": "wss"}
-# By the scope's type, for servers that name none.
-_DEFAULT_SCHEMES = {"http": "http", "websocket": "ws"}
-_DEFAULT_PORTS = ("80", "443")
+# Of either scheme: a proxy may leave the port of the other one in the header.
+_DEFAULT_PORTS = {str(port) for port in DEFAULT_PORTS.values()}
 
 
 class HTTPSRedirectMiddleware:
@@ -27,8 +26,8 @@ class HTTPSRedirectMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        default = _DEFAULT_SCHEMES.get(scope["type"])
-        secure = default and _SECURE.get(scope.get("scheme", default))
+        default = DEFAULT_SCHEMES.get(scope["type"])
+        secure = default and SECURE_SCHEMES.get(scope.get("scheme", default))
         if secure:
             await _redirect(scope, secure)(scope, receive, send)
         else:
