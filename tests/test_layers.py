@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "python" / "pallasite"
 # rank of its row unless one of its modules is listed by itself. Imports inside functions count as well.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("_core",),
-    ("types", "status", "exceptions", "middleware", "_compat.mode", "_compat.public", "_compat"),
+    ("types", "status", "exceptions", "middleware", "_compat.mode", "_compat.public", "_compat.stock", "_compat"),
     ("_compat.warn", "_http", "_files", "_utils", "_runtime"),
     ("concurrency", "background"),
     ("datastructures", "config"),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Self, TypeVar
 
+from pallasite._compat.stock import original
 from pallasite._core import Observer, find_header
 from pallasite._http.origin import SELF, is_admitted, parse_origin
 from pallasite.datastructures import State, URLPath
@@ -29,8 +30,8 @@ P = ParamSpec("P")
 
 _logger = logging.getLogger("pallasite.websockets")
 
-_errors_call = ServerErrorMiddleware.__call__
-_exceptions_call = ExceptionMiddleware.__call__
+_STOCK_ERRORS_CALL = original(ServerErrorMiddleware, "__call__")
+_STOCK_EXCEPTIONS_CALL = original(ExceptionMiddleware, "__call__")
 
 
 class Pallasite:
@@ -158,37 +159,37 @@ class Pallasite:
         stack = self.middleware_stack
         if stack is None:
             stack = self.middleware_stack = self._within_hosts(self.build_middleware_stack())
+        if scope["type"] == "websocket" and self._is_foreign(scope):
+            await WebSocketClose()(scope, receive, send)
+            return
+        # Fast path: copies `ServerErrorMiddleware.__call__`; 0.2 us of 3 (bench: hello-json).
         if (
             type(stack) is not ServerErrorMiddleware
-            or ServerErrorMiddleware.__call__ is not _errors_call
+            or ServerErrorMiddleware.__call__ is not _STOCK_ERRORS_CALL
             or scope["type"] != "http"
         ):
-            if scope["type"] == "websocket" and self._is_foreign(scope):
-                await WebSocketClose()(scope, receive, send)
-            else:
-                await stack(scope, receive, send)
+            await stack(scope, receive, send)
             return
-
-        # The two layers that every application has, written out: their frames would be 0.5 us of the 3 us that a
-        # request takes. A subclass of either, and a patch of its `__call__`, is called all the same.
         observed = Observer(send)
         try:
             app = stack.app
-            if type(app) is ExceptionMiddleware and ExceptionMiddleware.__call__ is _exceptions_call:
-                missing: HTTPException | None = None
-                try:
-                    router = app.enter(scope)
-                    if router is None:
-                        await app.app(scope, receive, observed)
-                    elif not await router.dispatch(scope, receive, observed):
-                        missing = await app.no_route(router, scope, receive, observed)
-                except Exception as exc:
-                    if not await app.answer(exc, scope, receive, observed):
-                        raise
-                if missing is not None and not await app.answer(missing, scope, receive, observed):
-                    raise missing
-            else:
+            # Fast path: copies `ExceptionMiddleware.__call__`; 0.2 us of 3 (bench: hello-json).
+            if type(app) is not ExceptionMiddleware or ExceptionMiddleware.__call__ is not _STOCK_EXCEPTIONS_CALL:
                 await app(scope, receive, observed)
+                return
+            missing: HTTPException | None = None
+            try:
+                router = app.enter(scope)
+                if router is None:
+                    await app.app(scope, receive, observed)
+                elif not await router.dispatch(scope, receive, observed):
+                    missing = await app.no_route(router, scope, receive, observed)
+            except Exception as exc:
+                if not await app.answer(exc, scope, receive, observed):
+                    raise
+            # Outside the inner `try`: what the handler of a missing route raises is for the outer one.
+            if missing is not None and not await app.answer(missing, scope, receive, observed):
+                raise missing
         except Exception as exc:
             if not await stack.answer(exc, scope, receive, observed):
                 raise

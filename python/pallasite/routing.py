@@ -15,6 +15,7 @@ from re import Pattern
 from typing import Any, ClassVar, cast
 
 from pallasite._compat.public import publish
+from pallasite._compat.stock import original
 from pallasite._core import Observer, PathPattern, RouteTable, request_host
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
 from pallasite._http.url import local_url
@@ -58,7 +59,7 @@ __all__ = [
     "websocket_session",
 ]
 
-_response_call = Response.__call__
+_STOCK_RESPONSE_CALL = original(Response, "__call__")
 _set = object.__setattr__
 
 
@@ -499,9 +500,9 @@ class Host(BaseRoute):
         return f"{self.__class__.__name__}(host={self.host!r}, name={self.name or ''!r}, app={self.app!r})"
 
 
-# Where a subclass or a patch replaces one of these, the native table and the index of names step back and call it.
+# What the native table and the index of names do in their place, unless a subclass or a patch replaces them.
 for _kind in (Route, WebSocketRoute, Mount, Host):
-    _kind._stock_methods = {name: getattr(_kind, name) for name in ("matches", "handle", "url_path_for")}
+    _kind._stock_methods = {name: original(_kind, name) for name in ("matches", "handle", "url_path_for")}
 
 
 class Router:
@@ -624,14 +625,14 @@ class Router:
         # would only pass the call on, its `app`.
         endpoint: ASGIApp | FunctionApp | None = table.match(scope)  # type: ignore[arg-type]  # a scope is a dict
         if type(endpoint) is FunctionApp:
-            # Its `__call__` and that of a stock response, written out: each frame that this spares is 0.2 us of the
-            # 3 us that a request takes. A response class with a `__call__` of its own, or a patch, is called.
+            # The application that `request_response` makes, without its frame: 0.2 us of 3 (bench: hello-json).
             request: Request = Request(scope, receive, send)
             handlers = scope.get(HANDLERS_SCOPE_KEY)
             observed = send if type(send) is Observer else Observer(send)
             try:
                 response = await endpoint.func(request)
-                if type(response).__call__ is _response_call:
+                # Fast path: copies `Response.__call__`; 0.2 us of 3 (bench: hello-json).
+                if type(response).__call__ is _STOCK_RESPONSE_CALL:
                     await observed(
                         {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
                     )

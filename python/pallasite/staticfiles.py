@@ -19,6 +19,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from pallasite._compat import mode
+from pallasite._compat.stock import original
 from pallasite._files.lookup import Found, OpenFile, find, find_cached, open_known
 from pallasite._files.windows_names import means_no_file
 from pallasite._http.conditional import asks_for_ranges, entity_tag, is_not_modified, last_modified
@@ -185,10 +186,12 @@ class StaticFiles:
     def _has_hooks(self) -> bool:
         """True if a subclass, a test or somebody else replaced one of the methods that are left out otherwise."""
         cls = type(self)
+        # Fast path: copies `StaticFiles.lookup_path`, `StaticFiles.file_response` and `StaticFiles.is_not_modified`;
+        # a trip to a worker thread, 100 us of 115 (bench: static-small).
         return (
-            cls.lookup_path is not _LOOKUP_PATH
-            or cls.file_response is not _FILE_RESPONSE
-            or cls.is_not_modified is not _IS_NOT_MODIFIED
+            cls.lookup_path is not _STOCK_LOOKUP_PATH
+            or cls.file_response is not _STOCK_FILE_RESPONSE
+            or cls.is_not_modified is not _STOCK_IS_NOT_MODIFIED
             or not _HOOKS.isdisjoint(self.__dict__)
         )
 
@@ -285,9 +288,11 @@ class StaticFiles:
 
 
 _HOOKS = frozenset({"lookup_path", "file_response", "is_not_modified"})
-_LOOKUP_PATH = StaticFiles.lookup_path
-_FILE_RESPONSE = StaticFiles.file_response
-_IS_NOT_MODIFIED = StaticFiles.is_not_modified
+_STOCK_FILE_RESPONSE_CALL = original(FileResponse, "__call__")
+_STOCK_NOT_MODIFIED_INIT = original(NotModifiedResponse, "__init__")
+_STOCK_LOOKUP_PATH = original(StaticFiles, "lookup_path")
+_STOCK_FILE_RESPONSE = original(StaticFiles, "file_response")
+_STOCK_IS_NOT_MODIFIED = original(StaticFiles, "is_not_modified")
 
 
 class _StaticFileResponse(FileResponse):
@@ -326,8 +331,10 @@ class _StaticFileResponse(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         content = self._content
+        # Fast path: copies `FileResponse.__call__`; 6 us of 20 (bench: static-small).
+        is_stock = FileResponse.__call__ is _STOCK_FILE_RESPONSE_CALL
         is_plain = scope["type"] == "http" and content is not None and self.background is None
-        if not is_plain or asks_for_ranges(scope["headers"]):
+        if not is_stock or not is_plain or asks_for_ranges(scope["headers"]):
             await super().__call__(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -408,7 +415,10 @@ def _has_dot_name(path: str) -> bool:
 
 
 def _not_modified(etag: str) -> NotModifiedResponse:
-    """As `NotModifiedResponse` of a file's headers, of which only this one is kept."""
+    """Return `NotModifiedResponse` for a file's headers, of which it keeps this one."""
+    # Fast path: copies `NotModifiedResponse.__init__`; 1 us of 10 (bench: static-not-modified).
+    if NotModifiedResponse.__init__ is not _STOCK_NOT_MODIFIED_INIT:
+        return NotModifiedResponse(Headers({"etag": etag}))
     response = NotModifiedResponse.__new__(NotModifiedResponse)
     response.status_code = 304
     response.raw_headers = [(b"etag", etag.encode())]

@@ -20,6 +20,7 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, NoReturn
 
+from pallasite._compat.stock import original
 from pallasite._core import encode_header
 from pallasite._http.json import decode
 from pallasite._http.json import encode_text as encode_json
@@ -195,7 +196,7 @@ class WebSocket(HTTPConnection[StateT]):
         """
         if self.application_state is not _CONNECTED:
             raise _not_connected()
-        # An echo lives in these methods: without receive() and send() between a message costs 0.75 us, not 1.3.
+        # Fast path: copies `WebSocket.receive`; 0.3 us of 1.3 (bench: websocket-echo).
         if self.client_state is _CONNECTED and getattr(self.receive, "__func__", None) is _STOCK_RECEIVE:
             message = await self._receive()
             if message["type"] == "websocket.receive":
@@ -215,6 +216,7 @@ class WebSocket(HTTPConnection[StateT]):
         """The next binary message. Raises as `receive_text` does."""
         if self.application_state is not _CONNECTED:
             raise _not_connected()
+        # Fast path: copies `WebSocket.receive`; 0.3 us of 1.3 (bench: websocket-echo).
         if self.client_state is _CONNECTED and getattr(self.receive, "__func__", None) is _STOCK_RECEIVE:
             message = await self._receive()
             if message["type"] == "websocket.receive":
@@ -274,6 +276,7 @@ class WebSocket(HTTPConnection[StateT]):
         """Send a text message, each lone surrogate in it as U+FFFD. Raises as `send` does."""
         # Those come with JSON: a frame cannot hold them, and servers fail or send nothing.
         message = {"type": "websocket.send", "text": data if data.isascii() else _without_surrogates(data)}
+        # Fast path: copies `WebSocket.send`; 0.25 us of 1.3 (bench: websocket-echo).
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
             try:
                 await self._send(message)
@@ -285,6 +288,7 @@ class WebSocket(HTTPConnection[StateT]):
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message. Raises as `send` does."""
         message = {"type": "websocket.send", "bytes": data}
+        # Fast path: copies `WebSocket.send`; 0.25 us of 1.3 (bench: websocket-echo).
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
             try:
                 await self._send(message)
@@ -341,9 +345,8 @@ class WebSocket(HTTPConnection[StateT]):
 
 _CLOSED_BY_SERVER = "after sending 'websocket.close'"
 
-# Overridden, patched or mocked ones are called instead of their inlined copies.
-_STOCK_RECEIVE = WebSocket.receive
-_STOCK_SEND = WebSocket.send
+_STOCK_RECEIVE = original(WebSocket, "receive")
+_STOCK_SEND = original(WebSocket, "send")
 
 
 class WebSocketClose:

@@ -6,13 +6,14 @@ import json
 import math
 from typing import Any, NoReturn
 
+from pallasite._compat.stock import original
 from pallasite._core import dumps, may_overflow
 from pallasite._http.text import escape_surrogates
 
 __all__ = ["STOCK_DUMPS", "decode", "encode", "encode_ascii", "encode_text"]
 
-STOCK_DUMPS = json.dumps
-_STOCK_LOADS = json.loads
+STOCK_DUMPS = original(json, "dumps")
+_STOCK_LOADS = original(json, "loads")
 
 
 def encode(value: Any) -> bytes:
@@ -24,6 +25,7 @@ def encode(value: Any) -> bytes:
         TypeError: a value has a type that JSON does not have.
         ValueError: `value` contains NaN, an infinity, or itself.
     """
+    # Fast path: copies `json.dumps`; 4 us of 5 (bench: json-document).
     if json.dumps is STOCK_DUMPS:
         encoded = dumps(value)
         if encoded is not None:
@@ -42,6 +44,7 @@ def encode_text(value: Any) -> str:
         TypeError: a value has a type that JSON does not have.
         ValueError: `value` contains itself.
     """
+    # Fast path: copies `json.dumps`; 2 us of 3 (bench: websocket-echo).
     encoded = dumps(value) if json.dumps is STOCK_DUMPS else None
     if encoded is not None:
         return encoded.decode("utf-8")
@@ -51,7 +54,8 @@ def encode_text(value: Any) -> str:
 
 def encode_ascii(value: dict[str, Any]) -> bytes:
     """Return a dictionary as compact JSON. Values that are not encoded natively are written as ASCII with escapes."""
-    encoded = dumps(dict(value))
+    # Fast path: copies `json.dumps`; 2 us of 3 (bench: session).
+    encoded = dumps(dict(value)) if json.dumps is STOCK_DUMPS else None
     return json.dumps(value, separators=(",", ":")).encode("ascii") if encoded is None else encoded
 
 
@@ -67,6 +71,7 @@ def decode(document: str | bytes) -> Any:
 
     Source: RFC 8259 sections 6 and 8.1.
     """
+    # Fast path: copies `json.loads`; the stricter decoder (bench: json-body).
     if json.loads is not _STOCK_LOADS:
         return json.loads(document)
     overflow = may_overflow(document)

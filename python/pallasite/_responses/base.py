@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from pallasite._compat import mode
+from pallasite._compat.stock import original
 from pallasite._core import dumps, http_date, response_head
 from pallasite._core import set_cookie as write_cookie
 from pallasite._http.json import STOCK_DUMPS, encode
@@ -75,7 +76,8 @@ class Response:
         if media_type is not None:
             self.media_type = media_type
         self.body = body = self.render(content)
-        if type(self).init_headers is _init_headers:  # written out: 0.1 us of 0.8
+        # Fast path: copies `Response.init_headers`; 0.1 us of 0.8 (bench: plain-text).
+        if type(self).init_headers is _STOCK_INIT_HEADERS:
             self.raw_headers = response_head(status_code, body, self.media_type, self.charset, headers)
         else:
             self.init_headers(headers)
@@ -177,7 +179,7 @@ class Response:
             await background()
 
 
-_init_headers = Response.init_headers
+_STOCK_INIT_HEADERS = original(Response, "init_headers")
 
 
 class HTMLResponse(Response):
@@ -209,15 +211,16 @@ class JSONResponse(Response):
         media_type: str | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
-        # As Response.__init__, with `render` written out too: frames count in the response that APIs make most.
         if media_type is not None:
             self.media_type = media_type
         self.background = background
         self.status_code = status_code
         cls = type(self)
-        body = dumps(content) if cls.render is _render_json and json.dumps is STOCK_DUMPS else None
+        # Fast path: copies `JSONResponse.render`; 0.1 us of 1 (bench: hello-json).
+        body = dumps(content) if cls.render is _STOCK_RENDER_JSON and json.dumps is STOCK_DUMPS else None
         self.body = body = self.render(content) if body is None else body
-        if cls.init_headers is _init_headers:
+        # Fast path: copies `Response.init_headers`; 0.1 us of 1 (bench: hello-json).
+        if cls.init_headers is _STOCK_INIT_HEADERS:
             self.raw_headers = response_head(status_code, body, self.media_type, self.charset, headers)
         else:
             self.init_headers(headers)
@@ -235,7 +238,7 @@ class JSONResponse(Response):
         return encode(content)
 
 
-_render_json = JSONResponse.render
+_STOCK_RENDER_JSON = original(JSONResponse, "render")
 
 
 class RedirectResponse(Response):

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 
+from pallasite._compat.stock import original
 from pallasite._http.conditional import entity_tag, last_modified
 from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite._http.text import encode_text
@@ -121,6 +122,7 @@ class FileResponse(Response):
         file: _Source | None
         known = self.stat_result
         try:
+            # Fast path: copies `anyio.open_file`; a trip to a worker thread, 140 us of 400 (bench: file-response).
             if needs_bytes and anyio.open_file is _STOCK_OPEN_FILE:
                 found, file = await anyio.to_thread.run_sync(_open, self.path, known, self.chunk_size)
             else:
@@ -256,8 +258,7 @@ class _Loaded:
         return self._buffer.read(size)
 
 
-# Tests replace anyio.open_file and expect to see it called.
-_STOCK_OPEN_FILE = anyio.open_file
+_STOCK_OPEN_FILE = original(anyio, "open_file")
 
 
 def _stat_file(path: str | os.PathLike[str]) -> os.stat_result:

@@ -260,7 +260,8 @@ class _StreamingResponse(Response):
         if downstream is None or self._body_iterator is not None:
             await self._iterate(send)
         else:
-            # Nobody has looked at the body: what `_iterate` would send, without a generator, 1 us less a chunk.
+            # No one has read or replaced `body_iterator`: send what `_iterate` would, without a generator, 1 us less a
+            # chunk.
             # Between two layers the last chunk need not be followed by an empty one: the outer layer adds it.
             between_layers = isinstance(getattr(send, "__self__", None), Downstream)
             while (message := downstream.poll() or await downstream.next()) is not None:

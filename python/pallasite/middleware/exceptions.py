@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MethodType
 from typing import Any
 
+from pallasite._compat.stock import original
 from pallasite._core import Observer
 from pallasite._exception_handler import (
     HANDLERS_SCOPE_KEY,
@@ -22,7 +23,9 @@ from pallasite.websockets import WebSocket
 
 __all__ = ["ExceptionMiddleware"]
 
-_router_call, _router_app, _not_found = Router.__call__, Router.app, Router.not_found
+_STOCK_ROUTER_CALL = original(Router, "__call__")
+_STOCK_ROUTER_APP = original(Router, "app")
+_STOCK_NOT_FOUND = original(Router, "not_found")
 
 
 class ExceptionMiddleware:
@@ -76,14 +79,15 @@ class ExceptionMiddleware:
     def enter(self, scope: Scope) -> Router | None:
         """Puts the handlers into the scope, and gives the router if it is all that is inside this layer.
 
-        Then its `dispatch` is awaited, which spares two frames that only pass the call on (0.4 us). None for a
-        router with layers of its own, for a subclass, and where somebody has patched it: those are called.
+        The caller then awaits its `dispatch`. None for a router with middleware, a subclass or a patched router:
+        the caller calls those.
         """
         scope[HANDLERS_SCOPE_KEY] = (self._exception_handlers, self._status_handlers)
         app = self.app
-        if type(app) is Router and Router.__call__ is _router_call:
+        # Fast path: copies `Router.__call__` and `Router.app`; 0.4 us of 3 (bench: hello-json).
+        if type(app) is Router and Router.__call__ is _STOCK_ROUTER_CALL:
             inside = app.middleware_stack
-            if type(inside) is MethodType and inside.__func__ is _router_app and inside.__self__ is app:
+            if type(inside) is MethodType and inside.__func__ is _STOCK_ROUTER_APP and inside.__self__ is app:
                 return app
         return None
 
@@ -93,9 +97,10 @@ class ExceptionMiddleware:
         Gives the exception that the stock one would raise: to answer it unraised takes half the time.
         """
         default = router.default
+        # Fast path: copies `Router.not_found`; 3 us of 7 (bench: not-found).
         if (
             type(default) is MethodType
-            and default.__func__ is _not_found
+            and default.__func__ is _STOCK_NOT_FOUND
             and "app" in scope
             and scope["type"] == "http"
         ):
