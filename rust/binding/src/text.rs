@@ -1,6 +1,7 @@
 //! Python's str and bytes as the core's text, and back: lone surrogates survive the way there and back.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use pallasite_core::text::from_latin1;
 use pyo3::exceptions::PyTypeError;
@@ -34,6 +35,11 @@ pub(crate) fn text_of_either<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a
 pub(crate) fn new_text<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
     // Python checks the bytes while it copies them: one pass, and no error but for lone surrogates.
     PyString::from_bytes(py, text).or_else(|_| decode_surrogates(py, text))
+}
+
+/// A str of the part of `text` at `span`, which lies within it and between characters.
+pub(crate) fn slice<'py>(py: Python<'py>, text: &[u8], span: Range<usize>) -> PyResult<Bound<'py, PyString>> {
+    new_text(py, text.get(span).unwrap_or_default())
 }
 
 /// A str of latin-1 bytes.

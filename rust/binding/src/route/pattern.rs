@@ -1,5 +1,6 @@
 //! `PathPattern`: one path or host pattern with its convertors.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use pallasite_core::route::{Pattern, Piece, Spans, format_text, parse, regex_text};
@@ -10,8 +11,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use super::convert::{Conversion, Text, conversion_of, convert, text_from_wtf8};
+use super::convert::{Conversion, conversion_of, convert};
 use super::scope::required;
+use crate::text::{new_text, slice, text_of};
 
 struct Parameter {
     name: Py<PyString>,
@@ -45,8 +47,8 @@ impl PathPattern {
     #[new]
     fn new<'py>(path: &Bound<'py, PyString>, convertors: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = path.py();
-        let text = Text::of(path)?;
-        let pieces = parse(text.bytes());
+        let text = text_of(path)?;
+        let pieces = parse(&text);
         let by_name = PyDict::new(py);
         let by_kind = PyDict::new(py);
         let mut parameters = Vec::new();
@@ -80,16 +82,16 @@ impl PathPattern {
                 "Duplicated param name{ending} {names} at path {path}"
             )));
         }
-        let regexes = regexes.iter().map(Text::of).collect::<PyResult<Vec<_>>>()?;
-        let regex_of = |number: usize| regexes.get(number).map_or(&b""[..], |regex| regex.bytes());
-        let core = Pattern::new(text.bytes(), &pieces, regex_of);
-        let regex = text_from_wtf8(py, &regex_text(text.bytes(), &pieces, regex_of))?;
+        let regexes = regexes.iter().map(text_of).collect::<PyResult<Vec<_>>>()?;
+        let regex_of = |number: usize| regexes.get(number).map_or(&b""[..], |regex| &**regex);
+        let core = Pattern::new(&text, &pieces, regex_of);
+        let regex = new_text(py, &regex_text(&text, &pieces, regex_of))?;
         let last = pieces.iter().rev().find_map(|piece| match piece {
             Piece::Parameter { name, .. } => Some(*name),
             Piece::Literal(_) => None,
         });
         let is_foreign = core.is_foreign();
-        let has_foreign_case = core.is_host() && !text.bytes().is_ascii();
+        let has_foreign_case = core.is_host() && !text.is_ascii();
         let is_unpredictable = has_foreign_case || is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
         Ok(Self {
             matcher: if is_foreign {
@@ -107,7 +109,7 @@ impl PathPattern {
             parameters: parameters.into(),
             convertors: by_name.unbind(),
             made_from: (path.clone().unbind(), by_kind.unbind()),
-            format: text_from_wtf8(py, &format_text(&pieces))?.unbind(),
+            format: new_text(py, &format_text(&pieces))?.unbind(),
             regex: regex.unbind(),
         })
     }
@@ -134,7 +136,7 @@ impl PathPattern {
 
     fn r#match<'py>(&self, text: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let subject = Subject {
-            text: Text::of(text)?,
+            text: text_of(text)?,
             start: 0,
             string: text,
         };
@@ -164,7 +166,7 @@ impl PathPattern {
 
 /// A text to match: part of a Python string, from byte `start` on.
 pub(super) struct Subject<'a, 'py> {
-    pub(super) text: Text<'a>,
+    pub(super) text: Cow<'a, [u8]>,
     pub(super) start: usize,
     pub(super) string: &'a Bound<'py, PyString>,
 }
@@ -172,7 +174,7 @@ pub(super) struct Subject<'a, 'py> {
 impl<'py> Subject<'_, 'py> {
     /// The bytes to match.
     pub(super) fn bytes(&self) -> &[u8] {
-        self.text.bytes().get(self.start..).unwrap_or_default()
+        self.text.get(self.start..).unwrap_or_default()
     }
 
     /// The text to match.
@@ -180,7 +182,7 @@ impl<'py> Subject<'_, 'py> {
         if self.start == 0 {
             return Ok(self.string.clone());
         }
-        self.text.slice(py, self.start..self.text.bytes().len())
+        slice(py, &self.text, self.start..self.text.len())
     }
 }
 
@@ -257,8 +259,8 @@ impl PathPattern {
             let (conversion, convertor) = self.convertor_of(py, parameter)?;
             let value = match group.cast::<PyString>() {
                 Ok(group) => {
-                    let text = Text::of(group)?;
-                    let end = text.bytes().len();
+                    let text = text_of(group)?;
+                    let end = text.len();
                     convert(conversion, &convertor, &text, 0..end)?
                 }
                 // A group that took no part in the match.
@@ -286,8 +288,6 @@ fn compile(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
 }
 
 /// Whether an expression is one by itself, so that it cannot reach out of the group it is put into.
-fn compiles_alone(py: Python<'_>, regex: &Text<'_>) -> bool {
-    text_from_wtf8(py, regex.bytes())
-        .and_then(|regex| compile(&regex, false))
-        .is_ok()
+fn compiles_alone(py: Python<'_>, regex: &[u8]) -> bool {
+    new_text(py, regex).and_then(|regex| compile(&regex, false)).is_ok()
 }

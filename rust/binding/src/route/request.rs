@@ -6,10 +6,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::convert::Text;
 use super::entry::{Entry, Kind};
 use super::pattern::{PathPattern, Subject};
 use super::scope::{Protocol, path_params, required};
+use crate::text::{slice, text_of};
 
 /// A match with what it puts into the scope.
 pub(super) struct Found<'py> {
@@ -159,18 +159,13 @@ impl<'a, 'py> Request<'a, 'py> {
         };
         let rest = required(&values, key)?.cast_into::<PyString>()?;
         values.del_item(key)?;
-        let rest_length = Text::of(&rest)?.bytes().len();
+        let rest_length = text_of(&rest)?.len();
         let path_params = path_params(self.scope)?;
         path_params.update(values.as_mapping())?;
         // What was matched, without the slash before the rest.
         let subject = self.subject;
-        let end = subject
-            .text
-            .bytes()
-            .len()
-            .saturating_sub(rest_length + 1)
-            .max(subject.start);
-        let matched = subject.text.slice(py, subject.start..end)?;
+        let end = subject.text.len().saturating_sub(rest_length + 1).max(subject.start);
+        let matched = slice(py, &subject.text, subject.start..end)?;
         let root_path = self.root.add(matched)?;
         let app_root_path = self
             .scope
@@ -192,7 +187,7 @@ impl<'a, 'py> Request<'a, 'py> {
         };
         let string = PyString::new(py, host);
         let subject = Subject {
-            text: Text::of(&string)?,
+            text: text_of(&string)?,
             start: 0,
             string: &string,
         };

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::errors::Result;
+use crate::text::text_of;
 
-use super::convert::Text;
 use super::entry::{Entry, Kind};
 use super::pattern::{PathPattern, Subject};
 use super::request::{Found, Request, ask_route};
@@ -67,9 +67,9 @@ impl RouteTable {
         }
         let path = required(scope, intern!(py, "path"))?.cast_into::<PyString>()?;
         let root = root_path(scope)?;
-        let text = Text::of(&path)?;
+        let text = text_of(&path)?;
         let start = match root.cast::<PyString>() {
-            Ok(root) => root_length(text.bytes(), Text::of(root)?.bytes()),
+            Ok(root) => root_length(&text, &text_of(root)?),
             Err(_) => 0,
         };
         let subject = Subject {
