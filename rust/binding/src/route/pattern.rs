@@ -1,7 +1,7 @@
 //! `PathPattern`: one path or host pattern with its convertors.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use pallasite_core::route::{Pattern, Piece, Spans, format_text, parse, regex_text};
 use pyo3::exceptions::{PyAssertionError, PyValueError};
@@ -46,72 +46,11 @@ pub(crate) struct PathPattern {
 impl PathPattern {
     #[new]
     fn new<'py>(path: &Bound<'py, PyString>, convertors: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let py = path.py();
-        let text = text_of(path)?;
-        let pieces = parse(&text);
-        let by_name = PyDict::new(py);
-        let by_kind = PyDict::new(py);
-        let mut parameters = Vec::new();
-        let mut regexes = Vec::new();
-        let mut duplicates = BTreeSet::new();
-        for piece in &pieces {
-            let Piece::Parameter { name, convertor: kind } = piece else {
-                continue;
-            };
-            if !convertors.contains(kind)? {
-                return Err(PyAssertionError::new_err(format!("Unknown path convertor '{kind}'")));
-            }
-            let convertor = convertors.get_item(kind)?;
-            by_kind.set_item(kind, &convertor)?;
-            let name_object = PyString::intern(py, name);
-            if by_name.contains(&name_object)? {
-                duplicates.insert(*name);
-            }
-            by_name.set_item(&name_object, &convertor)?;
-            regexes.push(convertor.getattr(intern!(py, "regex"))?.str()?);
-            parameters.push(Parameter {
-                name: name_object.unbind(),
-                conversion: conversion_of(&convertor)?,
-                convertor: convertor.unbind(),
-            });
-        }
-        if !duplicates.is_empty() {
-            let ending = if duplicates.len() > 1 { "s" } else { "" };
-            let names = duplicates.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(PyValueError::new_err(format!(
-                "Duplicated param name{ending} {names} at path {path}"
-            )));
-        }
-        let regexes = regexes.iter().map(text_of).collect::<PyResult<Vec<_>>>()?;
-        let regex_of = |number: usize| regexes.get(number).map_or(&b""[..], |regex| &**regex);
-        let core = Pattern::new(&text, &pieces, regex_of);
-        let regex = new_text(py, &regex_text(&text, &pieces, regex_of))?;
-        let last = pieces.iter().rev().find_map(|piece| match piece {
-            Piece::Parameter { name, .. } => Some(*name),
-            Piece::Literal(_) => None,
-        });
-        let is_foreign = core.is_foreign();
-        let has_foreign_case = core.is_host() && !text.is_ascii();
-        let is_unpredictable = has_foreign_case || is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex));
-        Ok(Self {
-            matcher: if is_foreign {
-                Some(compile(&regex, core.is_host())?)
-            } else {
-                None
-            },
-            is_unpredictable,
-            is_stock: !is_foreign
-                && parameters
-                    .iter()
-                    .all(|parameter| parameter.conversion != Conversion::Python),
-            has_rest: last == Some("path"),
-            core,
-            parameters: parameters.into(),
-            convertors: by_name.unbind(),
-            made_from: (path.clone().unbind(), by_kind.unbind()),
-            format: new_text(py, &format_text(&pieces))?.unbind(),
-            regex: regex.unbind(),
-        })
+        let source = text_of(path)?;
+        let pieces = parse(&source);
+        let chosen = Chosen::by(&pieces, convertors)?;
+        check_names(path, &pieces)?;
+        compile(path, &source, &pieces, chosen)
     }
 
     #[getter]
@@ -273,8 +212,105 @@ impl PathPattern {
     }
 }
 
+/// The convertors that a pattern names, looked up.
+struct Chosen<'py> {
+    by_parameter: Bound<'py, PyDict>,
+    by_kind: Bound<'py, PyDict>,
+    parameters: Vec<Parameter>,
+    regexes: Vec<Bound<'py, PyString>>,
+}
+
+impl<'py> Chosen<'py> {
+    fn by(pieces: &[Piece<'_>], convertors: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let py = convertors.py();
+        let mut chosen = Self {
+            by_parameter: PyDict::new(py),
+            by_kind: PyDict::new(py),
+            parameters: Vec::new(),
+            regexes: Vec::new(),
+        };
+        for (name, kind) in parameters(pieces) {
+            if !convertors.contains(kind)? {
+                return Err(PyAssertionError::new_err(format!("Unknown path convertor '{kind}'")));
+            }
+            chosen.add(PyString::intern(py, name), kind, convertors.get_item(kind)?)?;
+        }
+        Ok(chosen)
+    }
+
+    fn add(&mut self, name: Bound<'py, PyString>, kind: &str, convertor: Bound<'py, PyAny>) -> PyResult<()> {
+        self.by_kind.set_item(kind, &convertor)?;
+        self.by_parameter.set_item(&name, &convertor)?;
+        self.regexes
+            .push(convertor.getattr(intern!(name.py(), "regex"))?.str()?);
+        self.parameters.push(Parameter {
+            name: name.unbind(),
+            conversion: conversion_of(&convertor)?,
+            convertor: convertor.unbind(),
+        });
+        Ok(())
+    }
+}
+
+/// The parameters of a pattern, each with the name of its convertor.
+fn parameters<'a>(pieces: &[Piece<'a>]) -> impl DoubleEndedIterator<Item = (&'a str, &'a str)> {
+    pieces.iter().filter_map(|piece| match piece {
+        Piece::Parameter { name, convertor } => Some((*name, *convertor)),
+        Piece::Literal(_) => None,
+    })
+}
+
+/// Refuses a pattern that uses the name of a parameter twice.
+fn check_names(path: &Bound<'_, PyString>, pieces: &[Piece<'_>]) -> PyResult<()> {
+    let mut known = HashSet::new();
+    let repeated: BTreeSet<_> = parameters(pieces)
+        .map(|(name, _)| name)
+        .filter(|name| !known.insert(*name))
+        .collect();
+    if repeated.is_empty() {
+        return Ok(());
+    }
+    let ending = if repeated.len() > 1 { "s" } else { "" };
+    let names = repeated.into_iter().collect::<Vec<_>>().join(", ");
+    Err(PyValueError::new_err(format!(
+        "Duplicated param name{ending} {names} at path {path}"
+    )))
+}
+
+fn compile(
+    path: &Bound<'_, PyString>,
+    source: &[u8],
+    pieces: &[Piece<'_>],
+    chosen: Chosen<'_>,
+) -> PyResult<PathPattern> {
+    let py = path.py();
+    let regexes = chosen.regexes.iter().map(text_of).collect::<PyResult<Vec<_>>>()?;
+    let regex_of = |number: usize| regexes.get(number).map_or(&b""[..], |regex| &**regex);
+    let core = Pattern::new(source, pieces, regex_of);
+    let regex = new_text(py, &regex_text(source, pieces, regex_of))?;
+    let is_foreign = core.is_foreign();
+    let has_foreign_case = core.is_host() && !source.is_ascii();
+    let is_native = |parameter: &Parameter| parameter.conversion != Conversion::Python;
+    Ok(PathPattern {
+        matcher: if is_foreign {
+            Some(matcher(&regex, core.is_host())?)
+        } else {
+            None
+        },
+        is_unpredictable: has_foreign_case || is_foreign && !regexes.iter().all(|regex| compiles_alone(py, regex)),
+        is_stock: !is_foreign && chosen.parameters.iter().all(is_native),
+        has_rest: parameters(pieces).next_back().is_some_and(|(name, _)| name == "path"),
+        core,
+        parameters: chosen.parameters.into(),
+        convertors: chosen.by_parameter.unbind(),
+        made_from: (path.clone().unbind(), chosen.by_kind.unbind()),
+        format: new_text(py, &format_text(pieces))?.unbind(),
+        regex: regex.unbind(),
+    })
+}
+
 /// `re.compile(regex).match`, letter case ignored in a host.
-fn compile(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
+fn matcher(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
     static COMPILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = regex.py();
     let compile = COMPILE.import(py, "re", "compile")?;
@@ -289,5 +325,5 @@ fn compile(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
 
 /// Whether an expression is one by itself, so that it cannot reach out of the group it is put into.
 fn compiles_alone(py: Python<'_>, regex: &[u8]) -> bool {
-    new_text(py, regex).and_then(|regex| compile(&regex, false)).is_ok()
+    new_text(py, regex).and_then(|regex| matcher(&regex, false)).is_ok()
 }
