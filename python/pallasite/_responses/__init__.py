@@ -1,1 +1,1 @@
-"""The response classes, which `pallasite.responses` makes public. Middleware and routing stay outside."""
+"""The response classes. Public in `pallasite.responses`. Nothing here belongs to middleware or routing."""

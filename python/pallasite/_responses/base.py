@@ -41,22 +41,22 @@ SyncContentStream = Iterable[Content]
 AsyncContentStream = AsyncIterable[Content]
 ContentStream = AsyncContentStream | SyncContentStream
 
-# Characters that a URL's text may hold besides letters, digits and _.-~ without percent-encoding.
+# Characters that a URL may contain unescaped, besides letters, digits and _.-~.
 _URL_SAFE = ":/%#?=@[]!$&'()*+,;"
 
 
 class Response:
     """A status, headers and a body held in memory.
 
-    Subclasses set `media_type` and `charset`, override `render` to make the body from any content, or leave
-    `__init__` out altogether: `__call__` needs `status_code`, `raw_headers`, `body` and `background` only.
+    Subclasses set `media_type` and `charset`, or override `render` to create the body from any content. They may also
+    skip `__init__`: `__call__` needs only `status_code`, `raw_headers`, `body` and `background`.
 
     Attributes:
         raw_headers: the headers as they are sent: a list of (lower-case name, value) pairs of bytes.
-        body: the bytes that `render` made.
+        body: the bytes returned by `render`.
 
     Raises:
-        ValueError: a header's name is no token, or its value holds CR, LF or NUL or cannot be encoded as Latin-1.
+        ValueError: a header name is not a token, or a value contains CR, LF or NUL or cannot be encoded as Latin-1.
     """
 
     media_type: str | None = None
@@ -83,9 +83,9 @@ class Response:
             self.init_headers(headers)
 
     def render(self, content: Any) -> bytes | memoryview:
-        """The body of this content: bytes as they are, text encoded with `charset`, nothing for None.
+        """Return the body: bytes unchanged, text encoded with `charset`, nothing for None.
 
-        A lone surrogate, which no encoding can carry, is sent as U+FFFD.
+        A lone surrogate, which no encoding can represent, becomes U+FFFD.
         """
         if content is None:
             return b""
@@ -93,21 +93,21 @@ class Response:
             return content
         if not isinstance(content, memoryview):
             return encode_text(content, self.charset)
-        # Servers take len() for the number of bytes.
+        # Servers treat len() as the number of bytes.
         return content.cast("B") if content.c_contiguous else content.tobytes()
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        """Sets `raw_headers`: the given ones, then `content-length` and `content-type` unless they are among them.
+        """Set `raw_headers`: the given headers, then `content-length` and `content-type` if they are missing.
 
-        No length without a `body` attribute or with a status that has no content (1xx, 204, 304); a text type that
-        names no charset gets this class's.
+        The length is left out without a `body` attribute and for a status without content (1xx, 204, 304). A text
+        type without a charset gets this class's.
         """
         body = getattr(self, "body", None)
         self.raw_headers = response_head(self.status_code, body, self.media_type, self.charset, headers)
 
     @property
     def headers(self) -> MutableHeaders:
-        """The headers as a mapping that writes through to `raw_headers`."""
+        """The headers as a mapping. Changes are written to `raw_headers`."""
         headers: MutableHeaders | None = self.__dict__.get("_headers")
         if headers is None:
             self._headers = headers = MutableHeaders(raw=self.raw_headers)
@@ -126,18 +126,22 @@ class Response:
         samesite: Literal["lax", "strict", "none"] | None = "lax",
         partitioned: bool = False,
     ) -> None:
-        """Adds a `set-cookie` header. Source: RFC 6265 section 4.1.
+        """Add a `set-cookie` header. Source: RFC 6265 section 4.1.
 
-        `max_age` and a number for `expires` are seconds from now; a datetime needs a time zone, a text is sent as it
-        is. Characters that a value cannot hold are quoted as `http.cookies` quotes them.
+        Characters that a value cannot contain are quoted as in `http.cookies`.
+
+        Args:
+            max_age: seconds.
+            expires: seconds from now, a datetime with a time zone, or text that is sent unchanged.
 
         Raises:
-            ValueError: the key is no cookie name, an attribute holds a control character or semicolon, or something
-                cannot be encoded as Latin-1, or `partitioned` is asked for before Python 3.14.
+            ValueError: the key is not a cookie name, an attribute contains a control character or semicolon, something
+                cannot be encoded as Latin-1, or `partitioned` is used before Python 3.14.
 
-        Deviation: a cookie that browsers would drop is a ValueError as well: ``samesite="none"`` or `partitioned`
-        without `secure`, a name that begins with ``__Secure-`` without it, and one with ``__Host-`` without it, with
-        a `domain` or another `path` than "/". Source: RFC 6265bis section 4.1.3.
+        Deviation: a cookie that browsers would drop is a ValueError as well. These are ``samesite="none"`` or
+        `partitioned` without `secure`; a name that starts with ``__Secure-`` without `secure`; and one that starts with
+        ``__Host-`` without `secure`, with a `domain`, or with a `path` other than "/". Source: RFC 6265bis section
+        4.1.3.
         """
         if samesite is not None:
             assert samesite.lower() in _SAMESITE, "samesite must be either 'strict', 'lax' or 'none'"
@@ -162,10 +166,10 @@ class Response:
         samesite: Literal["lax", "strict", "none"] | None = "lax",
         partitioned: bool = False,
     ) -> None:
-        """Adds a `set-cookie` header that ends the cookie at once.
+        """Add a `set-cookie` header that expires the cookie immediately.
 
-        Path and domain must be those it was set with, and browsers want the other attributes to be such that they
-        would take the cookie (see `set_cookie`).
+        `path` and `domain` must be those the cookie was set with. The other attributes must be ones with which browsers
+        accept a cookie of this name (see `set_cookie`).
         """
         self.set_cookie(key, "", 0, 0, path, domain, secure, httponly, samesite, partitioned)
 
@@ -183,21 +187,21 @@ _STOCK_INIT_HEADERS = original(Response, "init_headers")
 
 
 class HTMLResponse(Response):
-    """A response of HTML text."""
+    """A response with HTML text."""
 
     media_type = "text/html"
 
 
 class PlainTextResponse(Response):
-    """A response of plain text."""
+    """A response with plain text."""
 
     media_type = "text/plain"
 
 
 class JSONResponse(Response):
-    """A response of a value encoded as JSON: compact, not ASCII-only, without NaN and infinities.
+    """A response with a value encoded as JSON: compact, not limited to ASCII, without NaN and infinities.
 
-    The bytes are those of `json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))`; plain
+    The bytes are those of `json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))`. Plain
     dicts, lists, tuples, strings, numbers, booleans and None are encoded natively.
     """
 
@@ -226,14 +230,14 @@ class JSONResponse(Response):
             self.init_headers(headers)
 
     def render(self, content: Any) -> bytes:
-        """The JSON text of this content.
+        """Return the content as JSON.
 
         Raises:
-            TypeError: a value of a type that JSON does not have.
-            ValueError: NaN, an infinity, or a value that contains itself.
+            TypeError: a value has a type that JSON does not have.
+            ValueError: the content contains NaN, an infinity, or itself.
 
-        Deviation: a lone surrogate is written as its escape (``\\ud800``) where it would be a UnicodeEncodeError: a
-        client can send it as JSON, and would make a server error of every echo.
+        Deviation: a lone surrogate is written as an escape (``\\ud800``) instead of raising UnicodeEncodeError. A
+        client can send one as JSON, and could cause a server error wherever its input is returned.
         """
         return encode(content)
 
@@ -242,9 +246,9 @@ _STOCK_RENDER_JSON = original(JSONResponse, "render")
 
 
 class RedirectResponse(Response):
-    """A response that sends the client to another URL, by default with the same method and body (307).
+    """A response that redirects the client to another URL, by default with the same method and body (307).
 
-    Characters that a URL cannot hold are percent-encoded.
+    Characters that a URL cannot contain are percent-encoded.
     """
 
     def __init__(
@@ -263,13 +267,14 @@ class RedirectResponse(Response):
 
 
 class StreamingResponse(Response):
-    """A response whose body is made while it is sent: from an async iterable, or an iterable run in worker threads.
+    """A response whose body is produced while it is sent, from an async iterable or an iterable run in worker threads.
 
-    A client that goes away cancels the iteration. Each chunk is text, encoded with `charset`, or bytes.
+    Each chunk is bytes, or text that is encoded with `charset`. The iteration is cancelled if the client disconnects.
 
     Raises:
-        ClientDisconnect: from the call, when the client went away and the server says so by failing `send`
-            (ASGI spec version 2.4 on); older ones send `http.disconnect`, which ends the response without an error.
+        ClientDisconnect: from the call, if the client disconnected and the server reports it by raising from `send`
+            (ASGI spec version 2.4 or newer). Older servers send `http.disconnect`, which ends the response without an
+            error.
     """
 
     body_iterator: AsyncContentStream
@@ -285,7 +290,7 @@ class StreamingResponse(Response):
         if isinstance(content, AsyncIterable):
             self.body_iterator = content
         elif type(content) in (list, tuple):
-            # Nothing in these can block: a worker thread for each chunk would be 100 times slower.
+            # These cannot block, and a worker thread for each chunk would be 100 times slower.
             self.body_iterator = iterate(content)
         else:
             self.body_iterator = iterate_in_threadpool(content)
@@ -296,13 +301,13 @@ class StreamingResponse(Response):
         self.init_headers(headers)
 
     async def listen_for_disconnect(self, receive: Receive) -> None:
-        """Returns once the client went away."""
+        """Return when the client has disconnected."""
         message = await receive()
         while message["type"] != "http.disconnect":
             message = await receive()
 
     async def stream_response(self, send: Send) -> None:
-        """Sends the head, each chunk and the end."""
+        """Send the head, each chunk and the end of the body."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for chunk in self.body_iterator:
             if type(chunk) is not bytes and not isinstance(chunk, (bytes, memoryview)):
@@ -324,10 +329,10 @@ class StreamingResponse(Response):
             await self.background()
 
 
-# Nothing here needs that Python, but code that relies on the error, as Starlette's own tests do, has to keep working.
+# Not a technical limit. Code that relies on the error, such as Starlette's own tests, must keep working.
 _KNOWS_PARTITIONED = sys.version_info >= (3, 14)
 _SAMESITE = frozenset({"strict", "lax", "none"})
-_SENT_PLAINLY = frozenset({"strict", "lax", None})  # as they are usually written: no more need be known of these
+_SENT_PLAINLY = frozenset({"strict", "lax", None})  # the usual spellings, which need no further check
 
 
 def _cookie_date(moment: datetime) -> str:
@@ -337,17 +342,19 @@ def _cookie_date(moment: datetime) -> str:
 
 
 def denial_send(scope: Scope, send: Send) -> Send:
-    """A `send` that turns an HTTP response into the refusal of a WebSocket. Source: ASGI's websocket.http.response.
+    """Return a `send` that turns an HTTP response into the rejection of a WebSocket.
 
-    Deviation: a server without that extension is told to close, which it answers with 403; what it does not know it may
-    never answer. Where Pallasite stands in for Starlette it is sent the response, which Starlette's tests ask for.
+    Source: ASGI's websocket.http.response extension.
+
+    Deviation: a server without that extension is sent a close message, which it answers with 403, because it may never
+    answer a message it does not know. In compatibility mode it is sent the response, as Starlette's tests require.
     """
     has_responses = "websocket.http.response" in (scope.get("extensions") or ()) or mode.current.sends_denial_unasked
 
     async def send_denial(message: Message) -> None:
         kind: str = message["type"]
         if not kind.startswith("http.response."):
-            await send(message)  # turned already, by a response within this one
+            await send(message)  # already converted by a response inside this one
         elif has_responses:
             await send({**message, "type": f"websocket.{kind}"})
         elif kind == "http.response.start":

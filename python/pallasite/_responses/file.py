@@ -1,4 +1,4 @@
-"""Files as responses: whole, in ranges, or handed to the server by path."""
+"""Files as responses: whole, in ranges, or sent by the server from their path."""
 
 from __future__ import annotations
 
@@ -28,26 +28,28 @@ __all__ = ["FileResponse", "MalformedRangeHeader", "RangeNotSatisfiable"]
 
 
 class FileResponse(Response):
-    """A file's bytes, with a length, an entity tag and the time of its last change.
+    """A response with a file's bytes, its length, an entity tag and its modification time.
 
-    Answers Range requests, one range or several, and If-Range; a HEAD request gets the headers only. Where the server
-    can send files itself (`http.response.pathsend`), it is given the path.
+    It supports Range requests, with one range or several, and If-Range. The response to a HEAD request has headers
+    only. If the server can send files itself (`http.response.pathsend`), it receives the path.
 
-    `filename` is the name for the client to save it under. Without a `stat_result` the file is looked up when the
-    response is sent; with one, that lookup is left out and the file trusted to be there.
+    Args:
+        filename: the name under which the client should save the file.
+        stat_result: the file's status, if known. The file is then assumed to exist. Without it, the status is looked
+            up when the response is sent.
 
     Attributes:
-        chunk_size: bytes read and sent at once.
-        max_ranges: more ranges than this in one request are answered with the whole file.
+        chunk_size: the number of bytes read and sent at a time.
+        max_ranges: a request with more ranges than this is answered with the whole file.
 
     Raises:
-        RuntimeError: from the call, when the path is no regular file or the file ends before a range does.
+        RuntimeError: from the call, if the path is not a regular file or the file ends before a range does.
     """
 
     chunk_size: int = 64 * 1024
     max_ranges: int = 100
 
-    # Whether a server that can is given the path in place of the bytes.
+    # Whether a server that supports it receives the path instead of the bytes.
     _sends_path: bool = True
 
     def __init__(
@@ -75,7 +77,7 @@ class FileResponse(Response):
             self.set_stat_headers(stat_result)
 
     def set_stat_headers(self, stat_result: os.stat_result) -> None:
-        """Adds the length, the date and the entity tag, which changes whenever size or date do."""
+        """Add the length, the modification time, and an entity tag that changes whenever either of them does."""
         self.headers.setdefault("content-length", str(stat_result.st_size))
         self.headers.setdefault("last-modified", last_modified(stat_result))
         self.headers.setdefault("etag", entity_tag(stat_result))
@@ -111,14 +113,14 @@ class FileResponse(Response):
             return
         finally:
             if isinstance(file, anyio.AsyncFile):
-                # Closing waits as well, and has to happen in a cancelled transfer too.
+                # Closing blocks too, and must also happen if the transfer is cancelled.
                 with anyio.CancelScope(shield=True):
                     await file.aclose()
         if self.background is not None:
             await self.background()
 
     async def _look_up(self, *, needs_bytes: bool) -> tuple[os.stat_result, _Source | None]:
-        """What the file is and, on the way there, the file itself: a trip to a worker thread costs 140 us."""
+        """Return the file's status and, in the same trip to a worker thread (140 us), the open file."""
         file: _Source | None
         known = self.stat_result
         try:
@@ -135,7 +137,7 @@ class FileResponse(Response):
         return found, file
 
     def _requested_ranges(self, scope: Scope, method: str, size: int) -> list[tuple[int, int]]:
-        """Empty for the whole file."""
+        """Return the requested ranges, or an empty list for the whole file."""
         if self.status_code != 200 or method not in ("GET", "HEAD"):
             return []
         headers = Headers(scope=scope)
@@ -143,7 +145,7 @@ class FileResponse(Response):
         if header is None:
             return []
         condition = headers.get("if-range")
-        # A weak tag says "much the same": not enough to join pieces on. Source: RFC 9110 section 13.1.5
+        # A weak tag does not guarantee equal bytes, so ranges must not be combined. Source: RFC 9110 section 13.1.5
         if condition is not None and condition not in (self.headers["etag"], self.headers["last-modified"]):
             return []
         if condition is not None and condition.startswith("W/"):
@@ -151,7 +153,7 @@ class FileResponse(Response):
         return parse_ranges(header, size, self.max_ranges)
 
     async def _send_head(self, send: Send, ranges: list[tuple[int, int]], size: int) -> str:
-        """Gives back the boundary between several ranges, empty with fewer."""
+        """Return the boundary between several ranges, or an empty string for fewer."""
         headers = MutableHeaders(raw=list(self.raw_headers))
         boundary = ""
         if len(ranges) == 1:
@@ -179,7 +181,7 @@ class FileResponse(Response):
                 await file.seek(ranges[0][0])
                 await self._send_bytes(send, file, ranges[0][1] - ranges[0][0])
             else:
-                # Never more than announced, should the file grow meanwhile (a log): the server would break it off.
+                # Never more than announced if the file (a log) grows in the meantime: the server would abort.
                 is_announced = self.headers.get("content-length") == str(size)
                 await self._send_bytes(send, file, size if is_announced else None)
         finally:
@@ -188,7 +190,7 @@ class FileResponse(Response):
                     await opened.aclose()
 
     async def _send_bytes(self, send: Send, file: _Source, left: int | None) -> None:
-        """From where the file stands: `left` bytes, or all there are."""
+        """Send `left` bytes from the file's position, or all there are if it is None."""
         more_body = True
         while more_body:
             chunk = await file.read(self.chunk_size if left is None else min(self.chunk_size, left))
@@ -223,9 +225,9 @@ class FileResponse(Response):
     def generate_multipart(
         self, ranges: Sequence[tuple[int, int]], boundary: str, max_size: int, content_type: str
     ) -> tuple[int, Callable[[int, int], bytes]]:
-        """The length in bytes of a multipart/byteranges body, and a function that makes a part's header.
+        """Return the length in bytes of a multipart/byteranges body, and a function that returns a part's header.
 
-        Each part is the header of its (start, end), the bytes and CRLF; after the last one stands `--boundary--`.
+        Each part consists of the header for its (start, end), the bytes and CRLF. `--boundary--` follows the last part.
         Source: RFC 9110 section 14.6.
         """
 
@@ -239,14 +241,14 @@ class FileResponse(Response):
 
 
 class _Source(Protocol):
-    """What a file's bytes are read from."""
+    """The interface used to read a file's bytes."""
 
     async def seek(self, offset: int, /) -> int: ...
     async def read(self, size: int, /) -> bytes: ...
 
 
 class _Loaded:
-    """The face of an open file for one that is in memory already."""
+    """The interface of an open file for content that is already in memory."""
 
     def __init__(self, content: bytes) -> None:
         self._buffer = io.BytesIO(content)
@@ -271,12 +273,12 @@ def _stat_file(path: str | os.PathLike[str]) -> os.stat_result:
 def _open(
     path: str | os.PathLike[str], known: os.stat_result | None, chunk_size: int
 ) -> tuple[os.stat_result, _Source]:
-    """Runs in a worker thread: stat, open and, for a file of one chunk, read and close.
+    """In a worker thread, stat and open a file. A file of at most one chunk is also read and closed.
 
-    Looked at before it is opened: opening a pipe waits for somebody to write into it.
+    The stat comes first, because opening a pipe waits for a writer.
     """
     found = known or _stat_file(path)
-    file = open(path, "rb")  # noqa: SIM115 - a long file is closed by whoever sends it
+    file = open(path, "rb")  # noqa: SIM115 - a file of several chunks is closed by the sender
     if found.st_size > chunk_size:
         return found, anyio.wrap_file(file)
     with file:
@@ -289,9 +291,9 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 
 def _content_disposition(kind: str, filename: str) -> str:
-    """Source: RFC 6266, and RFC 8187 for names beyond the plainest ASCII."""
+    """Return a Content-Disposition value. Source: RFC 6266, and RFC 8187 for names that need encoding."""
     try:
-        # Names that the file system holds but that are no UTF-8 keep their bytes.
+        # File names that are not UTF-8 keep their bytes.
         encoded = quote(filename, errors="surrogateescape")
     except UnicodeEncodeError:  # another lone surrogate, which a client can send as JSON
         encoded = quote(encode_text(filename, "utf-8"))
