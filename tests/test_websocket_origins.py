@@ -126,7 +126,7 @@ def test_refusal_comes_before_everything_and_says_why_in_the_log(caplog: pytest.
         routes=[Route("/", home), WebSocketRoute("/", hello)], middleware=[Middleware(Never)], websocket_origins=[PAGE]
     )
     assert not is_let_in(None, "https://evil.example", app=app)
-    assert "'https://evil.example' was refused" in caplog.text
+    assert "Rejected a WebSocket from origin 'https://evil.example'" in caplog.text
     assert TestClient(app).get("/", headers={"origin": "https://evil.example"}).text == "home"
 
 

@@ -37,41 +37,40 @@ _STOCK_EXCEPTIONS_CALL = original(ExceptionMiddleware, "__call__")
 class Pallasite:
     """An ASGI application.
 
-    A request passes `ServerErrorMiddleware` (the last resort: a 500), then the `middleware` in its order, then
-    `ExceptionMiddleware` (the handlers for exceptions), then the router.
+    A request passes through `ServerErrorMiddleware` (which answers unhandled exceptions with a 500), the `middleware`
+    in order, `ExceptionMiddleware` (which runs the exception handlers) and the router.
 
     Args:
         debug: answer unhandled exceptions with their traceback. Not for production.
-        routes: tried in this order.
+        routes: the routes, tried in this order.
         middleware: the first one is outermost.
-        exception_handlers: ``handler(request, exc) -> response`` by status code or exception class; the one for 500
-            or `Exception` answers what nobody else handles.
-        lifespan: ``lifespan(app)``, an asynchronous context manager around the serving of requests; a mapping that
-            it yields becomes ``request.state``.
-        max_body_size: the largest request body in bytes; None sets no limit.
-        mounted_lifespans: run the lifespans of mounted applications inside this one, in the order of their routes; an
-            application mounted in one of them is run too, unless that one says otherwise. A mapping that one yields
-            is the state of its own requests. None, the default, runs them except where Pallasite stands in for
-            Starlette, which does not. One that is not run is warned of, by the logger `pallasite.lifespan`.
-        websocket_origins: the origins of pages that may open a WebSocket, such as ``"https://example.org"``; ``"self"``
-            stands for `base_url`, or without one for the host that the handshake is addressed to, and
-            ``"https://*.example.org"`` for the hosts below a domain. Any other origin gets 403 before anything of the
-            application runs. Clients that are no browsers
-            send none and are let in. None, the default, checks nothing.
-        allowed_hosts: a request whose Host header names none of these is answered with 400, as by
+        exception_handlers: ``handler(request, exc) -> response`` by status code or exception class. The one for 500
+            or `Exception` answers what no other handler does.
+        lifespan: ``lifespan(app)``, an async context manager that is active while the application serves requests. A
+            mapping that it yields becomes ``request.state``.
+        max_body_size: the maximum size of a request body in bytes. None sets no limit.
+        mounted_lifespans: run the lifespans of mounted applications inside this one, in the order of their routes. This
+            includes applications mounted in those, unless their own setting differs. A mapping that a lifespan yields
+            is the state of its own requests. None, the default, runs them except in compatibility mode, because
+            Starlette does not. A lifespan that is skipped is logged as a warning to `pallasite.lifespan`.
+        websocket_origins: the origins of pages that may open a WebSocket, such as ``"https://example.org"``. ``"self"``
+            means `base_url`, or without one the host that the handshake is addressed to. ``"https://*.example.org"``
+            means the hosts below a domain. Any other origin is answered with 403 before any code of the application
+            runs. Clients that are not browsers send no origin and are accepted. None, the default, checks nothing.
+        allowed_hosts: a request with a Host header that names none of these is answered with 400, as by
             `TrustedHostMiddleware`, before it reaches the `middleware`. None allows all hosts.
-        base_url: a scheme and a host, such as ``https://example.org``, that absolute URLs begin with in place of the
-            Host header: `request.url`, `request.base_url`, `url_for` and the redirects made of them, here and in
-            mounted applications that have none of their own.
+        base_url: a scheme and a host, such as ``https://example.org``, that absolute URLs start with instead of the
+            Host header: `request.url`, `request.base_url`, `url_for` and redirects built from them, here and in
+            mounted applications without their own `base_url`.
 
-    The settings that can only be named are attributes as well, for subclasses with a constructor of their own.
+    The keyword-only settings are attributes as well, for subclasses with their own constructor.
 
     Raises:
-        ValueError: `base_url` is not of that form.
-        AssertionError: `allowed_hosts` holds what is neither a host nor a pattern.
+        ValueError: `base_url` does not have that form.
+        AssertionError: `allowed_hosts` contains an item that is neither a host nor a pattern.
     """
 
-    # Settings are attributes of the class as well: a subclass that sets up everything by itself has them all.
+    # Also class attributes, so that a subclass that does not call this constructor has all settings.
     allowed_hosts: Sequence[str] | None = None
     base_url: str | None = None
     mounted_lifespans: bool | None = None
@@ -108,7 +107,7 @@ class Pallasite:
         self.middleware_stack: ASGIApp | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The layers around the router. Called once, when the first request or the lifespan arrives."""
+        """Return the router wrapped in its middleware. Called once, when the first request or the lifespan arrives."""
         last_resort: ExceptionHandler | None = None
         handlers: dict[Any, ExceptionHandler] = {}
         for key, handler in self.exception_handlers.items():
@@ -117,7 +116,7 @@ class Pallasite:
             else:
                 handlers[key] = handler
 
-        # Each layer is made through `Middleware`, ours too: tracers watch its __init__.
+        # All middleware is created through `Middleware`, including ours: tracers watch its __init__.
         layers = [Middleware(ServerErrorMiddleware, handler=last_resort, debug=self.debug)]
         if self.max_body_size is not None:
             layers.append(Middleware(RequestBodyLimitMiddleware, max_body_size=self.max_body_size))
@@ -130,9 +129,9 @@ class Pallasite:
         return stack
 
     def _within_hosts(self, stack: ASGIApp) -> ASGIApp:
-        """The stack with what the application says of its hosts, right inside of the outermost layer.
+        """Add the middleware for the `base_url` and `allowed_hosts` settings, just inside the outermost middleware.
 
-        Not in `build_middleware_stack`, which subclasses replace: FastAPI does.
+        This is not in `build_middleware_stack`, because subclasses override that method. FastAPI does.
         """
         outermost = stack if isinstance(stack, ServerErrorMiddleware) else None
         inside = stack if outermost is None else outermost.app
@@ -151,7 +150,7 @@ class Pallasite:
         return self.router.routes
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """The path of the route called `name`; see `Router.url_path_for`."""
+        """Return the path of the route called `name`. See `Router.url_path_for`."""
         return self.router.url_path_for(name, **path_params)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -195,34 +194,34 @@ class Pallasite:
                 raise
 
     def _is_foreign(self, scope: Scope) -> bool:
-        """Whether a WebSocket is opened by a page that may not."""
+        """Return True if a WebSocket is opened by a page whose origin is not allowed."""
         origins = self.websocket_origins
         if origins is None:
             return False
         origins = (origins,) if isinstance(origins, str) else origins
         if self.base_url is not None:
-            # What the application is called is better known than by a Host header, which follows whatever name a page
-            # has made lead here.
+            # The configured name is more trustworthy than a Host header, which contains whatever name a page has
+            # pointed at this server.
             origins = [self.base_url if origin == SELF else origin for origin in origins]
         if is_admitted(scope, origins):
             return False
         _logger.info(
-            "A WebSocket from %r was refused: not in websocket_origins", find_header(scope["headers"], "origin")
+            "Rejected a WebSocket from origin %r: not in websocket_origins", find_header(scope["headers"], "origin")
         )
         return True
 
     def add_middleware(self, middleware_class: _MiddlewareFactory[P], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Adds a layer around those added before.
+        """Add a middleware around those added before.
 
         Raises:
-            RuntimeError: the application has begun to serve.
+            RuntimeError: the application has already started.
         """
         if self.middleware_stack is not None:
             raise RuntimeError("Cannot add middleware after an application has started")
         self.user_middleware.insert(0, Middleware(middleware_class, *args, **kwargs))
 
     def add_exception_handler(self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler) -> None:
-        """Has `handler` answer a status code or a class of exceptions. Call it before the first request."""
+        """Register `handler` for a status code or an exception class. Call it before the first request."""
         self.exception_handlers[exc_class_or_status_code] = handler
 
     def add_route(
@@ -233,17 +232,17 @@ class Pallasite:
         name: str | None = None,
         include_in_schema: bool = True,
     ) -> None:
-        """Adds a `Route` at the end."""
+        """Add a `Route` at the end."""
         self.router.add_route(path, route, methods=methods, name=name, include_in_schema=include_in_schema)
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
-        """Puts another ASGI application under `path`."""
+        """Mount another ASGI application at `path`."""
         self.router.mount(path, app=app, name=name)
 
     def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
-        """Has another ASGI application answer requests for `host`."""
+        """Route requests for `host` to another ASGI application."""
         self.router.host(host, app=app, name=name)
 
 
-#: The name that Starlette's users know.
+#: Starlette's name for it.
 Starlette = Pallasite
