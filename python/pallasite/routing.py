@@ -1,7 +1,7 @@
-"""Routes and the router: which endpoint answers a request.
+"""Routes and the router: find the endpoint for a request.
 
-The first route that matches, in the order of declaration, wins. `Router` finds it with one native call whose cost
-does not depend on the number of routes; `matches` on each route gives the same answer, one route at a time.
+The first route that matches, in the order of declaration, wins. `Router` finds it with one native call whose cost does
+not depend on the number of routes. Calling `matches` on each route gives the same result, one route at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pallasite._routing.paths import (
 from pallasite._routing.route_list import RouteList, route_changed
 from pallasite._utils import get_route_path
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
-from pallasite.datastructures import URL, Headers, URLPath  # noqa: F401  # people import URL from here
+from pallasite.datastructures import URL, Headers, URLPath  # noqa: F401  # URL is imported from here by users
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware
 from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
@@ -64,14 +64,14 @@ _set = object.__setattr__
 
 
 class NoMatchFound(Exception):
-    """No route has the name and exactly the parameters that `url_for` or `url_path_for` was asked for."""
+    """No route has the name and exactly the parameters passed to `url_for` or `url_path_for`."""
 
     def __init__(self, name: str, path_params: dict[str, Any]) -> None:
         super().__init__(f'No route exists for name "{name}" and params "{", ".join(path_params)}".')
 
 
 class Match(Enum):
-    """How well a route fits: not at all, by its path but not its method, or fully."""
+    """How well a route matches: not at all, by its path but not its method, or fully."""
 
     NONE = 0
     PARTIAL = 1
@@ -79,38 +79,38 @@ class Match(Enum):
 
 
 def get_name(endpoint: Callable[..., Any]) -> str:
-    """A route's name when none is given: the endpoint's own, or that of its class."""
+    """Return the default name of a route: the endpoint's name, or that of its class."""
     return getattr(endpoint, "__name__", endpoint.__class__.__name__)
 
 
 def _wrap(app: ASGIApp, middleware: Iterable[Middleware] | None, max_body_size: int | None = None) -> ASGIApp:
-    """`app` inside its middleware, the first of them outermost but for the limit on the request body."""
+    """Return `app` inside its middleware, the first outermost. Only the limit on the request body is outside them."""
     for cls, args, kwargs in reversed(list(middleware or ())):
         app = cls(app, *args, **kwargs)
     return app if max_body_size is None else RequestBodyLimitMiddleware(app, max_body_size=max_body_size)
 
 
 def _is_function(endpoint: Any) -> bool:
-    """Whether an endpoint is a function or method (to be called with a request), and not an ASGI application."""
+    """Return True if an endpoint is a function or method that takes a request, and not an ASGI application."""
     while isinstance(endpoint, functools.partial):
         endpoint = endpoint.func
     return inspect.isfunction(endpoint) or inspect.ismethod(endpoint)
 
 
 class BaseRoute:
-    """What a router needs of a route. Subclasses give `matches`, `handle` and `url_path_for`.
+    """The interface between a router and a route. Subclasses implement `matches`, `handle` and `url_path_for`.
 
-    A route is an ASGI application by itself, too.
+    A route is also an ASGI application.
     """
 
-    # The methods as its kind of route brings them, by name; empty for a class that is not known here.
+    # The methods that its kind of route defines, by name. Empty for an unknown class.
     _stock_methods: ClassVar[dict[str, Callable[..., Any]]] = {}
 
-    # What a route is matched or named by; setting one of them anew makes the routers that hold it look again.
+    # Attributes that decide what a route matches or is named. Setting one makes its routers rebuild their tables.
     _matched_by: ClassVar[frozenset[str]] = frozenset(
         ("path_regex", "host_regex", "param_convertors", "path_format", "methods", "name")
     )
-    # The methods among them, which an instance has of its own only where somebody has patched it.
+    # Methods that do the same. An instance has one in its `__dict__` only if it was patched.
     _patched_by: ClassVar[frozenset[str]] = frozenset(("matches", "handle", "url_path_for"))
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -125,15 +125,15 @@ class BaseRoute:
             route_changed(self)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """How well the route fits the scope, and what to put into the scope before `handle`."""
+        """Return how well the route matches the scope, and the values to add to the scope before `handle`."""
         raise NotImplementedError
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """The path of the route called `name`; raises `NoMatchFound` where this is not it."""
+        """Return the path of the route called `name`. Raises `NoMatchFound` if this is a different route."""
         raise NotImplementedError
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request that this route matches."""
+        """Respond to a request that this route matches."""
         raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,8 +148,8 @@ class BaseRoute:
 
 
 class _PathRoute(BaseRoute):
-    """A route with a path pattern. The regular expression is compiled when somebody asks for it: the native table
-    matches without, and compiling is nine tenths of what creating a route would cost.
+    """A route with a path pattern. The regular expression is compiled on first use: the native table does not need it,
+    and compiling would be nine tenths of the cost of creating a route.
     """
 
     _pattern: PathPattern | None = None
@@ -164,7 +164,7 @@ class _PathRoute(BaseRoute):
 
     @property
     def path_regex(self) -> Pattern[str]:
-        """The regular expression that a path has to match from its beginning to its end."""
+        """The regular expression that must match the whole path."""
         regex = self.__dict__.get("_path_regex")
         if regex is None:
             assert self._pattern is not None
@@ -179,7 +179,7 @@ class _PathRoute(BaseRoute):
             route_changed(self)
 
     def _match_path(self, path: str) -> dict[str, Any] | None:
-        """The converted parameters of a path that matches, else None."""
+        """Return the converted parameters of a matching path, else None."""
         pattern = self._pattern
         if pattern is not None and self.param_convertors is pattern.convertors:
             return pattern.match(path)
@@ -187,9 +187,9 @@ class _PathRoute(BaseRoute):
 
 
 def _match_regex(regex: Pattern[str], convertors: dict[str, Convertor[Any]], text: str) -> dict[str, Any] | None:
-    """The converted parameters of a text that matches, else None.
+    """Return the converted parameters of a matching text, else None.
 
-    A ValueError from a convertor means that the text does not match: the client wrote it.
+    A ValueError from a convertor means that the text, which comes from the client, does not match.
     """
     match = regex.match(text)
     if match is None:
@@ -205,7 +205,7 @@ def _joined_params(scope: Scope, matched: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Endpoint(_PathRoute):
-    """What `Route` and `WebSocketRoute` share: one path, one endpoint, one name."""
+    """The common base of `Route` and `WebSocketRoute`: one path, one endpoint, one name."""
 
     _named_alone = True
     _protocol: ClassVar[Any]
@@ -229,9 +229,9 @@ class _Endpoint(_PathRoute):
 class Route(_Endpoint):
     """An HTTP endpoint at a path.
 
-    `endpoint` is a function or coroutine function ``(request) -> response``, or an ASGI application (an instance
-    or a class such as `HTTPEndpoint`). `methods` defaults to GET for functions and to all for applications; GET
-    brings HEAD. `max_body_size` is in bytes; None sets no limit.
+    `endpoint` is a function or coroutine function ``(request) -> response``, or an ASGI application (an instance or a
+    class such as `HTTPEndpoint`). `methods` defaults to GET for functions and to all methods for applications. GET
+    implies HEAD. `max_body_size` is in bytes; None sets no limit.
     """
 
     _kind = 0
@@ -279,7 +279,7 @@ class Route(_Endpoint):
             await self.app(scope, receive, send)
             return
         headers = {"Allow": ", ".join(sorted(self.methods))}
-        if "app" in scope:  # inside an application its exception handlers decide what this looks like
+        if "app" in scope:  # inside an application, its exception handlers decide on the response
             raise HTTPException(status_code=405, headers=headers)
         await PlainTextResponse("Method Not Allowed", status_code=405, headers=headers)(scope, receive, send)
 
@@ -331,14 +331,14 @@ class WebSocketRoute(_Endpoint):
 
 
 def _holds(route: Mount | Host, name: str) -> bool:
-    """Whether a route below may have that name: ``own_name:child_name``, or any name where the route has none."""
+    """Return True if a child route may have that name: ``own_name:child_name``, or any name if the route has none."""
     return route.name is None or name.startswith(route.name + ":")
 
 
 def _children_path_for(
     routes: Iterable[BaseRoute], own_name: str | None, name: str, path_params: dict[str, Any]
 ) -> URLPath | None:
-    """The path that a mount's or host's own routes give for ``own_name:child_name``; None where none does."""
+    """Return the path that a child route of a mount or host has for ``own_name:child_name``, or None."""
     child_name = name if own_name is None else name[len(own_name) + 1 :]
     if type(routes) is RouteList:
         routes = (routes.names or routes.built_names()).candidates(child_name)
@@ -353,7 +353,7 @@ def _children_path_for(
 class Mount(_PathRoute):
     """Another ASGI application, or a list of routes, under a path prefix.
 
-    The mounted application sees the prefix in ``root_path``.
+    The mounted application receives the prefix in ``root_path``.
     """
 
     _kind = 2
@@ -378,11 +378,11 @@ class Mount(_PathRoute):
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """The mounted application's routes; empty where it has none."""
+        """The routes of the mounted application, or an empty list."""
         return getattr(self._base_app, "routes", [])
 
     def _mounted(self, path: str) -> tuple[ASGIApp, str]:
-        """The application, and its place for messages, below what is mounted at `path`."""
+        """Return the application and, for messages, its full path, inside whatever is mounted at `path`."""
         return getattr(self, "_base_app", self.app), path + self.path
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -396,7 +396,7 @@ class Mount(_PathRoute):
         rest = "/" + matched.pop("path")
         return Match.FULL, {
             "path_params": _joined_params(scope, matched),
-            # The outermost mount keeps the application's own root here, for url_for.
+            # Set by the outermost mount: the application's own root, for url_for.
             "app_root_path": scope.get("app_root_path", root_path),
             "root_path": root_path + route_path[: -len(rest)],
             "endpoint": self.app,
@@ -430,9 +430,9 @@ class Mount(_PathRoute):
 
 
 class Host(BaseRoute):
-    """Another ASGI application for requests whose ``Host`` field fits, such as ``{tenant}.example.org``.
+    """Another ASGI application for requests whose ``Host`` field matches, such as ``{tenant}.example.org``.
 
-    The port is not looked at, nor is case. A request with two ``Host`` fields, or a malformed one, fits nowhere.
+    Port and case are ignored. A request with two ``Host`` fields or a malformed one does not match.
     """
 
     _kind = 3
@@ -450,16 +450,16 @@ class Host(BaseRoute):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("host_regex", "param_convertors") and name in self.__dict__:
-            self._pattern = None  # what matches is no longer what the pattern says
+            self._pattern = None  # the pattern no longer describes what matches
         super().__setattr__(name, value)
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """The application's routes; empty where it has none."""
+        """The routes of the application, or an empty list."""
         return getattr(self.app, "routes", [])
 
     def _mounted(self, path: str) -> tuple[ASGIApp, str]:
-        """The application, and its place for messages, below what is mounted at `path`."""
+        """Return the application and, for messages, its full path, inside whatever is mounted at `path`."""
         return self.app, f"{self.host}{path}"
 
     def _match_host(self, host: str) -> dict[str, Any] | None:
@@ -508,9 +508,9 @@ for _kind in (Route, WebSocketRoute, Mount, Host):
 class Router:
     """Sends each request to the first of its routes that matches.
 
-    `default` answers what no route does (a 404 unless given). `redirect_slashes` redirects to the path with or
-    without its last slash where only that one has a route. `lifespan` runs around the serving of requests.
-    `max_body_size` is in bytes; None sets no limit.
+    `default` responds if no route matches (by default with 404). `redirect_slashes` redirects to the path with the last
+    slash added or removed if only that one has a route. `lifespan` is active while requests are served. `max_body_size`
+    is in bytes; None sets no limit.
     """
 
     def __init__(
@@ -530,10 +530,10 @@ class Router:
         self.middleware_stack = _wrap(self._inner_app(), middleware, max_body_size)
 
     def _inner_app(self) -> ASGIApp:
-        """The application inside the router's middleware. Compatibility mode puts in another for FastAPI's router."""
+        """Return the application inside the router's middleware. Compatibility mode replaces it for FastAPI."""
         return self.app
 
-    # Whether a subclass has a `routes` of its own, which then has to be asked each time.
+    # Whether a subclass overrides `routes`, which must then be read for each request.
     _computes_routes: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -542,7 +542,7 @@ class Router:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """The routes, in the order in which they are tried. Change the list, or set another, at any time."""
+        """The routes, in the order in which they are tried. Change or replace the list at any time."""
         return self._routes
 
     @routes.setter
@@ -551,20 +551,20 @@ class Router:
 
     def _route_list(self) -> RouteList:
         routes = self.routes
-        # A subclass may compute its routes: then what finds them is built for each request.
+        # A subclass may compute its routes. The lookup structures are then built for each request.
         return routes if isinstance(routes, RouteList) else RouteList(routes)
 
     async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers what no route matches: 404, or a closed websocket."""
+        """Respond if no route matches: with 404, or by closing the websocket."""
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
-        elif "app" in scope:  # inside an application its exception handlers decide what this looks like
+        elif "app" in scope:  # inside an application, its exception handlers decide on the response
             raise HTTPException(status_code=404)
         else:
             await PlainTextResponse("Not Found", status_code=404)(scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """The path of the route called `name` with these parameters; ``mount:route`` names one inside a mount.
+        """Return the path of the route called `name` with these parameters. ``mount:route`` is one inside a mount.
 
         Raises:
             NoMatchFound: no route has that name and exactly these parameters.
@@ -578,17 +578,17 @@ class Router:
         raise NoMatchFound(name, path_params)
 
     def unreachable_routes(self) -> list[tuple[BaseRoute, BaseRoute]]:
-        """Routes that no request can reach, each with the earlier route that always wins. Most often a mistake.
+        """Return the routes that no request can reach, each with the earlier route that always wins instead.
 
-        Only what is certain: routes with a `matches` of their own and custom convertors are left out.
+        They are usually mistakes. Routes with their own `matches` or custom convertors cannot be judged and are left out.
         """
         routes = self._route_list()
         return [(routes[hidden], routes[winner]) for hidden, winner in routes.built_table().unreachable()]
 
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs the lifespan around the serving of requests, and tells the server how it went.
+        """Run the lifespan while requests are served, and report its outcome to the server.
 
-        Those of mounted applications run inside it; see `mounted_lifespans` of the application.
+        The lifespans of mounted applications run inside it. See `mounted_lifespans` of the application.
         """
         phase = "startup"
         await receive()
@@ -606,7 +606,7 @@ class Router:
         await self.middleware_stack(scope, receive, send)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Finds the route and has it answer. Inside the router's own middleware."""
+        """Find the route and let it respond. Runs inside the router's own middleware."""
         kind = scope["type"]
         assert kind in ("http", "websocket", "lifespan")
         scope.setdefault("router", self)
@@ -616,13 +616,13 @@ class Router:
             await self.default(scope, receive, send)
 
     async def dispatch(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Has the route that matches answer a request or websocket; False where there is none to match."""
+        """Let the matching route respond to a request or websocket. Return False if there is none."""
         if "router" not in scope:
             scope["router"] = self
         routes = self._route_list() if self._computes_routes else self._routes
         table = routes.table or routes.built_table()
-        # One native call: it fills the scope and gives what is to be awaited, the route's `handle` or, where that
-        # would only pass the call on, its `app`.
+        # One native call fills the scope and returns what to await: the route's `handle` or, if that would only
+        # forward the call, its `app`.
         endpoint: ASGIApp | FunctionApp | None = table.match(scope)  # type: ignore[arg-type]  # a scope is a dict
         if type(endpoint) is FunctionApp:
             # The application that `request_response` makes, without its frame: 0.2 us of 3 (bench: hello-json).
@@ -654,9 +654,9 @@ class Router:
         return True
 
     def _redirected_path(self, table: RouteTable, scope: Scope) -> str | None:
-        """The URL, without a host, that differs in the last slash, if a route matches that one; else None.
+        """Return the URL with the last slash added or removed if a route matches it, else None.
 
-        Deviation: it names no host, which the client might have forged.
+        Deviation: the URL has no host, because the client might have forged it.
         """
         route_path = get_route_path(scope)
         if route_path == "/" or scope["type"] != "http":
@@ -669,11 +669,11 @@ class Router:
         return isinstance(other, Router) and self.routes == other.routes
 
     def mount(self, path: str, app: ASGIApp, name: str | None = None) -> None:
-        """Adds a `Mount`."""
+        """Add a `Mount`."""
         self.routes.append(Mount(path, app=app, name=name))
 
     def host(self, host: str, app: ASGIApp, name: str | None = None) -> None:
-        """Adds a `Host`."""
+        """Add a `Host`."""
         self.routes.append(Host(host, app=app, name=name))
 
     def add_route(
@@ -684,13 +684,13 @@ class Router:
         name: str | None = None,
         include_in_schema: bool = True,
     ) -> None:
-        """Adds a `Route`."""
+        """Add a `Route`."""
         self.routes.append(Route(path, endpoint, methods=methods, name=name, include_in_schema=include_in_schema))
 
     def add_websocket_route(
         self, path: str, endpoint: Callable[[WebSocket], Awaitable[None]], name: str | None = None
     ) -> None:
-        """Adds a `WebSocketRoute`."""
+        """Add a `WebSocketRoute`."""
         self.routes.append(WebSocketRoute(path, endpoint, name=name))
 
 
