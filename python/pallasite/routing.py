@@ -580,7 +580,7 @@ class Router:
     def unreachable_routes(self) -> list[tuple[BaseRoute, BaseRoute]]:
         """Return the routes that no request can reach, each with the earlier route that always wins instead.
 
-        They are usually mistakes. Routes with their own `matches` or custom convertors cannot be judged and are left out.
+        They are usually mistakes. Routes with their own `matches` and custom convertors are left out as uncertain.
         """
         routes = self._route_list()
         return [(routes[hidden], routes[winner]) for hidden, winner in routes.built_table().unreachable()]
