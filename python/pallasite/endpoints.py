@@ -1,4 +1,4 @@
-"""Endpoints written as classes: one method per HTTP method, one hook per WebSocket event."""
+"""Class-based endpoints: one method per HTTP method, one hook per WebSocket event."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pallasite.websockets import WebSocket, WebSocketDataError
 
 __all__ = ("HTTPEndpoint", "WebSocketEndpoint")
 
-# The methods a class may answer by a method of that name. QUERY: draft-ietf-httpbis-safe-method-w-body.
+# The HTTP methods that a class can handle with a method of that name. QUERY: draft-ietf-httpbis-safe-method-w-body.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 
 
 class HTTPEndpoint:
-    """Answers a request by the method named like the request's method: `async def get(self, request)`.
+    """Handles a request with the method named after the request's method: `async def get(self, request)`.
 
-    Plain `def` methods run in a worker thread. Without a `head`, HEAD is answered by `get`. A new instance is made for
-    every request.
+    Plain `def` methods run in a worker thread. Without a `head` method, `get` handles HEAD. A new instance is created
+    for every request.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ class HTTPEndpoint:
         return self.dispatch().__await__()
 
     async def dispatch(self) -> None:
-        """Answer the request."""
+        """Handle the request."""
         request = Request(self.scope, receive=self.receive, send=self.send)
         method = request.method
         handler = self._handler_for(method) if method in self._allowed_methods else self.method_not_allowed
@@ -51,7 +51,7 @@ class HTTPEndpoint:
         await response(self.scope, self.receive, self.send)
 
     async def method_not_allowed(self, request: Request) -> Response:
-        """The 405 response; within an application an exception instead, so that its handlers can shape the answer."""
+        """Return the 405 response. Inside an application, raise it as an exception, so that handlers can change it."""
         headers = {"Allow": ", ".join(self._allowed_methods)}
         if "app" not in self.scope:
             return PlainTextResponse("Method Not Allowed", status_code=405, headers=headers)
@@ -65,13 +65,13 @@ class HTTPEndpoint:
 
 
 class _UnfitMessage(WebSocketDataError, RuntimeError):
-    """A message that an endpoint's `encoding` does not expect. RuntimeError, since that is what callers knew."""
+    """A message that an endpoint's `encoding` does not allow. A RuntimeError too, because callers catch that."""
 
 
 class WebSocketEndpoint:
-    """Answers a WebSocket connection by hooks: override those you need.
+    """Handles a WebSocket connection with hooks. Override those you need.
 
-    `encoding` says what `on_receive` gets: "text", "bytes", decoded "json", or None for whichever came.
+    `encoding` selects what `on_receive` is called with: "text", "bytes", decoded "json", or None for any message.
     """
 
     encoding: Literal["text", "bytes", "json"] | None = None
@@ -86,10 +86,10 @@ class WebSocketEndpoint:
         return self.dispatch().__await__()
 
     async def dispatch(self) -> None:
-        """Run the connection to its end; `on_disconnect` is called however it ends once `on_connect` returned."""
+        """Run the connection to its end. Once `on_connect` has returned, `on_disconnect` is always called."""
         websocket = WebSocket(self.scope, self.receive, self.send)
         await self.on_connect(websocket)
-        # What on_disconnect is told when a hook is cancelled: nothing failed, the connection is simply over.
+        # The code for on_disconnect if a hook is cancelled: nothing failed, the connection is simply over.
         close_code = WS_1000_NORMAL_CLOSURE
         try:
             while (message := await websocket.receive())["type"] != "websocket.disconnect":
@@ -102,11 +102,12 @@ class WebSocketEndpoint:
             await self.on_disconnect(websocket, close_code)
 
     async def decode(self, websocket: WebSocket, message: Message) -> Any:
-        """What `on_receive` is given for one message of the client.
+        """Return the argument of `on_receive` for one message of the client.
 
         Raises:
-            RuntimeError: the message does not fit `encoding`: the connection is closed with code 1003. Within an
-                application it is a `WebSocketException` too, whose handler does that: no client causes a traceback.
+            RuntimeError: the message does not match `encoding`. The connection is closed with code 1003. Inside an
+                application the error is also a `WebSocketException`, whose handler closes the connection, so that a
+                client cannot cause a traceback.
         """
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")
@@ -136,11 +137,11 @@ class WebSocketEndpoint:
         raise RuntimeError(complaint) from cause
 
     async def on_connect(self, websocket: WebSocket) -> None:
-        """Called first; accepts the connection."""
+        """Called first. Accepts the connection."""
         await websocket.accept()
 
     async def on_receive(self, websocket: WebSocket, data: Any) -> None:
-        """Called with each message; does nothing."""
+        """Called with each message. Does nothing."""
 
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
-        """Called last, with the client's close code (1011 when a hook raised); does nothing."""
+        """Called last, with the client's close code, or 1011 if a hook raised. Does nothing."""

@@ -1,6 +1,6 @@
-"""The connection a client opened, as handlers see it: `HTTPConnection` and `Request`.
+"""A client's connection, as handlers receive it: `HTTPConnection` and `Request`.
 
-Everything is read from the ASGI scope when it is asked for, and kept: creating a request costs four assignments.
+Everything is read from the ASGI scope on first access, then kept. Creating a request costs four assignments.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     StateT = TypeVar("StateT", bound=Mapping[str, Any] | State, default=State)
 else:
-    # A type variable's default is for type checkers; at run time the one that every Python has will do.
+    # A type variable's default is for type checkers. At run time the one of every Python version is enough.
     from typing import TypeVar
 
     StateT = TypeVar("StateT")
@@ -47,14 +47,14 @@ __all__ = [
     "empty_send",
 ]
 
-# What a pushed request repeats of the request that caused it.
+# The header fields that a pushed request copies from the request that caused it.
 SERVER_PUSH_HEADERS_TO_COPY = {"accept", "accept-encoding", "accept-language", "cache-control", "user-agent"}
 
 
 def cookie_parser(cookie_string: str) -> dict[str, str]:
-    """The cookies of one ``Cookie`` field value, by name; the last one of a name wins.
+    """Return the cookies in one ``Cookie`` field value, by name. The last one of a name wins.
 
-    Lenient as browsers are: a chunk without ``=`` has an empty name, quoted values are unquoted.
+    Parsing is as lenient as in browsers: a chunk without ``=`` has an empty name, and quoted values are unquoted.
 
     Source: RFC 6265 section 5.4, and the practice of servers.
     """
@@ -62,9 +62,9 @@ def cookie_parser(cookie_string: str) -> dict[str, str]:
 
 
 class MalformedJSON(json.JSONDecodeError, HTTPException):
-    """The request body is not JSON (RFC 8259). Unhandled, it becomes a ``400 Bad Request``.
+    """The request body is not JSON (RFC 8259). If it is not caught, the client receives ``400 Bad Request``.
 
-    It is a `json.JSONDecodeError` too, with its ``msg``, ``doc``, ``pos``, ``lineno`` and ``colno``.
+    It is also a `json.JSONDecodeError`, with its ``msg``, ``doc``, ``pos``, ``lineno`` and ``colno``.
     """
 
     def __init__(self, message: str, document: str = "", position: int = 0) -> None:
@@ -78,7 +78,7 @@ class MalformedJSON(json.JSONDecodeError, HTTPException):
 
 @functools.cache
 def _form_parser() -> Callable[..., Awaitable[FormData]]:
-    # Imported when the first form comes, as few requests are forms; cached, for an import statement takes 1 us a time.
+    # Imported with the first form, since few requests are forms. Cached, since an import statement takes 1 us a time.
     from pallasite.formparsers import parse_form
 
     return parse_form
@@ -91,14 +91,14 @@ def _load_json(body: bytes) -> Any:
         raise MalformedJSON(error.msg, error.doc, error.pos) from None
     except RecursionError:
         raise MalformedJSON("Nested too deeply") from None
-    except ValueError as error:  # bad UTF-8, NaN and infinities, an integer of too many digits
+    except ValueError as error:  # invalid UTF-8, NaN and infinities, an integer with too many digits
         raise MalformedJSON(str(error)) from error
 
 
 class HTTPConnection(Mapping[str, Any], Generic[StateT]):
-    """What `Request` and `WebSocket` share: a mapping over the ASGI scope, with its parts parsed on demand."""
+    """The common base of `Request` and `WebSocket`: a mapping over the ASGI scope, whose parts are parsed on access."""
 
-    # Filled when first asked for; defaults on the class keep creation cheap.
+    # Set on first access. Defaults on the class keep creation cheap.
     _url: URL | None = None
     _base_url: URL | None = None
     _headers: Headers | None = None
@@ -110,7 +110,7 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
         assert scope["type"] in ("http", "websocket")
         self.scope = scope
 
-    # Two connections are never equal, whatever their scopes say; Mapping would compare them as dictionaries.
+    # Two connections are never equal, even with equal scopes. Mapping would compare them as dictionaries.
     __hash__ = object.__hash__
     __eq__ = object.__eq__
 
@@ -130,9 +130,9 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def url(self) -> URL:
-        """The URL that the client asked for, rebuilt from the ``Host`` field and the scope.
+        """The requested URL, built from the ``Host`` field and the scope.
 
-        The application's `base_url` takes the place of the ``Host`` field if there is one.
+        The application's `base_url`, if set, replaces the ``Host`` field.
         """
         url = self._url
         if url is None:
@@ -141,11 +141,11 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def base_url(self) -> URL:
-        """The URL of the application's root, with a slash at its end: what `url_for` builds upon."""
+        """The URL of the application's root, with a trailing slash. `url_for` builds on it."""
         base = self._base_url
         if base is None:
             scope = self.scope
-            # Inside a mount root_path is the mount's; app_root_path keeps the application's own.
+            # Inside a mount, root_path is the mount's, and app_root_path is the application's own.
             root_path = scope.get("app_root_path", scope.get("root_path", ""))
             path = root_path if root_path.endswith("/") else root_path + "/"
             base = self._base_url = URL(_core.url_from_scope(scope, path))
@@ -153,7 +153,7 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def headers(self) -> Headers:
-        """The header fields, case-insensitive, several values of a name kept in order."""
+        """The header fields. Names are case-insensitive, and several values of a name are kept in order."""
         headers = self._headers
         if headers is None:
             headers = self._headers = Headers(scope=self.scope)
@@ -161,7 +161,7 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def query_params(self) -> QueryParams:
-        """The query string's parameters, decoded."""
+        """The parameters of the query string, decoded."""
         params = self._query_params
         if params is None:
             params = self._query_params = QueryParams(self.scope.get("query_string", b""))
@@ -169,13 +169,13 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def path_params(self) -> dict[str, Any]:
-        """The path parameters, converted, by name."""
+        """The converted path parameters, by name."""
         params: dict[str, Any] = self.scope.get("path_params", {})
         return params
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that the client sent, by name."""
+        """The cookies sent by the client, by name."""
         cookies = self._cookies
         if cookies is None:
             cookies = self._cookies = _core.cookies_from_headers(self.headers._list)
@@ -183,16 +183,16 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def client(self) -> Address | None:
-        """The address at the other end, where the server knows it."""
+        """The client's address, or None if the server does not know it."""
         address = self.scope.get("client")
         return None if address is None else Address(*address)
 
     @property
     def session(self) -> dict[str, Any]:
-        """The session's data; changes are stored with the response. Needs `SessionMiddleware`."""
+        """The session's data. Changes are stored with the response. Requires `SessionMiddleware`."""
         assert "session" in self.scope, "SessionMiddleware must be installed to access request.session"
         session = self.scope["session"]
-        # Another session middleware may put a plain dictionary here.
+        # Another session middleware may store a plain dictionary here.
         mark_accessed = getattr(session, "mark_accessed", None)
         if mark_accessed is not None:
             mark_accessed()
@@ -200,26 +200,26 @@ class HTTPConnection(Mapping[str, Any], Generic[StateT]):
 
     @property
     def auth(self) -> Any:
-        """The credentials of this connection. Needs `AuthenticationMiddleware`."""
+        """The credentials of this connection. Requires `AuthenticationMiddleware`."""
         assert "auth" in self.scope, "AuthenticationMiddleware must be installed to access request.auth"
         return self.scope["auth"]
 
     @property
     def user(self) -> Any:
-        """The user of this connection. Needs `AuthenticationMiddleware`."""
+        """The user of this connection. Requires `AuthenticationMiddleware`."""
         assert "user" in self.scope, "AuthenticationMiddleware must be installed to access request.user"
         return self.scope["user"]
 
     @property
     def state(self) -> StateT:
-        """Room for the application's own data, shared by everyone who sees this connection's scope."""
+        """The application's own data, shared by all code that handles this connection's scope."""
         state = self._state
         if state is None:
             state = self._state = State(self.scope.setdefault("state", {}))
         return cast("StateT", state)
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
-        """The absolute URL of the route called `name`.
+        """Return the absolute URL of the route called `name`.
 
         Raises:
             NoMatchFound: no route has that name and exactly these parameters.
@@ -240,9 +240,9 @@ async def empty_send(message: Message) -> NoReturn:
 
 
 class Request(HTTPConnection[StateT]):
-    """An HTTP request: its parts from the scope, its body from the receive channel.
+    """An HTTP request: its parts come from the scope, its body from the receive channel.
 
-    ``_body`` and ``_json`` come into being when the body is read: other packages ask with ``hasattr``.
+    ``_body`` and ``_json`` exist only once the body has been read. Other packages check with ``hasattr``.
     """
 
     _form: FormData | None = None
@@ -259,7 +259,7 @@ class Request(HTTPConnection[StateT]):
 
     @property
     def method(self) -> str:
-        """The request method, in upper case as the client sent it."""
+        """The request method, in upper case as sent by the client."""
         return cast("str", self.scope["method"])
 
     @property
@@ -268,18 +268,18 @@ class Request(HTTPConnection[StateT]):
         return self._receive
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body in chunks as they arrive, then one empty chunk. Nothing is kept.
+        """Yield the body in chunks as they arrive, then one empty chunk. Nothing is kept.
 
         Raises:
-            ClientDisconnect: the client went away before the body was complete.
-            RuntimeError: the stream has been read already.
+            ClientDisconnect: the client disconnected before the body was complete.
+            RuntimeError: the stream has already been read.
         """
         if hasattr(self, "_body"):
             yield self._body
         elif self._stream_consumed:
             raise RuntimeError("Stream consumed")
         else:
-            # Another reader may come to the end first, so it is the request that knows.
+            # Another reader may reach the end first, so the request itself keeps track.
             while not self._stream_consumed:
                 chunk, _ = await self._receive_chunk()
                 if chunk:
@@ -287,8 +287,8 @@ class Request(HTTPConnection[StateT]):
         yield b""
 
     async def _receive_chunk(self) -> tuple[bytes, bool]:
-        """The next piece of the body, and whether there is more."""
-        # A response that is being sent meanwhile must not take messages away, listening for a disconnect.
+        """Return the next chunk of the body, and whether more follow."""
+        # While this is set, a response being sent does not listen for a disconnect and so does not consume messages.
         self.scope[scope_keys.READS_BODY] = True
         message = await self._receive()
         kind = message["type"]
@@ -306,15 +306,15 @@ class Request(HTTPConnection[StateT]):
 
     @property
     def _is_unread(self) -> bool:
-        """Whether `_receive_chunk` gives what `stream` would, which has another frame and a generator to pay for."""
+        """True if `_receive_chunk` returns what `stream` would, without the cost of another frame and a generator."""
         # Fast path: copies `Request.stream`; 1 us of 5 (bench: json-body).
         return type(self).stream is _STOCK_STREAM and not self._stream_consumed and not hasattr(self, "_body")
 
     async def body(self) -> bytes:
-        """The whole body; read once, then kept.
+        """Return the whole body. It is read once, then kept.
 
         Raises:
-            ClientDisconnect: the client went away before the body was complete.
+            ClientDisconnect: the client disconnected before the body was complete.
         """
         if not hasattr(self, "_body"):
             self._body = await self._read_body()
@@ -325,7 +325,7 @@ class Request(HTTPConnection[StateT]):
         if type(self).stream is not _STOCK_STREAM:
             async with aclosing(self.stream()) as stream:
                 return b"".join([chunk async for chunk in stream])
-        # Most bodies come in one message: no generator and no list for them.
+        # Most bodies arrive in one message, and then need no generator and no list.
         if self._stream_consumed:
             raise RuntimeError("Stream consumed")
         body, more = await self._receive_chunk()
@@ -338,14 +338,14 @@ class Request(HTTPConnection[StateT]):
         return b"".join(chunks)
 
     async def json(self) -> Any:
-        """The body's JSON value; parsed once, then kept.
+        """Return the JSON value of the body. It is parsed once, then kept.
 
         Raises:
-            MalformedJSON: the body is not JSON; unhandled, the client gets ``400 Bad Request``.
-            ClientDisconnect: the client went away before the body was complete.
+            MalformedJSON: the body is not JSON. If it is not caught, the client receives ``400 Bad Request``.
+            ClientDisconnect: the client disconnected before the body was complete.
 
-        Deviation: ``NaN`` and ``Infinity`` are refused, as RFC 8259 has them not; so is a number that would become
-        an infinity, such as ``1e999``.
+        Deviation: ``NaN`` and ``Infinity`` are rejected, because RFC 8259 does not allow them. So are numbers that
+        would become an infinity, such as ``1e999``.
         """
         if not hasattr(self, "_json"):
             self._json = _load_json(await self.body())
@@ -362,36 +362,38 @@ class Request(HTTPConnection[StateT]):
     def form(
         self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
     ) -> AwaitableOrContextManager[FormData]:
-        """The body's form fields and uploaded files: await it, or use it in ``async with`` to have files closed.
+        """Return the form's fields and uploaded files. Await it, or use it in ``async with`` to close the files.
 
-        `max_files` and `max_fields` count parts, `max_part_size` is in bytes and holds for fields, not for files.
+        `max_files` and `max_fields` limit the number of parts. `max_part_size` is in bytes and applies to fields, not
+        to files.
         """
         reading = self._get_form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
         return AwaitableOrContextManagerWrapper(reading)
 
     async def close(self) -> None:
-        """Closes the files of the form, if a form was read."""
+        """Close the files of the form, if it has been read."""
         if self._form is not None:
             await self._form.close()
 
     async def is_disconnected(self) -> bool:
-        """Whether the client has gone away, as far as the server knows now. Never waits."""
+        """Return True if the client has disconnected, as far as the server knows now. Never waits."""
         if not self._is_disconnected:
             message: Message = {}
             with anyio.CancelScope() as scope:
-                scope.cancel()  # take what is there at once, or nothing
+                scope.cancel()  # receive only a message that is already there
                 message = await self._receive()
             self._is_disconnected = message.get("type") == "http.disconnect"
         return self._is_disconnected
 
     async def send_push_promise(self, path: str) -> None:
-        """Offers `path` to the client by HTTP/2 server push, where the server can; else does nothing.
+        """Offer `path` to the client by HTTP/2 server push, if the server supports it.
 
-        Raises ValueError where the path holds CR, LF or NUL.
+        Raises:
+            ValueError: the path contains CR, LF or NUL.
         """
         if "http.response.push" in self.scope.get("extensions", {}):
             if any(character in path for character in "\r\n\0"):
-                raise ValueError("A path must not hold CR, LF or NUL")
+                raise ValueError(f"path must not contain CR, LF or NUL, got {path!r}")
             copied = [
                 (name.encode("latin-1"), value.encode("latin-1"))
                 for name in sorted(SERVER_PUSH_HEADERS_TO_COPY)
@@ -400,14 +402,17 @@ class Request(HTTPConnection[StateT]):
             await self._send({"type": "http.response.push", "path": path, "headers": copied})
 
     async def send_early_hints(self, link: str, /, *additional_links: str) -> None:
-        """Sends a ``103 Early Hints`` with these ``Link`` values, where the server can; else does nothing.
+        """Send a ``103 Early Hints`` response with these ``Link`` values, if the server supports it.
 
-        Source: RFC 8297. Raises ValueError where a link holds CR, LF or NUL.
+        Raises:
+            ValueError: a link contains CR, LF or NUL.
+
+        Source: RFC 8297.
         """
         if "http.response.early_hint" in self.scope.get("extensions", {}):
             links = (link, *additional_links)
             if any(character in value for value in links for character in "\r\n\0"):
-                raise ValueError("A link must not hold CR, LF or NUL")
+                raise ValueError(f"links must not contain CR, LF or NUL, got {links!r}")
             hint = [value.encode("latin-1") for value in links]
             await self._send({"type": "http.response.early_hint", "links": hint})
 

@@ -1,6 +1,6 @@
-"""Responses: ASGI applications that send one head and one body, and those that send files or streams.
+"""Responses: ASGI applications that send one head and one body, a stream or a file.
 
-`json` and `anyio` are here for test suites, which replace `responses.json.dumps` and `responses.anyio.open_file`.
+`json` and `anyio` are imported for test suites that replace `responses.json.dumps` and `responses.anyio.open_file`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pallasite._responses.base import (
     SyncContentStream,
 )
 from pallasite._responses.file import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
-from pallasite.datastructures import URL  # noqa: F401  # people import URL from here
+from pallasite.datastructures import URL  # noqa: F401  # URL is imported from here by users
 
 __all__ = [
     "AsyncContentStream",

@@ -1,14 +1,14 @@
-"""One WebSocket connection as seen by the application (RFC 6455, ASGI's websocket messages).
+"""A WebSocket connection from the application's side (RFC 6455, ASGI's websocket messages).
 
-How the exceptions hang together:
+The exceptions form this tree:
 
     Exception
-      WebSocketDisconnect               the client has gone (or said goodbye)
+      WebSocketDisconnect               the client closed the connection or disconnected
       RuntimeError
         WebSocketDisconnected           the application used a connection that is not open
       WebSocketException                (pallasite.exceptions) uncaught, closes the connection with its code
-        WebSocketDataError              also a ValueError: the client sent something the application cannot read
-          _UnexpectedFrame              also a KeyError: bytes where text was awaited, or the other way round
+        WebSocketDataError              also a ValueError: the application cannot read a message of the client
+          _UnexpectedFrame              also a KeyError: bytes where text was expected, or the other way round
           _MalformedJSON                also a json.JSONDecodeError
 """
 
@@ -42,7 +42,7 @@ __all__ = (
 
 
 class WebSocketState(Enum):
-    """Where one side of the connection stands."""
+    """The state of one side of the connection."""
 
     CONNECTING = 0
     CONNECTED = 1
@@ -50,13 +50,13 @@ class WebSocketState(Enum):
     RESPONSE = 3
 
 
-# Module names, because looking a member up on the Enum class costs 40 ns each time.
+# Module names, because looking up a member of the Enum class costs 40 ns each time.
 _CONNECTING = WebSocketState.CONNECTING
 _CONNECTED = WebSocketState.CONNECTED
 _DISCONNECTED = WebSocketState.DISCONNECTED
 _RESPONSE = WebSocketState.RESPONSE
 
-# What each side may say in each state, and the state it is in afterwards.
+# The messages allowed in each state of each side, and the state that follows.
 _AFTER_RECEIVE: dict[WebSocketState, dict[str, WebSocketState]] = {
     _CONNECTING: {"websocket.connect": _CONNECTED},
     _CONNECTED: {"websocket.receive": _CONNECTED, "websocket.disconnect": _DISCONNECTED},
@@ -84,26 +84,26 @@ class WebSocketDisconnect(Exception):
 
 
 class WebSocketDisconnected(RuntimeError):
-    """The application tried to use a WebSocket that is not accepted yet, or closed already."""
+    """The application used a WebSocket that has not been accepted yet or is already closed."""
 
 
 class WebSocketDataError(WebSocketException, ValueError):
-    """A message of the client that cannot be read the way the application asked for.
+    """A message from the client that cannot be read in the requested way.
 
-    Left uncaught it closes the connection: code 1003 for the wrong kind of frame, 1007 for contents that are not
-    what they should be. Source: RFC 6455 section 7.4.1.
+    If it is not caught, the connection is closed, with code 1003 for the wrong kind of frame and 1007 for invalid
+    contents. Source: RFC 6455 section 7.4.1.
     """
 
 
 class _UnexpectedFrame(WebSocketDataError, KeyError):
-    """A text frame where bytes were awaited or the other way round. KeyError, since that is what callers knew."""
+    """A text frame where bytes were expected, or the other way round. A KeyError too, because callers catch that."""
 
     def __init__(self, wanted: str) -> None:
         super().__init__(code=_CODE_UNSUPPORTED_DATA, reason=f"Expected a {wanted} message")
 
 
 class _MalformedJSON(WebSocketDataError, json.JSONDecodeError):
-    """A frame that is no JSON text (or none that Python can hold: 5,000-digit integers, endless nesting)."""
+    """A frame that is not JSON, or not JSON that Python can hold (5,000-digit integers, unlimited nesting)."""
 
     def __init__(self, cause: Exception) -> None:
         if isinstance(cause, json.JSONDecodeError):
@@ -129,11 +129,11 @@ class WebSocket(HTTPConnection[StateT]):
         self.application_state = _CONNECTING
 
     async def receive(self) -> Message:
-        """The next ASGI message of the client.
+        """Return the next ASGI message from the client.
 
         Raises:
-            WebSocketDisconnected: the client's disconnect was received before.
-            RuntimeError: the server sent a message that is out of order.
+            WebSocketDisconnected: the client's disconnect has already been received.
+            RuntimeError: the server sent a message out of order.
         """
         allowed = _AFTER_RECEIVE.get(self.client_state)
         if allowed is None:
@@ -143,11 +143,11 @@ class WebSocket(HTTPConnection[StateT]):
         return message
 
     async def send(self, message: Message) -> None:
-        """Hand one ASGI message to the server.
+        """Pass one ASGI message to the server.
 
         Raises:
-            WebSocketDisconnect: the client has gone (code 1006).
-            WebSocketDisconnected: the application closed the connection before.
+            WebSocketDisconnect: the client has disconnected (code 1006).
+            WebSocketDisconnected: the application has already closed the connection.
             RuntimeError: the message is out of order.
         """
         state = self.application_state
@@ -171,11 +171,11 @@ class WebSocket(HTTPConnection[StateT]):
         subprotocol: str | None = None,
         headers: Iterable[tuple[bytes, bytes]] | None = None,
     ) -> None:
-        """Complete the handshake, awaiting the client's opening message first where that is still to come.
+        """Complete the handshake, after receiving the client's opening message if it has not been received yet.
 
         Raises:
-            ValueError: a header's name is no token; its value or the subprotocol contains CR, LF or NUL, or the
-                subprotocol a character outside Latin-1.
+            ValueError: a header name is not a token; a header value or the subprotocol contains CR, LF or NUL; or the
+                subprotocol contains a character outside Latin-1.
         """
         extra = [(bytes(name), bytes(value)) for name, value in headers] if headers is not None else []
         for name, value in extra:
@@ -187,11 +187,11 @@ class WebSocket(HTTPConnection[StateT]):
         await self.send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": extra})
 
     async def receive_text(self) -> str:
-        """The next text message.
+        """Return the next text message.
 
         Raises:
-            WebSocketDisconnect: the client has gone.
-            WebSocketDisconnected: the connection is not accepted, or closed.
+            WebSocketDisconnect: the client has disconnected.
+            WebSocketDisconnected: the connection is not accepted or is closed.
             WebSocketDataError: the client sent bytes.
         """
         if self.application_state is not _CONNECTED:
@@ -213,7 +213,7 @@ class WebSocket(HTTPConnection[StateT]):
         return text  # type: ignore[no-any-return]
 
     async def receive_bytes(self) -> bytes:
-        """The next binary message. Raises as `receive_text` does."""
+        """Return the next binary message. Raises the same exceptions as `receive_text`."""
         if self.application_state is not _CONNECTED:
             raise _not_connected()
         # Fast path: copies `WebSocket.receive`; 0.3 us of 1.3 (bench: websocket-echo).
@@ -233,13 +233,14 @@ class WebSocket(HTTPConnection[StateT]):
         return data  # type: ignore[no-any-return]
 
     async def receive_json(self, mode: str = "text") -> Any:
-        """The next message decoded from JSON; `mode` says which frames carry it, "text" or "binary".
+        """Return the next message, decoded from JSON. `mode` is the kind of frame that carries it, "text" or "binary".
 
         Raises:
-            json.JSONDecodeError: the message is not JSON (a WebSocketDataError too: uncaught, it closes with 1007).
-            RuntimeError: `mode` is neither.
+            json.JSONDecodeError: the message is not JSON. This is a WebSocketDataError too: if it is not caught, the
+                connection is closed with 1007.
+            RuntimeError: `mode` is neither "text" nor "binary".
 
-        Deviation: as for `Request.json`, ``NaN``, infinities and numbers beyond a float are refused.
+        Deviation: as in `Request.json`, ``NaN``, infinities and numbers beyond a float are rejected.
         """
         _check_mode(mode)
         if self.application_state is not _CONNECTED:
@@ -255,26 +256,26 @@ class WebSocket(HTTPConnection[StateT]):
             raise _MalformedJSON(exc) from exc
 
     async def iter_text(self) -> AsyncIterator[str]:
-        """Text messages until the client goes."""
+        """Yield text messages until the client disconnects."""
         with suppress(WebSocketDisconnect):
             while True:
                 yield await self.receive_text()
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Binary messages until the client goes."""
+        """Yield binary messages until the client disconnects."""
         with suppress(WebSocketDisconnect):
             while True:
                 yield await self.receive_bytes()
 
     async def iter_json(self) -> AsyncIterator[Any]:
-        """JSON values of text messages until the client goes."""
+        """Yield the JSON values of text messages until the client disconnects."""
         with suppress(WebSocketDisconnect):
             while True:
                 yield await self.receive_json()
 
     async def send_text(self, data: str) -> None:
-        """Send a text message, each lone surrogate in it as U+FFFD. Raises as `send` does."""
-        # Those come with JSON: a frame cannot hold them, and servers fail or send nothing.
+        """Send a text message. Each lone surrogate becomes U+FFFD. Raises the same exceptions as `send`."""
+        # They come with JSON. A frame cannot hold them, and servers fail or send nothing.
         message = {"type": "websocket.send", "text": data if data.isascii() else _without_surrogates(data)}
         # Fast path: copies `WebSocket.send`; 0.25 us of 1.3 (bench: websocket-echo).
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
@@ -286,7 +287,7 @@ class WebSocket(HTTPConnection[StateT]):
             await self.send(message)
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send a binary message. Raises as `send` does."""
+        """Send a binary message. Raises the same exceptions as `send`."""
         message = {"type": "websocket.send", "bytes": data}
         # Fast path: copies `WebSocket.send`; 0.25 us of 1.3 (bench: websocket-echo).
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
@@ -300,11 +301,11 @@ class WebSocket(HTTPConnection[StateT]):
     async def send_json(self, data: Any, mode: str = "text") -> None:
         """Send a value as compact JSON, in a "text" or a "binary" message.
 
-        NaN and infinities become the words `NaN` and `Infinity`, which browsers' JSON.parse refuses.
+        NaN and infinities become the words `NaN` and `Infinity`, which JSON.parse in browsers rejects.
 
         Raises:
-            TypeError: the value has no JSON form.
-            RuntimeError: `mode` is neither.
+            TypeError: the value cannot be encoded as JSON.
+            RuntimeError: `mode` is neither "text" nor "binary".
         """
         _check_mode(mode)
         text = encode_json(data)
@@ -312,16 +313,16 @@ class WebSocket(HTTPConnection[StateT]):
         await self.send({"type": "websocket.send", **payload})
 
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the connection; before it was accepted this refuses it (the client sees HTTP 403)."""
-        if isinstance(reason, str):  # FastAPI gives a list, which not every server refuses
+        """Close the connection. Before it is accepted, this rejects it: the client receives HTTP 403."""
+        if isinstance(reason, str):  # FastAPI passes a list, which some servers accept
             reason = _without_surrogates(reason)
         await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
     async def send_denial_response(self, response: Response) -> None:
-        """Refuse the connection with an HTTP response of your own, where the server can carry one.
+        """Reject the connection with an HTTP response, if the server supports it.
 
         Raises:
-            RuntimeError: the server has no "websocket.http.response" extension.
+            RuntimeError: the server does not support the "websocket.http.response" extension.
         """
         if "websocket.http.response" not in (self.scope.get("extensions") or ()):
             raise RuntimeError("The server doesn't support the Websocket Denial Response extension.")
@@ -332,10 +333,10 @@ class WebSocket(HTTPConnection[StateT]):
             raise WebSocketDisconnect(message.get("code", _CODE_NO_STATUS), message.get("reason"))
 
     def _lost(self, error: OSError | RuntimeError) -> NoReturn:
-        """Note that the server could not send; to be called while handling its exception.
+        """Record that the server could not send. Must be called while handling its exception.
 
-        ASGI lets it say so by an OSError. Uvicorn, once it has closed a connection because of what the client sent,
-        takes any message until the application hears of that for a mistake of the application's, and says RuntimeError.
+        By the ASGI spec the server raises OSError. Uvicorn raises RuntimeError if it has closed the connection because
+        of what the client sent: until the application receives the disconnect, it treats any message as a mistake.
         """
         if isinstance(error, RuntimeError) and _CLOSED_BY_SERVER not in str(error):
             raise error
@@ -350,7 +351,7 @@ _STOCK_SEND = original(WebSocket, "send")
 
 
 class WebSocketClose:
-    """An ASGI application that closes every connection, with this code and reason."""
+    """An ASGI application that closes every connection with this code and reason."""
 
     def __init__(self, code: int = 1000, reason: str | None = None) -> None:
         self.code, self.reason = code, reason or ""
