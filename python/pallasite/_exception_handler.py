@@ -1,8 +1,8 @@
-"""How an exception becomes a response: the one place that finds and calls a handler.
+"""Turn an exception into a response: the one place that finds and calls a handler.
 
-`ExceptionMiddleware` puts its two tables into the scope; whoever runs an endpoint looks them up there, so that the
-handler sees the very request object that the endpoint had (with the body it read). They are looked up on the way in:
-an application further inside puts its own tables into the same scope.
+`ExceptionMiddleware` puts its two tables into the scope, and the code that runs an endpoint looks them up there. So the
+handler receives the same request object as the endpoint, including a body that was read. The look-up happens before the
+endpoint runs, because an inner application puts its own tables into the same scope.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HANDLERS_SCOPE_KEY = scope_keys.HANDLERS
 
 
 def _find_handler(handlers: Handlers, exc: Exception) -> ExceptionHandler | None:
-    """The handler for `exc`: by status for an `HTTPException`, else by the nearest class; None where there is none."""
+    """Return the handler for `exc`, or None. An `HTTPException` is looked up by status first, then by nearest class."""
     by_class, by_status = handlers
     if by_status and isinstance(exc, HTTPException):
         handler = by_status.get(exc.status_code)
@@ -59,22 +59,23 @@ async def respond_to_exception(
     receive: Receive,
     send: Observer,
 ) -> bool:
-    """Sends the response of the handler for `exc`; False where there is none.
+    """Send the response of the handler for `exc`. Return False if there is none.
 
-    A handler that is an ordinary function runs in a worker thread.
+    A handler that is a sync function runs in a worker thread.
 
     Raises:
-        RuntimeError: a response has been started, so this one cannot be sent. (To a client that is gone: False.)
+        RuntimeError: a response has already started, so this one cannot be sent. If the client has disconnected, False
+            is returned instead.
     """
     handler = None if handlers is None else _find_handler(handlers, exc)
     if handler is None:
         return False
     if send.started:
         if isinstance(exc, ClientDisconnect):
-            return False  # nobody is there any more to miss the handler's response
+            return False  # the client is gone, so the handler's response has no reader
         raise RuntimeError("Caught handled exception, but response already started.") from exc
     code = getattr(handler, "__code__", None)
-    # Most handlers are coroutine functions or bound methods that are: their code says so at once.
+    # Most handlers are coroutine functions or bound methods of one: a flag of their code is the fastest check.
     response: Any
     if (code is not None and code.co_flags & CO_COROUTINE) or is_async_callable(handler):
         response = await handler(conn, exc)  # type: ignore[arg-type, misc]
@@ -82,13 +83,13 @@ async def respond_to_exception(
         response = await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
     if response is not None:
         await response(scope, receive, send)
-    # An exception object that is raised again and again would collect the frames of every request.
+    # An exception object that is raised repeatedly would collect the frames of every request.
     exc.__traceback__ = None
     return True
 
 
 def wrap_app_handling_exceptions(app: ASGIApp, conn: Request | WebSocket) -> ASGIApp:
-    """An application that runs `app` and answers its exceptions with the handlers in the connection's scope."""
+    """Return an application that runs `app` and handles its exceptions with the handlers in the connection's scope."""
 
     handlers = conn.scope.get(HANDLERS_SCOPE_KEY)
 

@@ -1,4 +1,4 @@
-"""The private helpers that Starlette has under this name: FastAPI and others import them from here."""
+"""The private helpers that Starlette defines under this name. FastAPI and other packages import them from here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pallasite.types import Scope
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-# asyncio's also knows the marker that older libraries set; since Python 3.14 it is deprecated and inspect's does all.
+# asyncio's also recognises the marker set by older libraries. It is deprecated since Python 3.14; inspect's suffices.
 if sys.version_info >= (3, 13):
     from inspect import iscoroutinefunction
 else:  # before Python 3.13
@@ -48,7 +48,7 @@ def is_async_callable(obj: Any) -> TypeIs[AwaitableCallable[Any]]: ...
 
 
 def is_async_callable(obj: Any) -> Any:
-    """True for coroutine functions, objects whose `__call__` is one, and partials of either, however deep."""
+    """Return True for coroutine functions, objects whose `__call__` is one, and partials of either at any depth."""
     target = obj
     while isinstance(target, functools.partial):
         target = target.func
@@ -58,9 +58,9 @@ def is_async_callable(obj: Any) -> Any:
 
 
 def get_route_path(scope: Scope) -> str:
-    """The part of `scope["path"]` below `scope["root_path"]`: the text that routes are matched against.
+    """Return the part of `scope["path"]` below `scope["root_path"]`. Routes are matched against it.
 
-    A root path that is no whole-segment prefix of the path leaves the path as it is.
+    A root path that is not a prefix of whole segments leaves the path unchanged.
     """
     path: str = scope["path"]
     root_path: str = scope.get("root_path", "")
@@ -71,7 +71,7 @@ def get_route_path(scope: Scope) -> str:
 
 
 class create_collapsing_task_group:
-    """A task group that raises the error itself, rather than a group of one, when a single task failed."""
+    """A task group that raises the error itself, rather than a group of one, if a single task failed."""
 
     __slots__ = ("_group",)
 
@@ -90,7 +90,7 @@ class create_collapsing_task_group:
             if len(group.exceptions) > 1:
                 raise
             [single] = group.exceptions
-            # `from` keeps what the error already said of its origin: the group must not appear in the traceback.
+            # `from` preserves the error's own cause or context: the group must not appear in the traceback.
             cause = single.__cause__
             if cause is None and not single.__suppress_context__:
                 cause = single.__context__
@@ -98,7 +98,7 @@ class create_collapsing_task_group:
 
 
 class SupportsAsyncClose(Protocol):
-    """Whatever has an async `close()`."""
+    """Any object with an async `close()`."""
 
     async def close(self) -> None: ...
 
@@ -107,11 +107,11 @@ SupportsAsyncCloseType = TypeVar("SupportsAsyncCloseType", bound=SupportsAsyncCl
 
 
 class AwaitableOrContextManager(Awaitable[T_co], AbstractAsyncContextManager[T_co], Protocol[T_co]):
-    """What `request.form()` gives back: await it for the value, or enter it to have the value closed at the end."""
+    """The result of `request.form()`. Await it for the value, or enter it to have the value closed at the end."""
 
 
 class AwaitableOrContextManagerWrapper(Generic[SupportsAsyncCloseType]):
-    """Gives an awaitable of something closable the second face of an async context manager that closes it."""
+    """Makes an awaitable of a closable value usable as an async context manager that closes the value."""
 
     __slots__ = ("aw", "entered")
 

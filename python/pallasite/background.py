@@ -1,4 +1,4 @@
-"""Work to do once a response is sent: one callable, or several in order."""
+"""Work to do after a response is sent: one callable, or several in order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _logger = logging.getLogger("pallasite.background")
 
 
 class BackgroundTask:
-    """A call to make later: `await task()` awaits a coroutine function, and runs any other in a worker thread.
+    """A call to make later. `await task()` awaits a coroutine function and runs any other in a worker thread.
 
-    A failure is logged by the function's name to the logger `pallasite.background` and raised on: the response is
-    already with the client by then, so nobody else would say which task it was.
+    A failure is logged with the function's name to the logger `pallasite.background` and raised again. The client
+    already has the response by then, so the log is the only place that names the task.
     """
 
     def __init__(self, func: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -45,9 +45,9 @@ class BackgroundTasks(BackgroundTask):
     """Tasks that run one after the other, in the order they were added.
 
     Attributes:
-        stop_on_error: True, the default: the first failure ends the run and is raised. False, given here or set on an
-            instance or a subclass, lets the others run first; then the failure is raised, or an ExceptionGroup of
-            several.
+        stop_on_error: if True, the default, the first failure ends the run and is raised. If False, the other tasks run
+            first; then the failure is raised, or an ExceptionGroup of several. It can be passed here, or set on an
+            instance or a subclass.
     """
 
     stop_on_error: bool = True
@@ -58,7 +58,7 @@ class BackgroundTasks(BackgroundTask):
             self.stop_on_error = stop_on_error
 
     def add_task(self, func: Callable[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Appends a call; arguments are kept as they are until it runs."""
+        """Add a call at the end. Its arguments are kept as they are until it runs."""
         self.tasks.append(BackgroundTask(func, *args, **kwargs))
 
     async def __call__(self) -> None:

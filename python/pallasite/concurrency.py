@@ -1,4 +1,4 @@
-"""Running blocking code beside the event loop: in anyio's worker threads, which a limiter bounds (40 by default)."""
+"""Run blocking code without blocking the event loop: in anyio's worker threads, limited in number (40 by default)."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["iterate_in_threadpool", "run_in_threadpool", "run_until_first_comple
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What an exhausted iterator gives: StopIteration itself cannot cross from a thread into a coroutine.
+# Marks the end of an iterator: StopIteration itself cannot pass from a thread into a coroutine.
 EXHAUSTED: Any = object()
 
 
 async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What `func(*args, **kwargs)` returns, called in a worker thread; context variables are visible there."""
+    """Run `func` in a worker thread and return its result. Context variables are visible there."""
     call = functools.partial(func, *args, **kwargs)
     return await anyio.to_thread.run_sync(call)
 
 
 async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
-    """The items of a blocking iterable; each is fetched in a worker thread (one hop an item)."""
+    """Yield the items of a blocking iterable, each fetched in a worker thread (one trip per item)."""
     items = iter(iterator)
     while (item := await anyio.to_thread.run_sync(next, items, EXHAUSTED)) is not EXHAUSTED:
         yield item
 
 
 async def run_until_first_complete(*args: tuple[Callable[..., Coroutine[Any, Any, Any]], dict[str, Any]]) -> None:
-    """Calls every `(function, keyword arguments)` pair concurrently and cancels the others once one returned.
+    """Call every `(function, keyword arguments)` pair concurrently. When one returns, cancel the others.
 
     Deprecated: use an anyio task group.
     """

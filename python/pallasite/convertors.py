@@ -1,7 +1,7 @@
-"""Path convertors: what a parameter like ``{id:int}`` matches, and what Python value it becomes.
+"""Path convertors: what a parameter such as ``{id:int}`` matches, and its Python value.
 
-A convertor is found under its name in `CONVERTOR_TYPES` when a route is made. The five stock ones are matched and
-converted natively; the same happens to no other: a subclass, a replaced ``convert`` or a changed ``regex`` is honoured.
+A convertor is looked up by name in `CONVERTOR_TYPES` when a route is created. Only the five stock ones are matched and
+converted natively. A subclass, a replaced ``convert`` or a changed ``regex`` is called instead.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HEX = "[0-9a-fA-F]"
 
 
 class Convertor(Generic[T]):
-    """Base of all convertors. A subclass gives `regex` and both methods.
+    """Base of all convertors. A subclass defines `regex` and both methods.
 
     >>> class LevelConvertor(Convertor[int]):
     ...     regex = "low|high"
@@ -44,21 +44,21 @@ class Convertor(Generic[T]):
     """
 
     regex: ClassVar[str] = ""
-    """Python regular expression of the accepted text, read when a route is made. Without anchors or named groups."""
+    """Python regular expression of the accepted text, read when a route is created. No anchors, no named groups."""
 
     def convert(self, value: str) -> T:
-        """The value for ``path_params`` of the text that matched.
+        """Return the value for ``path_params`` of the text that matched.
 
         Raises:
-            ValueError: the text is no value after all; the route then does not match.
+            ValueError: the text is not a valid value. The route then does not match.
         """
         raise NotImplementedError
 
     def to_string(self, value: T) -> str:
-        """The text of a value, for building a URL.
+        """Return the text of a value, for building a URL.
 
         Raises:
-            AssertionError: no text that the convertor accepts stands for the value.
+            AssertionError: no text that the convertor accepts represents the value.
         """
         raise NotImplementedError
 
@@ -69,14 +69,14 @@ class StringConvertor(Convertor[str]):
     regex = "[^/]+"
 
     def convert(self, value: str) -> str:
-        """The text itself."""
+        """Return the text itself."""
         return value
 
     def to_string(self, value: str) -> str:
-        """``str(value)``.
+        """Return ``str(value)``.
 
         Raises:
-            AssertionError: it is empty or has a slash.
+            AssertionError: the text is empty or contains a slash.
         """
         text = str(value)
         assert "/" not in text, "May not contain path separators"
@@ -85,34 +85,34 @@ class StringConvertor(Convertor[str]):
 
 
 class PathConvertor(Convertor[str]):
-    """``{name:path}``: any text without a line feed, slashes and the empty text included."""
+    """``{name:path}``: any text without a line feed, including slashes and the empty string."""
 
     regex = ".*"
 
     def convert(self, value: str) -> str:
-        """The text itself."""
+        """Return the text itself."""
         return str(value)
 
     def to_string(self, value: str) -> str:
-        """``str(value)``."""
+        """Return ``str(value)``."""
         return str(value)
 
 
 class IntegerConvertor(Convertor[int]):
-    """``{name:int}``: ASCII digits, without a sign."""
+    """``{name:int}``: ASCII digits without a sign."""
 
     regex = "[0-9]+"
 
     def convert(self, value: str) -> int:
-        """The number.
+        """Return the number.
 
         Raises:
-            ValueError: more digits than `sys.get_int_max_str_digits` allows.
+            ValueError: there are more digits than `sys.get_int_max_str_digits` allows.
         """
         return int(value)
 
     def to_string(self, value: int) -> str:
-        """``str(int(value))``.
+        """Return ``str(int(value))``.
 
         Raises:
             AssertionError: the number is negative.
@@ -123,26 +123,30 @@ class IntegerConvertor(Convertor[int]):
 
 
 class FloatConvertor(Convertor[float]):
-    """``{name:float}``: ASCII digits, at most one point between them; no sign and no exponent.
+    """``{name:float}``: ASCII digits with at most one decimal point between them. No sign, no exponent.
 
-    Deviation: a number too large for a float does not match. As infinity, which JSON has not, it would make a server
-    error of many an answer, and `to_string` has never taken it.
+    Deviation: a number too large for a float does not match. It would become infinity, which JSON cannot represent and
+    `to_string` has never accepted, so many responses would fail with a server error.
     """
 
     regex = r"[0-9]+(\.[0-9]+)?"
 
     def convert(self, value: str) -> float:
-        """The number. Raises ValueError where it is too large."""
+        """Return the number.
+
+        Raises:
+            ValueError: the number is too large for a float.
+        """
         number = float(value)
         if math.isinf(number):
-            raise ValueError("Too large a number for a float")
+            raise ValueError("number too large for a float")
         return number
 
     def to_string(self, value: float) -> str:
-        """At most 20 decimal places, without trailing zeros.
+        """Return the number with at most 20 decimal places and without trailing zeros.
 
         Raises:
-            AssertionError: the number is negative, infinite or not a number.
+            AssertionError: the number is negative, infinite or NaN.
         """
         number = float(value)
         assert not math.isnan(number), "NaN values are not supported"
@@ -154,16 +158,16 @@ class FloatConvertor(Convertor[float]):
 
 
 class UUIDConvertor(Convertor[UUID]):
-    """``{name:uuid}``: 32 hexadecimal digits, each of the four usual hyphens optional."""
+    """``{name:uuid}``: 32 hexadecimal digits. Each of the four usual hyphens is optional."""
 
     regex = f"{_HEX}{{8}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{12}}"
 
     def convert(self, value: str) -> UUID:
-        """The UUID."""
+        """Return the UUID."""
         return UUID(value)
 
     def to_string(self, value: UUID) -> str:
-        """``str(value)``: lowercase, with hyphens where it is a UUID."""
+        """Return ``str(value)``: for a UUID, lower case with hyphens."""
         return str(value)
 
 
@@ -174,14 +178,14 @@ CONVERTOR_TYPES: dict[str, Convertor[Any]] = {
     "str": StringConvertor(),
     "uuid": UUIDConvertor(),
 }
-"""The convertors by the name that paths use. Changing it affects the routes made afterwards."""
+"""The convertors by the name that paths use. Changes affect routes created afterwards."""
 
-# What a convertor has to be for the native conversion to stand in for its method: read by `_core.PathPattern`.
+# The attributes of an unmodified convertor. Only then is the native conversion used. Read by `_core.PathPattern`.
 _STOCK: Mapping[type[Convertor[Any]], tuple[str, Callable[..., Any], str]] = {
     type(convertor): (convertor.regex, type(convertor).convert, name) for name, convertor in CONVERTOR_TYPES.items()
 }
 
 
 def register_url_convertor(key: str, convertor: Convertor[Any]) -> None:
-    """Makes ``{name:key}`` use `convertor` in the routes made from now on; replaces one of the same name."""
+    """Make ``{name:key}`` use `convertor` in routes created from now on. Replaces an earlier one of that name."""
     CONVERTOR_TYPES[key] = convertor

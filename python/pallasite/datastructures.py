@@ -1,4 +1,4 @@
-"""What requests and responses are made of: addresses, URLs, headers, multidicts, uploads, state."""
+"""The building blocks of requests and responses: addresses, URLs, headers, multidicts, uploads, state."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ __all__ = [
 
 
 class Address(NamedTuple):
-    """A peer's address."""
+    """The address of a peer."""
 
     host: str
     port: int
 
 
 class Secret:
-    """Text that its repr, and so a traceback or log, does not show: `str()` reveals it."""
+    """Text that its repr, and so a traceback or log, does not show. `str()` returns it."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -53,9 +53,10 @@ class Secret:
 
 
 class CommaSeparatedStrings(Sequence[str]):
-    """The items of a comma separated list, such as an environment variable's; quotes protect a comma.
+    """The items of a comma-separated list, such as an environment variable. Quotes protect commas.
 
-    ValueError if a quote is left open.
+    Raises:
+        ValueError: a quote is not closed.
     """
 
     def __init__(self, value: str | Sequence[str]) -> None:
@@ -84,10 +85,10 @@ def _split_commas(text: str) -> list[str]:
 
 
 class UploadFile:
-    """A file out of a form, its content in `file`: in memory while small, else on disk.
+    """A file uploaded with a form. Its content is in `file`: in memory while small, otherwise on disk.
 
-    The coroutine methods go to a worker thread only where the file is, or is about to be, on disk.
-    `size` is in bytes, None if nobody counted.
+    The coroutine methods use a worker thread only if the file is on disk or about to be. `size` is in bytes, or None if
+    unknown.
     """
 
     def __init__(
@@ -102,22 +103,22 @@ class UploadFile:
         self.size = size
         self.filename = filename
         self.headers = headers or Headers()
-        # Bytes a spooled file keeps in memory; 0 is no limit, as in tempfile.SpooledTemporaryFile.
+        # Bytes a spooled file keeps in memory. 0 means no limit, as in tempfile.SpooledTemporaryFile.
         self._max_mem_size = getattr(file, "_max_size", 0)
 
     @property
     def content_type(self) -> str | None:
-        """The Content-Type the client gave this part, which may be wrong; None if it gave none."""
+        """The Content-Type that the client sent for this part, which may be wrong, or None."""
         content_type: str | None = self.headers.get("content-type")
         return content_type
 
     @property
     def _in_memory(self) -> bool:
-        # What is not a spooled file counts as on disk.
+        # Anything but a spooled file counts as on disk.
         return not getattr(self.file, "_rolled", True)
 
     def _will_roll(self, size_to_add: int) -> bool:
-        """Whether writing so many bytes touches the disk."""
+        """Return True if writing that many bytes touches the disk."""
         if not self._in_memory:
             return True
         limit = self._max_mem_size
@@ -133,11 +134,11 @@ class UploadFile:
         await run_in_threadpool(self.file.write, data)
 
     async def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes from the current position; all that is left by default."""
+        """Return at most `size` bytes from the current position, by default all that are left."""
         return self.file.read(size) if self._in_memory else await run_in_threadpool(self.file.read, size)
 
     async def seek(self, offset: int) -> None:
-        """Go to `offset` bytes from the start."""
+        """Move to `offset` bytes from the start."""
         if not self._in_memory:
             await run_in_threadpool(self.file.seek, offset)
             return
@@ -156,7 +157,7 @@ class UploadFile:
 
 
 class FormData(ImmutableMultiDict[str, UploadFile | str]):
-    """A form's fields: text, and UploadFile for files."""
+    """The fields of a form: text, and UploadFile for files."""
 
     def __init__(
         self,
@@ -172,21 +173,22 @@ class FormData(ImmutableMultiDict[str, UploadFile | str]):
 
 
 class State:
-    """A bag of attributes, which are items too: `request.state` and `app.state`.
+    """A namespace whose attributes are also items, used for `request.state` and `app.state`.
 
-    Keeps and changes the dictionary it is given. A missing attribute is an AttributeError, a missing item a KeyError.
+    It keeps and changes the dictionary it is created with. A missing attribute raises AttributeError, a missing item
+    KeyError.
     """
 
     _state: dict[str, Any]
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
-        # Not through `__setattr__` below, which needs the dictionary to be there.
+        # Bypasses `__setattr__` below, which needs the dictionary to exist.
         object.__setattr__(self, "_state", {} if state is None else state)
 
     def __getattr__(self, key: Any) -> Any:
-        # Only asked when ordinary lookup failed.
+        # Called only when the ordinary lookup fails.
         if key == "_state":
-            # An instance made without `__init__`, as copy and pickle do.
+            # An instance created without `__init__`, as copy and pickle do.
             raise AttributeError(key)
         try:
             return self._state[key]

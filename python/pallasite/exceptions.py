@@ -1,27 +1,27 @@
-"""The exceptions and warnings that Pallasite defines, and the three of them that every module may raise.
+"""The tree of exceptions and warnings, and the definitions of those that any module may raise.
 
 Exception
-  HTTPException                        answered as a response with its status code
+  HTTPException                        answered with a response with its status code
     requests.MalformedJSON             400: a body that is not JSON (also a json.JSONDecodeError)
-  WebSocketException                   answered by closing the socket with its code
+  WebSocketException                   answered by closing the connection with its code
     websockets.WebSocketDataError      1003 or 1007: a message that cannot be read (also a ValueError)
-  ClientDisconnect                     the client went away while a body was read or written
-  websockets.WebSocketDisconnect       the client closed the connection or went away
-    testclient.WebSocketDenialResponse the application refused the connection with this response
-  routing.NoMatchFound                 no route of that name with these parameters
-  responses.MalformedRangeHeader       400: a Range header that cannot be read
+  ClientDisconnect                     the client disconnected while a body was read or written
+  websockets.WebSocketDisconnect       the client closed the connection or disconnected
+    testclient.WebSocketDenialResponse the application rejected the connection with this response
+  routing.NoMatchFound                 no route has that name and these parameters
+  responses.MalformedRangeHeader       400: a Range header that cannot be parsed
   responses.RangeNotSatisfiable        416: a range outside the file
-  formparsers.MultiPartException       400: a form that cannot be read
-  authentication.AuthenticationError   an AuthenticationBackend's refusal
+  formparsers.MultiPartException       400: a form that cannot be parsed
+  authentication.AuthenticationError   an AuthenticationBackend rejected the credentials
   config.EnvironError                  an environment variable was set after it had been read
   RuntimeError
     websockets.WebSocketDisconnected   the application used a connection that is not open
     middleware.sessions.SessionNotStored  the session was changed after its cookie was sent
   ValueError
-    middleware.sessions.SessionTooLarge  no browser stores a cookie of that size
+    middleware.sessions.SessionTooLarge  browsers do not store a cookie of that size
 UserWarning
-  StarletteDeprecationWarning          a name or behaviour that will go away
-  SecurityWarning                      a setting that is allowed but rarely wanted
+  StarletteDeprecationWarning          a name or behaviour that will be removed
+  SecurityWarning                      a setting that is allowed but rarely intended
 """
 
 from __future__ import annotations
@@ -37,17 +37,19 @@ __all__ = ["ClientDisconnect", "HTTPException", "SecurityWarning", "StarletteDep
 class HTTPException(Exception):
     """Ends the request with an error response.
 
-    `detail` becomes the body, by default the status code's reason phrase; `headers` are added to the response.
+    Args:
+        detail: the body. The default is the reason phrase of the status code.
+        headers: headers to add to the response.
 
     Raises:
-        ValueError: a header's name is no token, or its value holds CR, LF or NUL or cannot be encoded as Latin-1.
+        ValueError: a header name is not a token, or a value contains CR, LF or NUL or cannot be encoded as Latin-1.
     """
 
     def __init__(self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = status_code
         self.detail = http.client.responses.get(status_code, "") if detail is None else detail
         self.headers = headers
-        # Here, where the traceback shows who set them; what is no text is for the handler to make sense of.
+        # Checked here, where the traceback shows who set them. Other types than text are left to the handler.
         for name, value in () if headers is None else headers.items():
             if isinstance(name, str) and isinstance(value, str):
                 encode_header(name, value)
@@ -60,7 +62,7 @@ class HTTPException(Exception):
 
 
 class ClientDisconnect(Exception):
-    """The client went away before its request body was complete, or while the response was sent."""
+    """The client disconnected before its request body was complete, or while the response was being sent."""
 
 
 class WebSocketException(Exception):
@@ -78,14 +80,14 @@ class WebSocketException(Exception):
 
 
 class StarletteDeprecationWarning(UserWarning):
-    """A name or behaviour that will go away.
+    """A name or behaviour that will be removed.
 
-    A UserWarning rather than a DeprecationWarning: Python hides the latter by default everywhere but in `__main__`.
+    It is a UserWarning, because Python hides a DeprecationWarning by default outside `__main__`.
     """
 
 
 class SecurityWarning(UserWarning):
-    """A setting that is allowed, and that hardly anybody should have: a short secret, a door open to every site.
+    """A setting that is allowed but rarely intended, such as a short secret or access for every site.
 
-    Not given where Pallasite stands in for Starlette: that code was written, and is tested, for a package without it.
+    Not issued in compatibility mode: that code was written and tested for a package without this warning.
     """

@@ -26,20 +26,20 @@ __all__ = [
     "WebSocketExceptionHandler",
 ]
 
-# A connection's facts, and one event on it: plain mutable dicts, for servers, middleware and tracers write to them.
+# The facts of a connection, and one event on it. Plain mutable dicts: servers, middleware and tracers write to them.
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# A lifespan wraps the application's life; a stateful one also yields the mapping that becomes each connection's state.
+# A lifespan surrounds the application's life. A stateful one also yields the mapping that becomes the state.
 AppType = TypeVar("AppType")
 StatelessLifespan = Callable[[AppType], AbstractAsyncContextManager[None]]
 StatefulLifespan = Callable[[AppType], AbstractAsyncContextManager[Mapping[str, Any]]]
 Lifespan = StatelessLifespan[AppType] | StatefulLifespan[AppType]
 
-# Quoted, so that this module imports no other one of the package.
+# Quoted, so that this module imports no other module of the package.
 HTTPExceptionHandler = Callable[["Request", Exception], "Response | Awaitable[Response]"]
 WebSocketExceptionHandler = Callable[["WebSocket", Exception], Awaitable[None]]
 ExceptionHandler = HTTPExceptionHandler | WebSocketExceptionHandler
