@@ -382,7 +382,7 @@ class Mount(_PathRoute):
         return getattr(self._base_app, "routes", [])
 
     def _mounted(self, path: str) -> tuple[ASGIApp, str]:
-        """Return the application and, for messages, its full path, inside whatever is mounted at `path`."""
+        """Return the application and, for messages, its full path, below `path`."""
         return getattr(self, "_base_app", self.app), path + self.path
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -459,7 +459,7 @@ class Host(BaseRoute):
         return getattr(self.app, "routes", [])
 
     def _mounted(self, path: str) -> tuple[ASGIApp, str]:
-        """Return the application and, for messages, its full path, inside whatever is mounted at `path`."""
+        """Return the application and, for messages, its full path, below `path`."""
         return self.app, f"{self.host}{path}"
 
     def _match_host(self, host: str) -> dict[str, Any] | None:
@@ -500,7 +500,7 @@ class Host(BaseRoute):
         return f"{self.__class__.__name__}(host={self.host!r}, name={self.name or ''!r}, app={self.app!r})"
 
 
-# What the native table and the index of names do in their place, unless a subclass or a patch replaces them.
+# The native table and the index of names do the work of these methods, unless a subclass or a patch replaces them.
 for _kind in (Route, WebSocketRoute, Mount, Host):
     _kind._stock_methods = {name: original(_kind, name) for name in ("matches", "handle", "url_path_for")}
 

@@ -275,7 +275,7 @@ class WebSocket(HTTPConnection[StateT]):
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Each lone surrogate becomes U+FFFD. Raises the same exceptions as `send`."""
-        # They come with JSON. A frame cannot hold them, and servers fail or send nothing.
+        # They arrive as JSON. A frame cannot contain them, and servers fail or send nothing.
         message = {"type": "websocket.send", "text": data if data.isascii() else _without_surrogates(data)}
         # Fast path: copies `WebSocket.send`; 0.25 us of 1.3 (bench: websocket-echo).
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:

@@ -74,7 +74,7 @@ def install_as_starlette() -> None:
     at the top of the program's first module. Further calls do nothing. The call itself imports nothing.
 
     Raises:
-        RuntimeError: Starlette has already been imported, so some code already holds its classes.
+        RuntimeError: Starlette has already been imported, so some code already uses its classes.
     """
     if mode.current is mode.STARLETTE:
         return

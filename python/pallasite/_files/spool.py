@@ -124,7 +124,7 @@ def _append(file: Any, pieces: list[Piece], size: int) -> None:
         return
     # Written directly to disk, many chunks at a time, in two thirds of the time of `write`. The file's own position
     # does not move, so it needs no update.
-    descriptor = file.fileno()  # moves what is in memory to disk
+    descriptor = file.fileno()  # moves the content from memory to disk
     for start in range(0, len(pieces), _BATCH_PIECES):
         size = _write_at(size, descriptor, pieces[start : start + _BATCH_PIECES])
 

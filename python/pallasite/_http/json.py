@@ -48,7 +48,7 @@ def encode_text(value: Any) -> str:
     encoded = dumps(value) if json.dumps is STOCK_DUMPS else None
     if encoded is not None:
         return encoded.decode("utf-8")
-    # A text frame is UTF-8, which cannot hold lone surrogates.
+    # A text frame is UTF-8, which cannot represent lone surrogates.
     return escape_surrogates(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
 
 

@@ -1,6 +1,6 @@
 """Origins (RFC 6454 section 6.2): the one that absolute URLs start with, and those whose pages may open a WebSocket.
 
-Browsers let any page open a WebSocket to any site, with that site's cookies, and name the page's origin in the
+Browsers let any page open a WebSocket to any site, with that site's cookies, and send the page's origin in the
 handshake. Source: RFC 6455 section 10.2.
 """
 
@@ -18,18 +18,18 @@ SELF = "self"
 
 
 def parse_origin(base_url: str) -> tuple[str, str]:
-    """Scheme and authority of a URL that has nothing else.
+    """Return the scheme and authority of a URL that consists of these alone.
 
     Raises:
-        ValueError: it is none of `http` or `https`, names no valid host, or has a path, a query or user information.
+        ValueError: the scheme is not http or https, the host is invalid, or there is a path, query or user information.
     """
     scheme, _, rest = base_url.partition("://")
     authority = rest.removesuffix("/")
     host = parse_host_header(authority)
     if scheme not in WEBSOCKET_SCHEMES or host is None or not host.is_valid_port:
         raise ValueError(
-            f"base_url has to be a scheme and a host, such as 'https://example.org', not {base_url!r}; a path before"
-            " all others is the server's root_path"
+            f"base_url must be a scheme and a host, such as 'https://example.org', got {base_url!r}; configure a path"
+            " prefix as the server's root_path"
         )
     return scheme, authority
 

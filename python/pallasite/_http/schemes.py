@@ -5,9 +5,9 @@ from __future__ import annotations
 __all__ = ["DEFAULT_PORTS", "DEFAULT_SCHEMES", "SECURE_SCHEMES", "WEBSOCKET_SCHEMES"]
 
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-#: By the type of an ASGI scope, for servers that name no scheme.
+#: The default scheme by type of ASGI scope, for servers that do not set one.
 DEFAULT_SCHEMES = {"http": "http", "websocket": "ws"}
-#: The scheme over TLS of each one in the clear.
+#: The TLS scheme for each scheme without TLS.
 SECURE_SCHEMES = {"http": "https", "ws": "wss"}
-#: The scheme of the WebSockets of each HTTP origin.
+#: The WebSocket scheme for each HTTP scheme.
 WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}

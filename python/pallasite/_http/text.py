@@ -1,6 +1,6 @@
 """Encode text that may contain lone surrogates.
 
-The JSON text ``"\\ud800"`` is valid (RFC 8259 section 8.2), so a client can make an application hold a string that
+The JSON text ``"\\ud800"`` is valid (RFC 8259 section 8.2), so a client can make an application store a string that
 UTF-8 cannot encode. Sending it back must not fail, or any client could cause a server error.
 """
 

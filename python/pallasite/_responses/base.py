@@ -140,8 +140,8 @@ class Response:
 
         Deviation: a cookie that browsers would drop is a ValueError as well. These are ``samesite="none"`` or
         `partitioned` without `secure`; a name that starts with ``__Secure-`` without `secure`; and one that starts with
-        ``__Host-`` without `secure`, with a `domain`, or with a `path` other than "/". Source: RFC 6265bis section
-        4.1.3.
+        ``__Host-`` without `secure`, with a `domain`, or with a `path` other than "/".
+        Source: RFC 6265bis section 4.1.3.
         """
         if samesite is not None:
             assert samesite.lower() in _SAMESITE, "samesite must be either 'strict', 'lax' or 'none'"

@@ -137,7 +137,7 @@ class RouteNames:
 
 
 def route_changed(route: BaseRoute) -> None:
-    """Drop what was built from lists that may contain `route`, because what it matches has changed."""
+    """Drop what was built from lists that may contain `route`, because something it is matched or named by changed."""
     if route.__dict__.get("_indexed") == id(route):  # copies of an indexed route are not indexed themselves
         for routes in list(_built):
             routes.forget()

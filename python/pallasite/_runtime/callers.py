@@ -1,4 +1,4 @@
-"""The way into a running event loop from outside of its tasks: from other threads and from signal handlers."""
+"""Schedule calls on a running event loop from outside its tasks: from other threads and from signal handlers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["later_caller", "thread_caller"]
 
 
 def thread_caller() -> Callable[..., object]:
-    """Return what schedules a call in the running loop: call it with a function and its arguments, from any thread.
+    """Return a function that schedules a call on the running loop, from any thread, without waiting for it.
 
-    It does not wait for the call.
+    Its arguments are the function to call and that function's arguments.
     """
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
@@ -23,7 +23,7 @@ def thread_caller() -> Callable[..., object]:
 
 
 def later_caller() -> Callable[..., Any]:
-    """Return the same for the loop's own thread alone: asyncio needs no wake-up there."""
+    """Return the same as `thread_caller`, for the loop's own thread only, where asyncio needs no wake-up."""
     try:
         return asyncio.get_running_loop().call_soon
     except RuntimeError:

@@ -98,7 +98,7 @@ class EventLoopThread:
         self.call_soon(context.run, function, *args)
 
     def has_leftovers(self) -> bool:
-        """Return True if the application left something running besides the current task, which calls this."""
+        """Return True if the application left something running other than the current task, which calls this."""
         if any(generator.ag_frame is not None for generator in self._generators):
             return True
         if self._backend == "trio":
