@@ -89,7 +89,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise ValueError("A number is too large")
+        raise ValueError("number too large for a float")
     return number
 
 
