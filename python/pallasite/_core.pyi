@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
 from os import PathLike
-from typing import Any, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, final
 
 from pallasite.convertors import Convertor
 
@@ -332,6 +332,24 @@ class PathPattern:
         """
 
 @final
+class RouteKind:
+    """How a `RouteTable` matches a route."""
+
+    HTTP: ClassVar[RouteKind]
+    """By path and method, for requests."""
+    WEBSOCKET: ClassVar[RouteKind]
+    """By path, for WebSockets."""
+    MOUNT: ClassVar[RouteKind]
+    """By a prefix of the path: the pattern ends in `{path:path}`."""
+    HOST: ClassVar[RouteKind]
+    """By the Host header."""
+    OPAQUE: ClassVar[RouteKind]
+    """By calling its `matches`."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __int__(self, /) -> int: ...
+
+@final
 class RouteTable:
     """The routes of a router in declaration order, frozen, ready to be searched.
 
@@ -341,27 +359,30 @@ class RouteTable:
 
     def __new__(
         cls,
-        entries: Iterable[tuple[int, Any, PathPattern | None, Container[str] | None, bool]],
+        entries: Iterable[tuple[RouteKind, Any, PathPattern | None, Container[str] | None, bool]],
+        no_match: object = None,
     ) -> RouteTable:
         """Each entry is `(kind, route, pattern, methods, direct)`.
 
-        `kind`: 0 HTTP route, 1 WebSocket route, 2 mount (its pattern ends in `{path:path}`), 3 host, 4 any other: its
-        `matches(scope)` is called when no earlier route has won. A pattern of None, or one that does not suit the kind,
-        makes it a 4. `methods`: the route's own set, looked into at each match; None or empty for all methods.
-        `direct`: whether `route.app` may be called in place of `route.handle`.
+        `kind`: a route of kind `OPAQUE`, and one whose pattern is None or does not suit its kind, is asked: its
+        `matches(scope)` is called when no earlier route has won. `methods`: the route's own set, looked into at each
+        match; None or empty for all methods. `direct`: whether `route.app` may be called in place of `route.handle`.
+
+        `no_match`: the verdict by which `matches` declines, recognized by identity. For other verdicts, their
+        `value` is read: 0 for no match, 1 for a partial and 2 for a full one.
 
         Raises:
-            ValueError: a kind is unknown.
             OverflowError: more than four thousand million routes or bytes of patterns.
         """
     def match(self, scope: dict[str, Any]) -> Callable[..., Any] | None:
         """What to call with (scope, receive, send): the first full match, else the first partial one, else None.
 
-        Partial is a match for another method. A match sets `route`, `endpoint` and a new `path_params` in the scope, a
-        mount also `root_path` and `app_root_path`, a route of kind 4 what its `matches` gave; without one the scope is
-        untouched. The callable is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read
-        at that moment; but in place of an `app` that names a `_function_app`, which names it as its `app` in turn, this
-        one. Without a valid Host header no host matches.
+        A partial match is one for another method. A match sets `route`, `endpoint` and a new `path_params` in the
+        scope, a mount also `root_path` and `app_root_path`, and an opaque route what its `matches` returned. Without a
+        match the scope is untouched. Without a valid Host header no host matches.
+
+        The callable is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read at that
+        moment. An `app` is replaced by its `_function_app` if it has one whose own `app` is this one.
 
         While the class of a route of a known kind has another `matches` than when the table was built, every route is
         asked in turn; while it has another `handle`, that is called.
@@ -373,10 +394,17 @@ class RouteTable:
     def unreachable(self) -> list[tuple[int, int]]:
         """The routes that no request can reach: (index, index of the earlier route that always wins), by index.
 
-        Only what is certain, paths with a line feed (`{x:path}` does not take them) set aside: convertors of one's own
-        and routes of kind 4 win nothing.
+        Only what is certain, paths with a line feed (`{x:path}` does not take them) set aside: custom
+        convertors and opaque routes win nothing.
         """
     def __len__(self) -> int: ...
+
+def register_stock_convertors(convertors: dict[str, Convertor[Any]], /) -> None:
+    """Convert natively from now on what these convertors accept, by the names that paths use. The first call counts.
+
+    A convertor stays native while its class is the one registered here, with the same `convert` and `regex`. All others
+    are called.
+    """
 
 # --- set_cookie
 

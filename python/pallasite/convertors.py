@@ -7,11 +7,10 @@ converted natively. A subclass, a replaced ``convert`` or a changed ``regex`` is
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from pallasite._core import register_stock_convertors
 
 __all__ = [
     "CONVERTOR_TYPES",
@@ -180,10 +179,8 @@ CONVERTOR_TYPES: dict[str, Convertor[Any]] = {
 }
 """The convertors by the name that paths use. Changes affect routes created afterwards."""
 
-# The attributes of an unmodified convertor. Only then is the native conversion used. Read by `_core.PathPattern`.
-_STOCK: Mapping[type[Convertor[Any]], tuple[str, Callable[..., Any], str]] = {
-    type(convertor): (convertor.regex, type(convertor).convert, name) for name, convertor in CONVERTOR_TYPES.items()
-}
+# Native conversion replaces their methods, as long as the classes stay unmodified.
+register_stock_convertors(CONVERTOR_TYPES)
 
 
 def register_url_convertor(key: str, convertor: Convertor[Any]) -> None:

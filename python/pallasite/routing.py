@@ -10,17 +10,17 @@ import functools
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from enum import Enum
 from re import Pattern
 from typing import Any, ClassVar, cast
 
 from pallasite._compat.public import publish
 from pallasite._compat.stock import original
-from pallasite._core import Observer, PathPattern, RouteTable, request_host
+from pallasite._core import Observer, PathPattern, RouteKind, RouteTable, request_host
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
 from pallasite._http.url import local_url
 from pallasite._routing.endpoint_apps import FunctionApp, request_response, websocket_session
 from pallasite._routing.lifespan import Lifespans, NoLifespan, as_lifespan
+from pallasite._routing.match import Match
 from pallasite._routing.paths import (
     PARAM_FORMAT_REGEX,
     PARAM_REGEX,
@@ -68,14 +68,6 @@ class NoMatchFound(Exception):
 
     def __init__(self, name: str, path_params: dict[str, Any]) -> None:
         super().__init__(f'No route exists for name "{name}" and params "{", ".join(path_params)}".')
-
-
-class Match(Enum):
-    """How well a route matches: not at all, by its path but not its method, or fully."""
-
-    NONE = 0
-    PARTIAL = 1
-    FULL = 2
 
 
 def get_name(endpoint: Callable[..., Any]) -> str:
@@ -234,7 +226,7 @@ class Route(_Endpoint):
     implies HEAD. `max_body_size` is in bytes; None sets no limit.
     """
 
-    _kind = 0
+    _kind = RouteKind.HTTP
     _protocol = "http"
 
     def __init__(
@@ -296,7 +288,7 @@ class Route(_Endpoint):
 class WebSocketRoute(_Endpoint):
     """A websocket endpoint at a path: a coroutine function ``(websocket) -> None``, or an ASGI application."""
 
-    _kind = 1
+    _kind = RouteKind.WEBSOCKET
     _protocol = "websocket"
 
     def __init__(
@@ -356,7 +348,7 @@ class Mount(_PathRoute):
     The mounted application receives the prefix in ``root_path``.
     """
 
-    _kind = 2
+    _kind = RouteKind.MOUNT
 
     def __init__(
         self,
@@ -435,7 +427,7 @@ class Host(BaseRoute):
     Port and case are ignored. A request with two ``Host`` fields or a malformed one does not match.
     """
 
-    _kind = 3
+    _kind = RouteKind.HOST
     _pattern: PathPattern | None
     host_regex: Pattern[str]
 

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pallasite._core import PathPattern, RouteTable
+from pallasite._core import PathPattern, RouteKind, RouteTable, register_stock_convertors
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
 
-HTTP, WEBSOCKET, MOUNT, HOST, OPAQUE = range(5)
+HTTP, WEBSOCKET, MOUNT, HOST = RouteKind.HTTP, RouteKind.WEBSOCKET, RouteKind.MOUNT, RouteKind.HOST
+OPAQUE = RouteKind.OPAQUE
 
 
 def pattern(path: str, **own: Convertor[Any]) -> PathPattern:
@@ -434,15 +435,33 @@ def test_match_opaque_partial_is_kept_until_a_full_one() -> None:
 
 
 @pytest.mark.parametrize("kind", [HTTP, WEBSOCKET, MOUNT, HOST])
-def test_entry_without_a_fitting_pattern_is_asked(kind: int) -> None:
+def test_entry_without_a_fitting_pattern_is_asked(kind: RouteKind) -> None:
     for fitting in (None, pattern("/x") if kind in (MOUNT, HOST) else pattern("x.org")):
         node = Asked("node", 2)
         assert winner(RouteTable([(kind, node, fitting, None, False)]), scope("/")) == "handle of node"
 
 
 def test_entry_of_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown kind of route: 5"):
-        RouteTable([(5, Node("x"), None, None, False)])
+    with pytest.raises(TypeError, match="RouteKind"):
+        RouteTable([(5, Node("x"), None, None, False)])  # type: ignore[list-item]
+
+
+def test_kinds_are_told_apart() -> None:
+    kinds = {HTTP, WEBSOCKET, MOUNT, HOST, OPAQUE}
+    assert len(kinds) == 5
+    assert repr(HOST) == "RouteKind.HOST"
+
+
+def test_match_verdict_handed_in_is_known_without_its_value() -> None:
+    class Declining(Node):
+        def matches(self, scope: dict[str, Any]) -> tuple[object, dict[str, Any]]:
+            return no, {}
+
+    no = object()  # it has no `value` to read
+    entries = [(OPAQUE, Declining("x"), None, None, False), http("/a")]
+    assert winner(RouteTable(entries, no), scope("/a")) == "app of /a"
+    with pytest.raises(AttributeError, match="value"):
+        RouteTable(entries).match(scope("/a"))
 
 
 @pytest.mark.parametrize("missing", ["type", "path", "method"])
@@ -494,6 +513,22 @@ def test_unreachable_many_routes_of_one_path_stays_linear() -> None:
     entries = [http("/{a}", {f"M{number}"}) for number in range(3000)]
     assert RouteTable(entries).unreachable() == []
     assert len(RouteTable(entries)) == 3000
+
+
+# --- stock convertors
+
+
+class Shouting(type(CONVERTOR_TYPES["str"])):  # type: ignore[misc]
+    """A subclass of a stock convertor, with another `convert`."""
+
+    def convert(self, value: str) -> str:
+        return value.upper()
+
+
+def test_stock_convertors_are_registered_once() -> None:
+    register_stock_convertors({"str": Shouting()})  # too late: `pallasite.convertors` has done so
+    assert PathPattern("/{x}", {"str": Shouting()}).match("/a") == {"x": "A"}
+    assert pattern("/{x:int}").match("/7") == {"x": 7}
 
 
 # --- memory

@@ -10,7 +10,8 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pallasite._core import RouteTable
+from pallasite._core import RouteKind, RouteTable
+from pallasite._routing.match import Match
 
 if TYPE_CHECKING:
     from pallasite.routing import BaseRoute
@@ -64,7 +65,7 @@ class RouteList(list["BaseRoute"]):
         table = self.table
         if table is None:
             changes = self._mark_all()
-            table = RouteTable([_entry(route) for route in self])
+            table = RouteTable([_entry(route) for route in self], Match.NONE)
             if self.changes == changes:
                 self.table = table
         return table
@@ -155,21 +156,18 @@ def _is_stock(route: Any, method: str) -> bool:
     return bool(stock) and getattr(type(route), method) is stock[method] and method not in vars(route)
 
 
-OPAQUE = 4
-
-
-def _entry(route: Any) -> tuple[int, Any, Any, Any, bool]:
+def _entry(route: Any) -> tuple[RouteKind, Any, Any, Any, bool]:
     """Return (kind, route, pattern, methods, direct) for the native table."""
-    kind = getattr(route, "_kind", OPAQUE)
+    kind = getattr(route, "_kind", RouteKind.OPAQUE)
     # Fast path: copies `BaseRoute.matches` and `BaseRoute.handle`; all but one of the routes (bench: last-of-1000).
-    if kind != OPAQUE and _is_stock(route, "matches"):
+    if kind is not RouteKind.OPAQUE and _is_stock(route, "matches"):
         pattern = route._pattern
         if pattern is not None and route.param_convertors is pattern.convertors:
             return (
                 kind,
                 route,
                 pattern,
-                getattr(route, "methods", None) if kind == 0 else None,
+                getattr(route, "methods", None) if kind is RouteKind.HTTP else None,
                 _is_stock(route, "handle"),
             )
-    return OPAQUE, route, None, None, False
+    return RouteKind.OPAQUE, route, None, None, False

@@ -57,7 +57,7 @@ mod _core {
     #[pymodule_export]
     use super::response::response_head;
     #[pymodule_export]
-    use super::route::{PathPattern, RouteTable};
+    use super::route::{PathPattern, RouteKind, RouteTable, register_stock_convertors};
     #[pymodule_export]
     use super::set_cookie::{http_date, set_cookie};
     #[pymodule_export]

@@ -22,27 +22,62 @@ pub(super) enum Conversion {
     Python,
 }
 
-/// How `convertor` converts: natively only if it is of a stock class of which nothing was changed.
+/// A stock convertor as it was when it was registered.
+struct Stock {
+    class: Py<PyType>,
+    regex: Py<PyAny>,
+    method: Py<PyAny>,
+    conversion: Conversion,
+}
+
+static STOCK: PyOnceLock<Box<[Stock]>> = PyOnceLock::new();
+
+/// See `_core.pyi`.
+#[pyfunction]
+#[pyo3(signature = (convertors, /))]
+pub(crate) fn register_stock_convertors(convertors: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = convertors.py();
+    let stock = convertors.iter().map(|(name, convertor)| {
+        let class = convertor.get_type();
+        Ok(Stock {
+            regex: convertor.getattr(intern!(py, "regex"))?.unbind(),
+            method: class.getattr(intern!(py, "convert"))?.unbind(),
+            class: class.unbind(),
+            conversion: match name.extract::<&str>()? {
+                "str" | "path" => Conversion::Text,
+                "int" => Conversion::Integer,
+                "float" => Conversion::Float,
+                "uuid" => Conversion::Uuid,
+                _ => Conversion::Python,
+            },
+        })
+    });
+    // The first call counts: a module that is imported a second time has other classes, which convert by themselves.
+    STOCK.get_or_try_init(py, || stock.collect::<PyResult<_>>())?;
+    Ok(())
+}
+
+/// How `convertor` converts: natively only if its class is a stock one and nothing about it was changed.
 pub(super) fn conversion_of(convertor: &Bound<'_, PyAny>) -> PyResult<Conversion> {
-    static STOCK: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
     let py = convertor.py();
-    let stock = STOCK.import(py, "pallasite.convertors", "_STOCK")?;
-    let Some(stock) = stock.get_item(convertor.get_type())? else {
+    let class = convertor.get_type();
+    let stock = STOCK
+        .get(py)
+        .and_then(|all| all.iter().find(|stock| class.is(&stock.class)));
+    let Some(stock) = stock else {
         return Ok(Conversion::Python);
     };
-    let (regex, convert, name) = stock.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, String)>()?;
     let method = convertor.getattr(intern!(py, "convert"))?;
     let is_unchanged = match method.getattr_opt(intern!(py, "__func__"))? {
-        Some(function) => function.is(&convert) && convertor.getattr(intern!(py, "regex"))?.eq(&regex)?,
+        Some(function) => {
+            function.is(&stock.method) && convertor.getattr(intern!(py, "regex"))?.eq(stock.regex.bind(py))?
+        }
         None => false,
     };
-    Ok(match name.as_str() {
-        _ if !is_unchanged => Conversion::Python,
-        "str" | "path" => Conversion::Text,
-        "int" => Conversion::Integer,
-        "float" => Conversion::Float,
-        "uuid" => Conversion::Uuid,
-        _ => Conversion::Python,
+    Ok(if is_unchanged {
+        stock.conversion
+    } else {
+        Conversion::Python
     })
 }
 

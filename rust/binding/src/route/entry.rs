@@ -1,24 +1,30 @@
 //! One route as the table holds it.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::pattern::PathPattern;
 
-/// What kind of route an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+/// See `_core.pyi`.
+#[pyclass(
+    eq,
+    frozen,
+    hash,
+    from_py_object,
+    rename_all = "UPPERCASE",
+    module = "pallasite._core"
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RouteKind {
     Http,
     WebSocket,
     Mount,
     Host,
-    /// Only the route's own `matches` knows.
     Opaque,
 }
 
 pub(super) struct Entry {
-    pub(super) kind: Kind,
+    pub(super) kind: RouteKind,
     pub(super) route: Py<PyAny>,
     pub(super) pattern: Option<Py<PathPattern>>,
     /// The route's own set, looked into at each match, so that changing it in place counts.
@@ -35,7 +41,7 @@ struct FunctionApp {
 }
 
 type Parts<'py> = (
-    u8,
+    RouteKind,
     Bound<'py, PyAny>,
     Option<Bound<'py, PathPattern>>,
     Option<Bound<'py, PyAny>>,
@@ -45,21 +51,11 @@ type Parts<'py> = (
 impl Entry {
     pub(super) fn from_parts(parts: &Bound<'_, PyAny>) -> PyResult<Self> {
         let (kind, route, pattern, methods, is_direct) = parts.extract::<Parts<'_>>()?;
-        let kind = match kind {
-            0 => Kind::Http,
-            1 => Kind::WebSocket,
-            2 => Kind::Mount,
-            3 => Kind::Host,
-            4 => Kind::Opaque,
-            _ => {
-                return Err(PyValueError::new_err(format!("unknown kind of route: {kind}")));
-            }
-        };
         Ok(Self {
             kind: if fits(kind, pattern.as_ref()) {
                 kind
             } else {
-                Kind::Opaque
+                RouteKind::Opaque
             },
             function_app: if is_direct { function_app(&route)? } else { None },
             route: route.unbind(),
@@ -90,7 +86,7 @@ impl Entry {
 
     /// The pattern, unless the route has to be asked each time.
     pub(super) fn indexed(&self) -> Option<&PathPattern> {
-        let pattern = self.pattern.as_ref().filter(|_| self.kind != Kind::Opaque)?.get();
+        let pattern = self.pattern.as_ref().filter(|_| self.kind != RouteKind::Opaque)?.get();
         (!pattern.is_unpredictable()).then_some(pattern)
     }
 }
@@ -115,15 +111,15 @@ fn function_app(route: &Bound<'_, PyAny>) -> PyResult<Option<FunctionApp>> {
 }
 
 /// Whether the pattern is what a route of this kind has.
-fn fits(kind: Kind, pattern: Option<&Bound<'_, PathPattern>>) -> bool {
+fn fits(kind: RouteKind, pattern: Option<&Bound<'_, PathPattern>>) -> bool {
     let Some(pattern) = pattern.map(Bound::get) else {
         return false;
     };
     let is_host = pattern.core().is_host();
     match kind {
-        Kind::Http | Kind::WebSocket => !is_host,
-        Kind::Mount => !is_host && pattern.has_rest(),
-        Kind::Host => is_host,
-        Kind::Opaque => false,
+        RouteKind::Http | RouteKind::WebSocket => !is_host,
+        RouteKind::Mount => !is_host && pattern.has_rest(),
+        RouteKind::Host => is_host,
+        RouteKind::Opaque => false,
     }
 }

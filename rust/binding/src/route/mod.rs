@@ -8,5 +8,7 @@ mod scope;
 mod table;
 mod watch;
 
+pub(crate) use convert::register_stock_convertors;
+pub(crate) use entry::RouteKind;
 pub(crate) use pattern::PathPattern;
 pub(crate) use table::RouteTable;

@@ -3,10 +3,9 @@
 use pallasite_core::route::Spans;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::entry::{Entry, Kind};
+use super::entry::{Entry, RouteKind};
 use super::pattern::{PathPattern, Subject};
 use super::scope::{Protocol, path_params, required};
 use crate::text::{slice, text_of};
@@ -88,6 +87,8 @@ pub(super) struct Request<'a, 'py> {
     method: Option<Bound<'py, PyAny>>,
     /// The lowercase host that the request names.
     host: Option<&'a str>,
+    /// The verdict by which a route declines.
+    no_match: Option<&'a Py<PyAny>>,
 }
 
 impl<'a, 'py> Request<'a, 'py> {
@@ -97,6 +98,7 @@ impl<'a, 'py> Request<'a, 'py> {
         subject: &'a Subject<'a, 'py>,
         root: &'a Bound<'py, PyAny>,
         host: Option<&'a str>,
+        no_match: Option<&'a Py<PyAny>>,
     ) -> Self {
         Self {
             scope,
@@ -105,6 +107,7 @@ impl<'a, 'py> Request<'a, 'py> {
             root,
             method: None,
             host,
+            no_match,
         }
     }
 
@@ -115,7 +118,7 @@ impl<'a, 'py> Request<'a, 'py> {
         has_partial: bool,
     ) -> PyResult<Option<Found<'py>>> {
         match (entry.kind, &entry.pattern) {
-            (Kind::Http, Some(pattern)) if self.protocol == Protocol::Http => {
+            (RouteKind::Http, Some(pattern)) if self.protocol == Protocol::Http => {
                 let is_full = self.allows(entry)?;
                 // A second partial match would be dropped; what it costs shows only where Python converts.
                 if !is_full && has_partial && pattern.get().is_stock() {
@@ -124,19 +127,19 @@ impl<'a, 'py> Request<'a, 'py> {
                 let child = self.try_route(entry, pattern.get(), spans)?;
                 Ok(child.map(|child| Found { is_full, child }))
             }
-            (Kind::WebSocket, Some(pattern)) if self.protocol == Protocol::WebSocket => {
+            (RouteKind::WebSocket, Some(pattern)) if self.protocol == Protocol::WebSocket => {
                 let child = self.try_route(entry, pattern.get(), spans)?;
                 Ok(child.map(|child| Found { is_full: true, child }))
             }
-            (Kind::Mount, Some(pattern)) => {
+            (RouteKind::Mount, Some(pattern)) => {
                 let child = self.try_mount(entry, pattern.get(), spans)?;
                 Ok(child.map(|child| Found { is_full: true, child }))
             }
-            (Kind::Host, Some(pattern)) => {
+            (RouteKind::Host, Some(pattern)) => {
                 let child = self.try_host(entry, pattern.get(), spans)?;
                 Ok(child.map(|child| Found { is_full: true, child }))
             }
-            (Kind::Opaque, _) => ask_route(self.scope, entry),
+            (RouteKind::Opaque, _) => ask_route(self.scope, entry, self.no_match),
             _ => Ok(None),
         }
     }
@@ -216,7 +219,11 @@ impl<'a, 'py> Request<'a, 'py> {
 }
 
 /// What the route's own `matches` says.
-pub(super) fn ask_route<'py>(scope: &Bound<'py, PyDict>, entry: &Entry) -> PyResult<Option<Found<'py>>> {
+pub(super) fn ask_route<'py>(
+    scope: &Bound<'py, PyDict>,
+    entry: &Entry,
+    no_match: Option<&Py<PyAny>>,
+) -> PyResult<Option<Found<'py>>> {
     let py = scope.py();
     let answer = entry.route.bind(py).call_method1(intern!(py, "matches"), (scope,))?;
     let (verdict, child) = match answer.cast::<PyTuple>() {
@@ -226,7 +233,7 @@ pub(super) fn ask_route<'py>(scope: &Bound<'py, PyDict>, entry: &Entry) -> PyRes
             .call1((answer,))?
             .extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?,
     };
-    Ok(match level(&verdict)? {
+    Ok(match level(&verdict, no_match)? {
         2 => Some(Found {
             is_full: true,
             child: Child::Asked(child),
@@ -239,17 +246,11 @@ pub(super) fn ask_route<'py>(scope: &Bound<'py, PyDict>, entry: &Entry) -> PyRes
     })
 }
 
-/// The value of a `Match` member: 0 none, 1 partial, 2 full.
-fn level(verdict: &Bound<'_, PyAny>) -> PyResult<i64> {
-    static NONE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = verdict.py();
+/// The value of a verdict, which is a `Match` member or one of a like enum: 0 none, 1 partial, 2 full.
+fn level(verdict: &Bound<'_, PyAny>, no_match: Option<&Py<PyAny>>) -> PyResult<i64> {
     // Most answers are no: known by identity, without asking the enum for its value.
-    let none = NONE.get_or_try_init(py, || {
-        let members = py.import("pallasite.routing")?.getattr("Match")?;
-        PyResult::Ok(members.getattr("NONE")?.unbind())
-    });
-    if none.is_ok_and(|none| verdict.is(none)) {
+    if no_match.is_some_and(|known| verdict.is(known)) {
         return Ok(0);
     }
-    verdict.getattr(intern!(py, "value"))?.extract()
+    verdict.getattr(intern!(verdict.py(), "value"))?.extract()
 }

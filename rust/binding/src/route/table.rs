@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::errors::Result;
 use crate::text::text_of;
 
-use super::entry::{Entry, Kind};
+use super::entry::{Entry, RouteKind};
 use super::pattern::{PathPattern, Subject};
 use super::request::{Found, Request, ask_route};
 use super::scope::{Protocol, host_name, protocol, required, root_length, root_path};
@@ -29,13 +29,16 @@ pub(crate) struct RouteTable {
     has_hosts: bool,
     /// Entries that no tree finds: asked at every match, when it is their turn.
     always: Box<[usize]>,
+    /// The verdict of a route's `matches` that means no, to be known by identity.
+    no_match: Option<Py<PyAny>>,
     watch: Watch,
 }
 
 #[pymethods]
 impl RouteTable {
     #[new]
-    fn new(entries: &Bound<'_, PyAny>) -> Result<Self> {
+    #[pyo3(signature = (entries, no_match = None))]
+    fn new(entries: &Bound<'_, PyAny>, no_match: Option<Py<PyAny>>) -> Result<Self> {
         let py = entries.py();
         let entries = entries.try_iter()?.map(|parts| Entry::from_parts(&parts?));
         let entries = entries.collect::<PyResult<Box<[_]>>>()?;
@@ -47,8 +50,9 @@ impl RouteTable {
         Ok(Self {
             paths: build(&entries, Entry::path)?,
             hosts: build(&entries, Entry::host)?,
-            has_hosts: entries.iter().any(|entry| entry.kind == Kind::Host),
+            has_hosts: entries.iter().any(|entry| entry.kind == RouteKind::Host),
             always,
+            no_match,
             watch: Watch::new(py, &entries)?,
             entries,
         })
@@ -59,7 +63,7 @@ impl RouteTable {
         let protocol = protocol(scope)?;
         if protocol == Protocol::Other {
             // Only routes of a kind unknown here may want it.
-            return self.match_asking(scope, |entry| entry.kind == Kind::Opaque);
+            return self.match_asking(scope, |entry| entry.kind == RouteKind::Opaque);
         }
         let unchanged = self.watch.look(py)?;
         if !unchanged.matches {
@@ -78,7 +82,14 @@ impl RouteTable {
             string: &path,
         };
         let host = if self.has_hosts { host_name(scope)? } else { None };
-        let mut request = Request::new(scope, protocol, &subject, &root, host.as_deref());
+        let mut request = Request::new(
+            scope,
+            protocol,
+            &subject,
+            &root,
+            host.as_deref(),
+            self.no_match.as_ref(),
+        );
         let mut trial = Trial {
             spans: Spans::new(),
             partial: None,
@@ -112,7 +123,7 @@ impl RouteTable {
             };
             let cover = Cover::new(pattern.core());
             let sample = cover.sample();
-            let search = if entry.kind == Kind::Host {
+            let search = if entry.kind == RouteKind::Host {
                 self.hosts.search_host(sample)
             } else {
                 self.paths.search(sample)
@@ -145,6 +156,7 @@ impl RouteTable {
             visit.call(&entry.pattern)?;
             visit.call(&entry.methods)?;
         }
+        visit.call(&self.no_match)?;
         self.watch.traverse(&visit)
     }
 }
@@ -159,7 +171,7 @@ impl RouteTable {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut partial = None;
         for entry in self.entries.iter().filter(|entry| is_asked(entry)) {
-            match ask_route(scope, entry)? {
+            match ask_route(scope, entry, self.no_match.as_ref())? {
                 Some(found) if found.is_full => return found.win(scope, entry, false).map(Some),
                 Some(found) if partial.is_none() => partial = Some((found, entry)),
                 _ => {}
@@ -235,8 +247,10 @@ fn build(entries: &[Entry], pattern_of: fn(&Entry) -> Option<&PathPattern>) -> R
 /// Whether `earlier` takes every request that the later entry could get by its type and method.
 fn answers_all_of(py: Python<'_>, earlier: &Entry, later: &Entry) -> PyResult<bool> {
     match (earlier.kind, later.kind) {
-        (Kind::Mount, _) | (Kind::WebSocket, Kind::WebSocket) | (Kind::Host, Kind::Host) => Ok(true),
-        (Kind::Http, Kind::Http) => {
+        (RouteKind::Mount, _) | (RouteKind::WebSocket, RouteKind::WebSocket) | (RouteKind::Host, RouteKind::Host) => {
+            Ok(true)
+        }
+        (RouteKind::Http, RouteKind::Http) => {
             let methods = |entry: &Entry| -> PyResult<Option<Py<PyAny>>> {
                 let Some(methods) = &entry.methods else {
                     return Ok(None);

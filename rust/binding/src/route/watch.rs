@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
-use super::entry::{Entry, Kind};
+use super::entry::{Entry, RouteKind};
 
 /// The classes of the routes that a table does not ask, with the methods that they had when it was built.
 pub(super) struct Watch(Box<[Watched]>);
@@ -32,7 +32,7 @@ impl Watch {
     pub(super) fn new(py: Python<'_>, entries: &[Entry]) -> PyResult<Self> {
         let mut known = HashSet::new();
         let mut watched = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.kind != Kind::Opaque) {
+        for entry in entries.iter().filter(|entry| entry.kind != RouteKind::Opaque) {
             let class = entry.route.bind(py).get_type();
             if known.insert(class.as_ptr() as usize) {
                 watched.push(Watched {
