@@ -121,7 +121,7 @@ headers = st.sampled_from(
     [
         [],
         [(b"host", b"Example.ORG")],
-        [(b"x", b""), (b"host", b"example.org:8000")],  # a second one names no host here: tests/test_hosts.py
+        [(b"x", b""), (b"host", b"example.org:8000")],  # a second one names no host here
         [(b"host", b"ab.org")],
         [(b"host", b"12.org")],
         [(b"host", b"[::1]:80")],

@@ -1,6 +1,6 @@
 """Pallasite in Starlette's place as programs meet it: workers, reloaders, pickles, pytest, and without a Starlette.
 
-The import system's side of it is in tests/test_standin.py. Each case is a program in a process of its own.
+The import system's side of it is in tests/test_alias.py. Each case is a program in a process of its own.
 """
 
 from __future__ import annotations

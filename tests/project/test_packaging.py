@@ -14,7 +14,7 @@ import pytest
 import pallasite
 from pallasite import _core
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = ROOT / "python" / "pallasite"
 MODULES = sorted(info.name for info in pkgutil.walk_packages([str(PACKAGE)], "pallasite."))
 

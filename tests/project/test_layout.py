@@ -87,8 +87,3 @@ def test_page_lists_every_folder_of_tests() -> None:
         path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
     ]
     assert [name for name in folders if f"{name}/" not in LAYOUT] == []
-
-
-def test_no_module_is_long() -> None:
-    long = [path.name for path in PACKAGE.rglob("*.py") if len(path.read_text(encoding="utf-8").splitlines()) > 700]
-    assert long == []

@@ -1,4 +1,4 @@
-"""As `test_bad_input`, through everything that comes with the framework besides: middleware, static files, events."""
+"""As `test_requests`, through everything that comes with the framework besides: middleware, static files, events."""
 
 from __future__ import annotations
 

@@ -1,0 +1,18 @@
+"""No file of the tests or of the Python half is too long to be read at one go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MAX_LINES = 700
+
+
+@pytest.mark.parametrize("folder", ["python", "tests"])
+def test_no_file_is_longer_than_700_lines(folder: str) -> None:
+    files = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    assert files
+    too_long = {str(path.relative_to(ROOT)): lines for path, lines in files.items() if lines > MAX_LINES}
+    assert too_long == {}, "look for the second noun"
