@@ -37,6 +37,7 @@ async def cookies_of(*headers: bytes) -> Any:
 # --- names
 
 
+@pytest.mark.advisory("CVE-2023-23934")
 @pytest.mark.parametrize(
     "forged",
     [
@@ -51,7 +52,7 @@ async def cookies_of(*headers: bytes) -> Any:
     ],
     ids=repr,
 )
-async def test_cve_2023_23934_cookie_without_a_name_does_not_pass_for_another(forged: bytes) -> None:
+async def test_cookie_without_a_name_does_not_pass_for_another(forged: bytes) -> None:
     for headers in ([forged], [b"__Host-id=good; " + forged], [forged + b"; __Host-id=good"]):
         found = _core.cookies_from_headers([(b"cookie", header) for header in headers])
         assert found.get("__Host-id") in (None, "good")
@@ -60,6 +61,7 @@ async def test_cve_2023_23934_cookie_without_a_name_does_not_pass_for_another(fo
         assert await cookies_of(*headers) == JSONResponse(found).body.decode()
 
 
+@pytest.mark.advisory("CVE-2016-7401")
 @pytest.mark.parametrize(
     "header",
     [
@@ -82,7 +84,7 @@ async def test_cve_2023_23934_cookie_without_a_name_does_not_pass_for_another(fo
     ],
     ids=repr,
 )
-async def test_cve_2016_7401_only_a_semicolon_separates_cookies(header: bytes) -> None:
+async def test_only_a_semicolon_separates_cookies(header: bytes) -> None:
     found = _core.cookies_from_headers([(b"cookie", header)])
     assert found["id"] == "good"
     assert "bad" not in found.values()
@@ -104,13 +106,15 @@ HARD_COOKIES = {
 }
 
 
+@pytest.mark.advisory("CVE-2024-52804", "CVE-2024-7592")
 @pytest.mark.parametrize("make", HARD_COOKIES.values(), ids=HARD_COOKIES.keys())
-def test_cve_2024_52804_cve_2024_7592_cookies_are_read_in_one_pass(make: Any) -> None:
+def test_cookies_are_read_in_one_pass(make: Any) -> None:
     assert_linear(make, _core.parse_cookies)
     assert_linear(make, lambda text: _core.cookies_from_headers([(b"cookie", text.encode())]))
 
 
-async def test_cve_2024_7592_quoted_value_comes_back_as_it_was_set() -> None:
+@pytest.mark.advisory("CVE-2024-7592")
+async def test_quoted_value_comes_back_as_it_was_set() -> None:
     value = '"\\\x01;,é \u00ff'
     response = Response()
     response.set_cookie("a", value)
@@ -118,10 +122,9 @@ async def test_cve_2024_7592_quoted_value_comes_back_as_it_was_set() -> None:
     assert _core.parse_cookies(pair) == {"a": value}
 
 
+@pytest.mark.advisory("CVE-2025-69230")
 @pytest.mark.parametrize("pair", [b"=", b"\0;", b"\xff=\xff;", b"a b=c;", b'"a=', b"a=b\\"], ids=repr)
-async def test_cve_2025_69230_cookies_that_make_no_sense_are_not_logged(
-    pair: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_cookies_that_make_no_sense_are_not_logged(pair: bytes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     await cookies_of(pair * 50_000)
     assert caplog.records == []
@@ -138,10 +141,9 @@ PLACES = {
 }
 
 
+@pytest.mark.advisory("CVE-2026-0672", "CVE-2026-3644", "CVE-2026-35536")
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
-def test_cve_2026_0672_cve_2026_3644_cve_2026_35536_control_character_or_semicolon_is_refused_in_a_cookie(
-    place: Any,
-) -> None:
+def test_control_character_or_semicolon_is_refused_in_a_cookie(place: Any) -> None:
     for character in [*CONTROLS, "; httponly", ";", "\r\nset-cookie: b=c", "\n ", "\u2028\n"]:
         response = Response()
         with pytest.raises(ValueError):
@@ -149,19 +151,22 @@ def test_cve_2026_0672_cve_2026_3644_cve_2026_35536_control_character_or_semicol
         assert "set-cookie" not in response.headers
 
 
+@pytest.mark.advisory("CVE-2026-35536")
 @pytest.mark.parametrize("samesite", ["lax; domain=evil", "none\r\nx: y", "", "lax ", "LAX;"])
-def test_cve_2026_35536_samesite_is_one_of_three(samesite: Any) -> None:
+def test_samesite_is_one_of_three(samesite: Any) -> None:
     with pytest.raises((ValueError, AssertionError)):
         Response().set_cookie("a", samesite=samesite)
 
 
+@pytest.mark.advisory("CVE-2026-35536")
 @pytest.mark.parametrize("max_age", ["1; domain=evil", "1\r\nx: y", "1\0"])
-def test_cve_2026_35536_max_age_cannot_bring_an_attribute(max_age: Any) -> None:
+def test_max_age_cannot_bring_an_attribute(max_age: Any) -> None:
     with pytest.raises(ValueError):
         Response().set_cookie("a", max_age=max_age)
 
 
-def test_cve_2026_0672_control_characters_are_quoted_in_a_value() -> None:
+@pytest.mark.advisory("CVE-2026-0672")
+def test_control_characters_are_quoted_in_a_value() -> None:
     for character in [*CONTROLS, ";", ",", '"', "\\", "\r\nset-cookie: b=c"]:
         response = Response()
         response.set_cookie("a", f"x{character}y")
@@ -171,7 +176,8 @@ def test_cve_2026_0672_control_characters_are_quoted_in_a_value() -> None:
         assert _core.parse_cookies(sent.decode().partition("; Path")[0]) == {"a": f"x{character}y"}
 
 
-def test_cve_2026_3644_copied_and_pickled_response_has_the_same_cookies() -> None:
+@pytest.mark.advisory("CVE-2026-3644")
+def test_copied_and_pickled_response_has_the_same_cookies() -> None:
     response = Response()
     response.set_cookie("a", "b\nc")
     for again in (copy.copy(response), copy.deepcopy(response), pickle.loads(pickle.dumps(response))):
@@ -186,6 +192,7 @@ def test_cve_2026_3644_copied_and_pickled_response_has_the_same_cookies() -> Non
             change(response.headers)
 
 
+@pytest.mark.advisory("CVE-2026-35536")
 @pytest.mark.parametrize(
     "options",
     [
@@ -200,7 +207,7 @@ def test_cve_2026_3644_copied_and_pickled_response_has_the_same_cookies() -> Non
     ],
     ids=str,
 )
-def test_cve_2026_35536_session_cookie_is_checked_when_it_is_configured(options: Any) -> None:
+def test_session_cookie_is_checked_when_it_is_configured(options: Any) -> None:
     with pytest.raises(ValueError):
         SessionMiddleware(app, secret_key="0123456789abcdef0123456789abcdef", **options)
 
@@ -208,7 +215,8 @@ def test_cve_2026_35536_session_cookie_is_checked_when_it_is_configured(options:
 # --- cookies and caches
 
 
-async def test_cve_2023_30861_cve_2026_27205_cve_2014_1418_cve_2026_48588_use_of_a_session_is_said_to_caches() -> None:
+@pytest.mark.advisory("CVE-2023-30861", "CVE-2026-27205", "CVE-2014-1418", "CVE-2026-48588")
+async def test_use_of_a_session_is_said_to_caches() -> None:
     async def page(request: Request) -> Response:
         match request.query_params.get("do"):
             case "read":

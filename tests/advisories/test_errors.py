@@ -71,8 +71,9 @@ class Tags(HTMLParser):
 # --- the debug page
 
 
+@pytest.mark.advisory("CVE-2016-10516", "CVE-2017-12794", "CVE-2022-22818")
 @pytest.mark.parametrize("text", SCRIPTS)
-async def test_cve_2016_10516_cve_2017_12794_cve_2022_22818_debug_page_shows_text_as_text(text: str) -> None:
+async def test_debug_page_shows_text_as_text(text: str) -> None:
     app = application(True, text)
     for query in (b"", b"x=" + text.encode()):
         status, kind, page = await error_page(
@@ -86,14 +87,16 @@ async def test_cve_2016_10516_cve_2017_12794_cve_2022_22818_debug_page_shows_tex
         assert Tags(page).seen.count("script") == 1
 
 
+@pytest.mark.advisory("CVE-2017-12794")
 @pytest.mark.parametrize("text", SCRIPTS)
 @pytest.mark.parametrize("accept", [b"*/*", b"text/plain", b"application/json", b""])
-async def test_cve_2017_12794_debug_text_is_no_page(accept: bytes, text: str) -> None:
+async def test_debug_text_is_no_page(accept: bytes, text: str) -> None:
     _, kind, body = await error_page(application(True, text), headers=[(b"accept", accept)])
     assert kind == "text/plain; charset=utf-8"
     assert text in body
 
 
+@pytest.mark.advisory("CVE-2024-34069")
 @pytest.mark.parametrize(
     "query",
     [
@@ -104,7 +107,7 @@ async def test_cve_2017_12794_debug_text_is_no_page(accept: bytes, text: str) ->
     ],
     ids=repr,
 )
-async def test_cve_2024_34069_debug_page_runs_nothing(query: bytes) -> None:
+async def test_debug_page_runs_nothing(query: bytes) -> None:
     app = application(True, "text")
     _, _, page = await error_page(app, query=query, headers=[(b"accept", b"text/html")])
     assert not {"form", "input", "textarea", "button"} & set(Tags(page).seen)
@@ -112,6 +115,7 @@ async def test_cve_2024_34069_debug_page_runs_nothing(query: bytes) -> None:
         assert (await ask(app, path, query=query)).status == 404
 
 
+@pytest.mark.advisory("CVE-2024-34069")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -122,7 +126,7 @@ async def test_cve_2024_34069_debug_page_runs_nothing(query: bytes) -> None:
     ],
     ids=str,
 )
-async def test_cve_2024_34069_without_debug_nothing_is_told(headers: Any) -> None:
+async def test_without_debug_nothing_is_told(headers: Any) -> None:
     app = application(False, "secret")
     for query in (b"", b"debug=1", b"__debugger__=yes&cmd=x"):
         answer = await error_page(app, headers=headers, query=query, client=("127.0.0.1", 1), server=("127.0.0.1", 80))
@@ -132,11 +136,10 @@ async def test_cve_2024_34069_without_debug_nothing_is_told(headers: Any) -> Non
 # --- templates
 
 
+@pytest.mark.advisory("CVE-2022-22818", "CVE-2026-48060")
 @pytest.mark.parametrize("suffix", ["html", "htm", "xml", "xhtml", "svg", "HTML"])
 @pytest.mark.parametrize("text", SCRIPTS)
-async def test_cve_2022_22818_cve_2026_48060_templates_show_text_as_text(
-    text: str, suffix: str, tmp_path: Path
-) -> None:
+async def test_templates_show_text_as_text(text: str, suffix: str, tmp_path: Path) -> None:
     (tmp_path / f"page.{suffix}").write_text(
         "<p title='{{ text }}'>{{ text }} {{ request.url }} {{ request.query_params.x }} {{ request.cookies.csrf }}</p>"
     )
@@ -152,7 +155,8 @@ async def test_cve_2022_22818_cve_2026_48060_templates_show_text_as_text(
     assert Tags(answer.body.decode()).attributes == ["title"]
 
 
-async def test_cve_2022_22818_template_of_a_client_is_not_rendered(tmp_path: Path) -> None:
+@pytest.mark.advisory("CVE-2022-22818")
+async def test_template_of_a_client_is_not_rendered(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("{{ text }}")
     templates = Jinja2Templates(directory=tmp_path)
 
@@ -167,10 +171,11 @@ async def test_cve_2022_22818_template_of_a_client_is_not_rendered(tmp_path: Pat
         assert answer.body.decode() == text
 
 
+@pytest.mark.advisory("CVE-2009-2659")
 @pytest.mark.parametrize(
     "name", ["../secret.html", "/etc/passwd", "..\\secret.html", "below/../../secret.html", "secret.html\0"]
 )
-async def test_cve_2009_2659_template_of_another_directory_is_not_found(name: str, tmp_path: Path) -> None:
+async def test_template_of_another_directory_is_not_found(name: str, tmp_path: Path) -> None:
     import jinja2
 
     (tmp_path / "templates").mkdir()
@@ -180,7 +185,8 @@ async def test_cve_2009_2659_template_of_another_directory_is_not_found(name: st
         templates.get_template(name)
 
 
-async def test_cve_2024_34069_lifespan_and_websocket_errors_tell_nothing() -> None:
+@pytest.mark.advisory("CVE-2024-34069")
+async def test_lifespan_and_websocket_errors_tell_nothing() -> None:
     async def fails(websocket: Any) -> None:
         await websocket.accept()
         raise Broken("secret")

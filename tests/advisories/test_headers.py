@@ -62,16 +62,16 @@ KIND_NAMES = ["plain", "text", "html", "json", "redirect", "stream", "file", "ev
 # --- what a response carries
 
 
+@pytest.mark.advisory("CVE-2020-7695", "CVE-2026-0865", "CVE-2026-22779", "CVE-2026-34520")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
 @pytest.mark.parametrize("kind", KINDS, ids=KIND_NAMES)
-def test_cve_2020_7695_cve_2026_0865_cve_2026_22779_cve_2026_34520_header_that_ends_its_line_is_refused(
-    kind: Any, text: str
-) -> None:
+def test_header_that_ends_its_line_is_refused(kind: Any, text: str) -> None:
     for headers in ({"x-a": text}, {"x-a": f"b{text}c"}, {f"x{text}": "a"}, {text: "a"}):
         with pytest.raises(ValueError):
             kind(headers=headers)
 
 
+@pytest.mark.advisory("CVE-2026-0865")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
 @pytest.mark.parametrize(
     "change",
@@ -87,7 +87,7 @@ def test_cve_2020_7695_cve_2026_0865_cve_2026_22779_cve_2026_34520_header_that_e
         lambda headers, text: MutableHeaders({"x-a": text}),
     ],
 )
-def test_cve_2026_0865_header_that_ends_its_line_is_refused_where_it_is_changed(change: Any, text: str) -> None:
+def test_header_that_ends_its_line_is_refused_where_it_is_changed(change: Any, text: str) -> None:
     headers = MutableHeaders({"x-a": "before"})
     del headers["x-a"]
     with pytest.raises(ValueError):
@@ -95,8 +95,9 @@ def test_cve_2026_0865_header_that_ends_its_line_is_refused_where_it_is_changed(
     assert headers.raw == []
 
 
+@pytest.mark.advisory("CVE-2026-34519", "CVE-2025-67724")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
-async def test_cve_2026_34519_cve_2025_67724_reason_reaches_no_status_line_and_no_head(text: str) -> None:
+async def test_reason_reaches_no_status_line_and_no_head(text: str) -> None:
     async def fails(request: Request) -> Response:
         raise HTTPException(418, detail=f"<b>{text}", headers={"x-a": "b"})
 
@@ -106,8 +107,9 @@ async def test_cve_2026_34519_cve_2025_67724_reason_reaches_no_status_line_and_n
     assert answer.values("set-cookie") == []
 
 
+@pytest.mark.advisory("CVE-2026-34519")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
-async def test_cve_2026_34519_header_of_an_exception_is_refused_before_it_is_sent(text: str) -> None:
+async def test_header_of_an_exception_is_refused_before_it_is_sent(text: str) -> None:
     async def fails(request: Request) -> Response:
         raise HTTPException(418, headers={"x-a": text})
 
@@ -122,8 +124,9 @@ async def test_cve_2026_34519_header_of_an_exception_is_refused_before_it_is_sen
         assert b"x-a" not in dict(message.get("headers", ()))
 
 
+@pytest.mark.advisory("CVE-2025-67724")
 @pytest.mark.parametrize("reason", ["200 OK\r\nset-cookie: a=b", "200 \nx: y", "200", "200  ", "200 <script>"])
-async def test_cve_2025_67724_reason_of_a_wsgi_application_is_dropped(reason: str) -> None:
+async def test_reason_of_a_wsgi_application_is_dropped(reason: str) -> None:
     def wsgi(environ: Any, start_response: Any) -> Any:
         start_response(reason, [("content-type", "text/plain")])
         return [b"x"]
@@ -132,8 +135,9 @@ async def test_cve_2025_67724_reason_of_a_wsgi_application_is_dropped(reason: st
     assert (answer.status, answer.headers) == (200, [(b"content-type", b"text/plain")])
 
 
+@pytest.mark.advisory("CVE-2026-0865")
 @pytest.mark.parametrize("text", ["a\r\nb: c", "a\nb: c", "a\rb", "a\0b"], ids=repr)
-async def test_cve_2026_0865_header_of_a_wsgi_application_is_refused(text: str) -> None:
+async def test_header_of_a_wsgi_application_is_refused(text: str) -> None:
     def wsgi(environ: Any, start_response: Any) -> Any:
         for pair in (("x-a", text), (text, "a")):
             with pytest.raises(ValueError):
@@ -144,8 +148,9 @@ async def test_cve_2026_0865_header_of_a_wsgi_application_is_refused(text: str) 
     assert (await ask(WSGIMiddleware(wsgi))).status == 204
 
 
+@pytest.mark.advisory("CVE-2026-50269", "CVE-2021-32052")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
-def test_cve_2026_50269_cve_2021_32052_media_type_that_ends_its_line_is_refused(text: str) -> None:
+def test_media_type_that_ends_its_line_is_refused(text: str) -> None:
     for media_type in (f"text/html{text}", f"text/html; charset={text}", f"a/b{text}"):
         with pytest.raises(ValueError):
             Response(media_type=media_type)
@@ -153,8 +158,9 @@ def test_cve_2026_50269_cve_2021_32052_media_type_that_ends_its_line_is_refused(
             FileResponse(__file__, media_type=media_type)
 
 
+@pytest.mark.advisory("CVE-2012-2374")
 @pytest.mark.parametrize("text", ["a\r\n\r\ndata: evil", "a\ndata: evil", "a\rid: 1", "\r\n", "\n\n"], ids=repr)
-async def test_cve_2012_2374_event_cannot_bring_another_event_or_field(text: str) -> None:
+async def test_event_cannot_bring_another_event_or_field(text: str) -> None:
     for field in ("event", "id"):
         with pytest.raises(ValueError):
             bytes(str(ServerSentEvent(**{field: text})), "utf-8")
@@ -164,10 +170,11 @@ async def test_cve_2012_2374_event_cannot_bring_another_event_or_field(text: str
     assert all(line.startswith(("data:", "event:", ":")) or not line for line in lines)
 
 
+@pytest.mark.advisory("CVE-2020-7695")
 @pytest.mark.filterwarnings("ignore:CORS allows credentials from every origin")
 @pytest.mark.parametrize("origin", [b"https://a\r\nx: y", b"https://a\nb", b"https://a\0", b"\xa0"], ids=repr)
 @pytest.mark.parametrize("options", [{"allow_credentials": True}, {"allow_origin_regex": "(?s).*"}], ids=str)
-async def test_cve_2020_7695_origin_that_ends_its_line_is_not_mirrored(origin: bytes, options: Any) -> None:
+async def test_origin_that_ends_its_line_is_not_mirrored(origin: bytes, options: Any) -> None:
     async def page(request: Request) -> Response:
         return PlainTextResponse("page")
 
@@ -186,7 +193,8 @@ async def test_cve_2020_7695_origin_that_ends_its_line_is_not_mirrored(origin: b
         assert answer.header("access-control-allow-headers") in (None, "*")
 
 
-async def test_cve_2020_7695_early_hint_and_push_cannot_bring_a_header() -> None:
+@pytest.mark.advisory("CVE-2020-7695")
+async def test_early_hint_and_push_cannot_bring_a_header() -> None:
     sent = Sent()
 
     async def receive() -> Any:
@@ -230,18 +238,21 @@ def change_headers(raw: list[tuple[bytes, bytes]]) -> None:
     del headers["cookie"]
 
 
+@pytest.mark.advisory("CVE-2025-67725", "CVE-2025-14550")
 @pytest.mark.parametrize("make", REPEATED.values(), ids=REPEATED.keys())
 @pytest.mark.parametrize("work", [read_headers, change_headers], ids=["read", "changed"])
-def test_cve_2025_67725_cve_2025_14550_headers_that_repeat_cost_their_number(make: Any, work: Any) -> None:
+def test_headers_that_repeat_cost_their_number(make: Any, work: Any) -> None:
     assert_linear(make, work, 1_000)
 
 
+@pytest.mark.advisory("CVE-2025-14550")
 @pytest.mark.parametrize("make", REPEATED.values(), ids=REPEATED.keys())
-def test_cve_2025_14550_headers_that_repeat_cost_a_wsgi_application_their_number(make: Any) -> None:
+def test_headers_that_repeat_cost_a_wsgi_application_their_number(make: Any) -> None:
     assert_linear(make, lambda raw: build_environ(scope_of("/", headers=raw), b""), 1_000)
 
 
-async def test_cve_2025_67725_request_with_thousands_of_headers_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.advisory("CVE-2025-67725")
+async def test_request_with_thousands_of_headers_is_answered(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
     async def page(request: Request) -> Response:
@@ -256,6 +267,7 @@ async def test_cve_2025_67725_request_with_thousands_of_headers_is_answered(capl
 # --- names that resemble each other
 
 
+@pytest.mark.advisory("CVE-2015-0219", "CVE-2026-3902")
 @pytest.mark.parametrize(
     ("real", "forged"),
     [
@@ -268,7 +280,7 @@ async def test_cve_2025_67725_request_with_thousands_of_headers_is_answered(capl
         (b"x-user", b"X_User"),
     ],
 )
-def test_cve_2015_0219_cve_2026_3902_underscore_is_no_hyphen(real: bytes, forged: bytes) -> None:
+def test_underscore_is_no_hyphen(real: bytes, forged: bytes) -> None:
     name = real.decode()
     for pairs in ([(real, b"1"), (forged, b"2")], [(forged, b"2"), (real, b"1")]):
         assert Headers(raw=pairs).getlist(name) == ["1"]
@@ -280,14 +292,16 @@ def test_cve_2015_0219_cve_2026_3902_underscore_is_no_hyphen(real: bytes, forged
     assert Headers(raw=[(forged, b"2")]).get(name) is None
 
 
-def test_cve_2016_1000110_header_does_not_set_a_proxy() -> None:
+@pytest.mark.advisory("CVE-2016-1000110")
+def test_header_does_not_set_a_proxy() -> None:
     for name in (b"proxy", b"Proxy", b"PROXY"):
         environ = build_environ(scope_of("/", headers=[(name, b"http://evil.example")]), b"")
         assert "HTTP_PROXY" not in environ
 
 
+@pytest.mark.advisory("CVE-2015-0219")
 @pytest.mark.parametrize("name", ["\uff58-a", "\u017fet-cookie", "content-length\u0130", "\uff38-a", "caf\u00e9"])
-def test_cve_2015_0219_name_of_other_letters_is_no_header(name: str) -> None:
+def test_name_of_other_letters_is_no_header(name: str) -> None:
     raw = [(b"xk", b"1"), (b"set-cookie", b"2"), (b"content-lengthi", b"3"), (b"x-a", b"4")]
     assert Headers(raw=raw).get(name) is None
     assert _core.find_header(raw, name) is None
@@ -298,6 +312,7 @@ def test_cve_2015_0219_name_of_other_letters_is_no_header(name: str) -> None:
 # --- requests that cannot be bound to anything
 
 
+@pytest.mark.advisory("CVE-2022-31799")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -309,7 +324,7 @@ def test_cve_2015_0219_name_of_other_letters_is_no_header(name: str) -> None:
     ],
     ids=str,
 )
-async def test_cve_2022_31799_error_while_a_request_is_read_is_answered(headers: Any) -> None:
+async def test_error_while_a_request_is_read_is_answered(headers: Any) -> None:
     async def fails(request: Request) -> Response:
         raise HTTPException(400, detail=str(request.url))
 
@@ -326,7 +341,8 @@ async def test_cve_2022_31799_error_while_a_request_is_read_is_answered(headers:
                 assert found.status in (status, 400)
 
 
-async def test_cve_2025_48432_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.advisory("CVE-2025-48432")
+async def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
     async def page(request: Request) -> Response:

@@ -11,26 +11,21 @@ HERE = Path(__file__).parent
 LIST = HERE.parent.parent / "docs" / "internals" / "advisories.md"
 TESTED = sorted(path.name for path in HERE.glob("test_*.py") if path.name != Path(__file__).name)
 
-_NUMBER = r"CVE[-_]\d{4}[-_]\d{4,7}|GHSA(?:[-_][23456789cfghjmpqrvwx]{4}){3}"
-# In the names of tests, and in the names of their parameters.
-_IN_TESTS = re.compile(rf"(?i)\bdef (test_\w+)|\"({_NUMBER})\"")
+_NUMBER = r"CVE-\d{4}-\d{4,7}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}"
+# In the markers of tests and in the names of their parameters.
+_IN_TESTS = re.compile(rf'"({_NUMBER})"')
 _SECTION = re.compile(r"^## .*\((?:\.\./)*tests/advisories/(\w+\.py)\)$", re.MULTILINE)
 
 
-def numbers(text: str) -> set[str]:
-    return {found.upper().replace("_", "-") for found in re.findall(rf"(?i){_NUMBER}", text)}
-
-
 def advisories_of(name: str) -> set[str]:
-    source = (HERE / name).read_text(encoding="utf-8")
-    return numbers(" ".join(name or number for name, number in _IN_TESTS.findall(source)))
+    return set(_IN_TESTS.findall((HERE / name).read_text(encoding="utf-8")))
 
 
 def listed() -> dict[str, list[str]]:
     """The advisories of each section, by the test file that it names."""
     _, *parts = _SECTION.split(LIST.read_text(encoding="utf-8"))
     return {
-        name: [number for row in text.splitlines() if row.startswith("| ") for number in sorted(numbers(row))]
+        name: [number for row in text.splitlines() if row.startswith("| ") for number in re.findall(_NUMBER, row)]
         for name, text in zip(parts[::2], parts[1::2], strict=True)
     }
 
@@ -51,3 +46,8 @@ def test_there_are_as_many_as_the_documentation_says() -> None:
     page = (HERE.parent.parent / "docs" / "security.md").read_text(encoding="utf-8")
     [said] = re.findall(r"(\d+) published advisories", page)
     assert count == int(said)
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_no_test_is_named_after_an_advisory(name: str) -> None:
+    assert not re.search(r"(?i)\bdef \w*_(cve|ghsa)_", (HERE / name).read_text(encoding="utf-8")), "use the marker"

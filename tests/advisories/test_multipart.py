@@ -81,18 +81,18 @@ def parameters(header: bytes) -> None:
         pass
 
 
+@pytest.mark.advisory("CVE-2024-24762", "GHSA-93gm-qmq6-w238", "CVE-2026-28356", "CVE-2025-67726")
 @pytest.mark.parametrize("make", HARD_PARAMETERS.values(), ids=HARD_PARAMETERS.keys())
 @pytest.mark.parametrize(
     "read", [parameters, _core.parse_content_type, _core.parse_accept], ids=["form", "content-type", "accept"]
 )
-def test_cve_2024_24762_ghsa_93gm_qmq6_w238_cve_2026_28356_cve_2025_67726_parameters_are_read_in_one_pass(
-    make: Any, read: Any
-) -> None:
+def test_parameters_are_read_in_one_pass(make: Any, read: Any) -> None:
     assert_linear(make, read)
 
 
+@pytest.mark.advisory("CVE-2024-24762")
 @pytest.mark.parametrize("make", HARD_PARAMETERS.values(), ids=HARD_PARAMETERS.keys())
-async def test_cve_2024_24762_content_type_of_any_length_is_a_bad_request_at_most(make: Any) -> None:
+async def test_content_type_of_any_length_is_a_bad_request_at_most(make: Any) -> None:
     header = make(50_000)
     answer = await post(app, FIELD + b"x" + END, header.replace(b"a/b", b"multipart/form-data"))
     assert answer.status == 400
@@ -100,8 +100,9 @@ async def test_cve_2024_24762_content_type_of_any_length_is_a_bad_request_at_mos
     assert (answer.status, answer.body) == (200, b'[["a","b"]]')
 
 
+@pytest.mark.advisory("CVE-2025-67726")
 @pytest.mark.parametrize("make", HARD_PARAMETERS.values(), ids=HARD_PARAMETERS.keys())
-async def test_cve_2025_67726_disposition_of_any_length_is_refused_at_its_limit(make: Any) -> None:
+async def test_disposition_of_any_length_is_refused_at_its_limit(make: Any) -> None:
     line = b"Content-Disposition: " + make(50_000).replace(b"a/b", b"form-data; name=a")
     parser = new_parser()
     with pytest.raises(_core.FormError):
@@ -132,8 +133,9 @@ async def test_parts_of_a_form_are_counted(part: bytes) -> None:
         assert answer.body.startswith(b"Too many f")
 
 
+@pytest.mark.advisory("GHSA-8423-8fgw-73vq")
 @pytest.mark.parametrize("part", MANY.values(), ids=MANY.keys())
-def test_ghsa_8423_8fgw_73vq_parts_past_the_limit_are_not_looked_at(part: bytes) -> None:
+def test_parts_past_the_limit_are_not_looked_at(part: bytes) -> None:
     parser, items = new_parser(), []
     with pytest.raises(_core.FormError, match="too_many"):
         parser.feed(part * 100_000, items)
@@ -157,7 +159,8 @@ async def test_no_file_of_a_form_with_too_many_parts_stays_open(part: bytes, mon
     assert all(file.closed for file in opened)
 
 
-async def test_cve_2024_47874_cve_2026_34517_field_is_refused_once_it_is_too_long() -> None:
+@pytest.mark.advisory("CVE-2024-47874", "CVE-2026-34517")
+async def test_field_is_refused_once_it_is_too_long() -> None:
     parser, items = new_parser(), []
     parser.feed(FIELD, items)
     for _ in range(16):
@@ -170,15 +173,17 @@ async def test_cve_2024_47874_cve_2026_34517_field_is_refused_once_it_is_too_lon
         assert answer.status == status
 
 
+@pytest.mark.advisory("CVE-2024-47874")
 @pytest.mark.parametrize("name", [b'"a"', b'"a"; filename*=x', b"a", b'"a"; size=9'], ids=repr)
-async def test_cve_2024_47874_part_without_a_file_name_is_a_field_whatever_else_it_says(name: bytes) -> None:
+async def test_part_without_a_file_name_is_a_field_whatever_else_it_says(name: bytes) -> None:
     head = b"--B\r\nContent-Disposition: form-data; name=" + name
     for line in (b"", b"\r\nContent-Type: application/octet-stream", b"\r\nContent-Length: 3"):
         body = head + line + b"\r\n\r\n" + b"x" * (1024 * 1024 + 1) + END
         assert (await post(app, body, KIND)).status == 400
 
 
-async def test_cve_2025_69228_cve_2026_33034_cve_2026_53540_body_limit_counts_all_that_comes() -> None:
+@pytest.mark.advisory("CVE-2025-69228", "CVE-2026-33034", "CVE-2026-53540")
+async def test_body_limit_counts_all_that_comes() -> None:
     limited = Pallasite(
         routes=[Route("/", read_form, methods=["POST"]), Route("/body", read_body, methods=["POST"])],
         middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=100_000)],
@@ -197,7 +202,8 @@ async def test_cve_2025_69228_cve_2026_33034_cve_2026_53540_body_limit_counts_al
             assert answer.status == 413, declared
 
 
-async def test_cve_2024_49767_form_takes_no_more_memory_than_four_times_its_body() -> None:
+@pytest.mark.advisory("CVE-2024-49767")
+async def test_form_takes_no_more_memory_than_four_times_its_body() -> None:
     bodies = {
         "fields": (FIELD + b"x" * 1_000 + b"\r\n") * 900 + b"--B--",
         "one field": FIELD + b"x" * 1_000_000 + END,
@@ -221,9 +227,10 @@ async def test_cve_2024_49767_form_takes_no_more_memory_than_four_times_its_body
 LINE_ENDS = {"cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "cr crlf": b"\r\r\n", "dashes": b"\r\n--", "near": b"\r\n--A"}
 
 
+@pytest.mark.advisory("CVE-2023-46136")
 @pytest.mark.parametrize("text", LINE_ENDS.values(), ids=LINE_ENDS.keys())
 @pytest.mark.parametrize("begin", [FIELD, FILE], ids=["field", "file"])
-def test_cve_2023_46136_part_of_line_ends_is_searched_in_one_pass(begin: bytes, text: bytes) -> None:
+def test_part_of_line_ends_is_searched_in_one_pass(begin: bytes, text: bytes) -> None:
     size = 400_000
     body = begin + text * (size // len(text)) + END
     for step in (1, 7, 1024, len(body)):
@@ -233,9 +240,10 @@ def test_cve_2023_46136_part_of_line_ends_is_searched_in_one_pass(begin: bytes, 
         assert parser.steps <= 4 * (pieces[-1] + step)
 
 
+@pytest.mark.advisory("CVE-2024-53981", "CVE-2026-40347")
 @pytest.mark.parametrize("text", LINE_ENDS.values(), ids=LINE_ENDS.keys())
 @pytest.mark.parametrize("place", ["before", "after"])
-async def test_cve_2024_53981_cve_2026_40347_preamble_and_epilogue_are_passed_over_in_silence(
+async def test_preamble_and_epilogue_are_passed_over_in_silence(
     place: str, text: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -256,6 +264,7 @@ async def test_cve_2024_53981_cve_2026_40347_preamble_and_epilogue_are_passed_ov
 # --- headers of parts
 
 
+@pytest.mark.advisory("CVE-2026-42561", "CVE-2026-34516")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -269,7 +278,7 @@ async def test_cve_2024_53981_cve_2026_40347_preamble_and_epilogue_are_passed_ov
     ids=["many", "long value", "long name", "no end", "folded", "nameless"],
 )
 @pytest.mark.parametrize("step", [1, 1000, 1_000_000], ids=str)
-async def test_cve_2026_42561_cve_2026_34516_headers_of_a_part_have_a_limit(headers: bytes, step: int) -> None:
+async def test_headers_of_a_part_have_a_limit(headers: bytes, step: int) -> None:
     body = b"--B\r\n" + headers + b'Content-Disposition: form-data; name="a"\r\n\r\nx' + END
     parser = new_parser()
     with pytest.raises(_core.FormError):
@@ -296,10 +305,9 @@ ODD = {
 }
 
 
+@pytest.mark.advisory("CVE-2022-23833", "CVE-2024-30251", "CVE-2025-69227")
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
-async def test_cve_2022_23833_cve_2024_30251_cve_2025_69227_odd_body_is_read_or_refused_and_done_with(
-    body: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_odd_body_is_read_or_refused_and_done_with(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for pieces in ([body], [body[at : at + 1] for at in range(len(body))], [b"", body, b""]):
         answer = await post(app, pieces or [b""], KIND)
@@ -307,7 +315,8 @@ async def test_cve_2022_23833_cve_2024_30251_cve_2025_69227_odd_body_is_read_or_
     assert caplog.records == []
 
 
-async def test_cve_2024_30251_body_cut_off_anywhere_is_refused() -> None:
+@pytest.mark.advisory("CVE-2024-30251")
+async def test_body_cut_off_anywhere_is_refused() -> None:
     body = FIELD + b"x\r\n" + FILE + b"y" + END
     complete = body.index(b"--B--") + len(b"--B--")
     for length in range(1, complete):
@@ -316,7 +325,8 @@ async def test_cve_2024_30251_body_cut_off_anywhere_is_refused() -> None:
         assert (await post(app, body[:length], KIND)).body == b'[["a","x"],["f",["f.txt",1]]]'
 
 
-async def test_cve_2025_47287_thousand_errors_are_one_refusal_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.advisory("CVE-2025-47287")
+async def test_thousand_errors_are_one_refusal_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for part in (b"--B\r\nbroken\r\n\r\n", b"--B\r\n\r\nx\r\n", b"--B\r\nContent-Disposition: x\r\n\r\nx\r\n"):
         body = part * 1000 + b"--B--"
@@ -328,7 +338,8 @@ async def test_cve_2025_47287_thousand_errors_are_one_refusal_and_no_log(caplog:
     assert caplog.records == []
 
 
-def test_cve_2026_33033_transfer_encoding_of_a_part_is_not_undone() -> None:
+@pytest.mark.advisory("CVE-2026-33033")
+def test_transfer_encoding_of_a_part_is_not_undone() -> None:
     head = FILE.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
     content = b"eA==" + b" \t\r\n" * 100_000
     parser, items = new_parser(), []
@@ -338,20 +349,23 @@ def test_cve_2026_33033_transfer_encoding_of_a_part_is_not_undone() -> None:
     assert parser.steps <= 4 * len(content)
 
 
-async def test_cve_2023_31047_every_file_under_one_name_is_there() -> None:
+@pytest.mark.advisory("CVE-2023-31047")
+async def test_every_file_under_one_name_is_there() -> None:
     files = b"".join(FILE.replace(b"f.txt", name) + b"x\r\n" for name in (b"a.png", b"b.exe", b"c.png"))
     answer = await post(app, files + b"--B--", KIND)
     assert answer.body == b'[["f",["a.png",1]],["f",["b.exe",1]],["f",["c.png",1]]]'
 
 
-def test_cve_2025_69229_body_in_pieces_of_a_byte_costs_no_more_than_its_length() -> None:
+@pytest.mark.advisory("CVE-2025-69229")
+def test_body_in_pieces_of_a_byte_costs_no_more_than_its_length() -> None:
     async def send(body: list[bytes]) -> None:
         assert (await post(app, body, b"text/plain", "/body")).body == str(len(body)).encode()
 
     assert_linear(lambda size: [b"x"] * size, lambda body: anyio.run(send, body), 500)
 
 
-def test_cve_2025_69229_form_in_pieces_of_a_byte_is_read_in_one_pass() -> None:
+@pytest.mark.advisory("CVE-2025-69229")
+def test_form_in_pieces_of_a_byte_is_read_in_one_pass() -> None:
     for begin in (FIELD, FILE, b""):
         body = begin + b"\r\n-" * 5_000 + END
         parser, items = new_parser(), []
@@ -416,8 +430,9 @@ async def test_file_name_that_a_client_gives_names_no_file(
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.advisory("CVE-2026-5766")
 @pytest.mark.parametrize("declared", [None, b"0", b"10", b"99999999999", b"-1"], ids=repr)
-async def test_cve_2026_5766_large_file_goes_to_disk_whatever_its_length_is_said_to_be(declared: bytes | None) -> None:
+async def test_large_file_goes_to_disk_whatever_its_length_is_said_to_be(declared: bytes | None) -> None:
     async def look(request: Request) -> Response:
         async with request.form() as form:
             upload = form["f"]
@@ -434,7 +449,8 @@ async def test_cve_2026_5766_large_file_goes_to_disk_whatever_its_length_is_said
         assert answer.body == f"[{in_memory},{size}]".encode()
 
 
-async def test_cve_2025_54121_large_file_goes_to_disk_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.advisory("CVE-2025-54121")
+async def test_large_file_goes_to_disk_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[int] = set()
     make = formparsers.SpooledTemporaryFile
 
@@ -452,8 +468,9 @@ async def test_cve_2025_54121_large_file_goes_to_disk_beside_the_event_loop(monk
     assert threading.get_ident() not in threads
 
 
+@pytest.mark.advisory("CVE-2025-54121")
 @pytest.mark.parametrize("before", [0, 900, 1_000, 1_024], ids=str)
-async def test_cve_2025_54121_write_that_makes_a_file_large_goes_beside_the_event_loop(before: int) -> None:
+async def test_write_that_makes_a_file_large_goes_beside_the_event_loop(before: int) -> None:
     threads: list[int] = []
 
     class Watched(tempfile.SpooledTemporaryFile[bytes]):
@@ -473,6 +490,7 @@ async def test_cve_2025_54121_write_that_makes_a_file_large_goes_beside_the_even
 # --- other content types
 
 
+@pytest.mark.advisory("CVE-2014-3137")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -488,11 +506,12 @@ async def test_cve_2025_54121_write_that_makes_a_file_large_goes_beside_the_even
     ],
     ids=repr,
 )
-async def test_cve_2014_3137_body_of_another_type_is_no_form(kind: bytes) -> None:
+async def test_body_of_another_type_is_no_form(kind: bytes) -> None:
     for body in (FIELD + b"x" + END, b"a=b"):
         answer = await post(app, body, kind)
         assert (answer.status, answer.body) == (200, b"[]")
 
 
-async def test_cve_2014_3137_request_without_a_type_is_no_form() -> None:
+@pytest.mark.advisory("CVE-2014-3137")
+async def test_request_without_a_type_is_no_form() -> None:
     assert (await ask(app, method="POST", body=b"a=b")).body == b"[]"

@@ -30,8 +30,9 @@ async def page(request: Request) -> Response:
 # --- line feeds and letters
 
 
+@pytest.mark.advisory("CVE-2021-44420")
 @pytest.mark.parametrize("ending", ["\n", "\r", "\r\n", "\0", "\u2028", "\x0b", "\x85", " ", "\n\n", "/\n"])
-async def test_cve_2021_44420_path_with_something_at_its_end_is_another_path(ending: str) -> None:
+async def test_path_with_something_at_its_end_is_another_path(ending: str) -> None:
     app = Pallasite(
         routes=[
             Route("/admin", page),
@@ -50,20 +51,22 @@ async def test_cve_2021_44420_path_with_something_at_its_end_is_another_path(end
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
+@pytest.mark.advisory("CVE-2026-25480")
 @pytest.mark.parametrize(
     "path", ["/\u212aey", "/KEY", "/\uff4bey", "/k\u200bey", "/%6bey", "/key%00", "/key/.", "//key", "/./key"]
 )
-async def test_cve_2026_25480_paths_that_look_alike_are_different(path: str) -> None:
+async def test_paths_that_look_alike_are_different(path: str) -> None:
     app = Pallasite(routes=[Route("/key", page), Mount("/key", routes=[Route("/sub", page)])])
     assert (await ask(app, "/key")).status == 200
     assert (await ask(app, path)).status in (404, 307)
     assert (await ask(app, path + "/sub")).status == 404
 
 
+@pytest.mark.advisory("CVE-2021-44420")
 @pytest.mark.parametrize(
     "path", ["/admin/page", "/admin//page", "/admin/./page", "/admin/../admin/page", "/admin;x/page"]
 )
-async def test_cve_2021_44420_middleware_sees_the_path_that_is_routed(path: str) -> None:
+async def test_middleware_sees_the_path_that_is_routed(path: str) -> None:
     seen: list[str] = []
 
     async def note(request: Request, call_next: Any) -> Response:
@@ -102,10 +105,11 @@ class Endpoint(HTTPEndpoint):
 METHODS = ["DELETE_EVERYTHING", "_DO_DELETE", "DO_POST", "PURGE", "DISPATCH", "METHOD_NOT_ALLOWED", "SCOPE", "__INIT__"]
 
 
+@pytest.mark.advisory("CVE-2026-48817")
 @pytest.mark.parametrize(
     "method", [*METHODS, "__AWAIT__", "_HANDLER_FOR", "get", "Get", "GET ", "GE\u212a", "", "\0", "TRACE"]
 )
-async def test_cve_2026_48817_method_names_no_attribute(method: str) -> None:
+async def test_method_names_no_attribute(method: str) -> None:
     for route in (Route("/", Endpoint), Route("/", Endpoint, methods=[])):
         assert (await ask(Pallasite(routes=[route]), method=method)).status == 405
     assert (await ask(Pallasite(routes=[Route("/", Endpoint)]))).body == b"get"
@@ -118,7 +122,8 @@ class Socket(WebSocketEndpoint):
         raise AssertionError("nobody may call this")
 
 
-async def test_cve_2026_48817_message_names_no_attribute() -> None:
+@pytest.mark.advisory("CVE-2026-48817")
+async def test_message_names_no_attribute() -> None:
     app = Pallasite(routes=[WebSocketRoute("/", Socket)])
     for frame in ({"type": "websocket.text", "text": "x"}, {"type": "websocket.receive.text"}, {"type": "on_text"}):
         with pytest.raises(RuntimeError):
@@ -137,6 +142,7 @@ HARD_PATHS = {
 }
 
 
+@pytest.mark.advisory("CVE-2023-36053")
 @pytest.mark.parametrize("make", HARD_PATHS.values(), ids=HARD_PATHS.keys())
 @pytest.mark.parametrize(
     "pattern",
@@ -148,7 +154,7 @@ HARD_PATHS = {
         "/{a}.{b}.{c}",
     ],
 )
-def test_cve_2023_36053_path_of_any_length_is_matched_in_time_that_grows_with_it(make: Any, pattern: str) -> None:
+def test_path_of_any_length_is_matched_in_time_that_grows_with_it(make: Any, pattern: str) -> None:
     compiled = _core.PathPattern(pattern, CONVERTOR_TYPES)
     assert_linear(make, compiled.match)
 
@@ -197,6 +203,7 @@ def sizes(count: int) -> int:
         tracemalloc.stop()
 
 
-def test_cve_2024_52303_nothing_is_kept_of_requests_that_differ() -> None:
+@pytest.mark.advisory("CVE-2024-52303")
+def test_nothing_is_kept_of_requests_that_differ() -> None:
     few, many = sizes(50), sizes(400)
     assert many - few < 350 * 40, (few, many)  # a name kept of each request would take 250 bytes

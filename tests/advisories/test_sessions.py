@@ -56,17 +56,17 @@ def signed(payload: bytes, secret: str = SECRET) -> bytes:
 # --- what is stored
 
 
+@pytest.mark.advisory("CVE-2015-5143", "CVE-2015-5963", "CVE-2015-5964")
 @pytest.mark.parametrize("action", ["read", "clear", "pop"])
 @pytest.mark.parametrize("cookie", [None, b"x" * 32, b"0" * 26, b"../../x", b"null", b"e30=.x.y"], ids=repr)
-async def test_cve_2015_5143_cve_2015_5963_cve_2015_5964_nothing_is_stored_for_a_session_without_data(
-    action: str, cookie: bytes | None
-) -> None:
+async def test_nothing_is_stored_for_a_session_without_data(action: str, cookie: bytes | None) -> None:
     headers = [] if cookie is None else [(b"cookie", b"session=" + cookie)]
     answer = await ask(application(), query=b"do=" + action.encode(), headers=headers)
     assert (answer.body, answer.values("set-cookie")) == (b"{}", [])
 
 
-async def test_cve_2015_5963_session_that_was_cleared_is_deleted_not_stored_empty() -> None:
+@pytest.mark.advisory("CVE-2015-5963")
+async def test_session_that_was_cleared_is_deleted_not_stored_empty() -> None:
     app = application()
     stored = (await ask(app, query=b"do=write")).header("set-cookie")
     assert stored is not None
@@ -81,8 +81,9 @@ async def test_cve_2015_5963_session_that_was_cleared_is_deleted_not_stored_empt
 # --- how long it counts
 
 
+@pytest.mark.advisory("CVE-2018-1000814")
 @pytest.mark.parametrize(("age", "counts"), [(0, True), (59, True), (61, False), (10**6, False), (-5, False)])
-async def test_cve_2018_1000814_session_ends_at_its_age_whatever_the_client_keeps(
+async def test_session_ends_at_its_age_whatever_the_client_keeps(
     age: int, counts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = application(max_age=60)
@@ -128,15 +129,17 @@ async def test_bottle_session_is_never_unpickled_and_starts_anew(cookie: bytes) 
 # --- who may send it
 
 
-async def test_cve_2021_32677_session_is_not_sent_by_pages_of_other_sites() -> None:
+@pytest.mark.advisory("CVE-2021-32677")
+async def test_session_is_not_sent_by_pages_of_other_sites() -> None:
     stored = (await ask(application(), query=b"do=write")).header("set-cookie")
     assert stored is not None
     assert "samesite=lax" in stored.split("; ")
     assert "httponly" in stored.split("; ")
 
 
+@pytest.mark.advisory("CVE-2021-32677")
 @pytest.mark.parametrize("kind", [b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data", b""])
-async def test_cve_2021_32677_answer_to_a_simple_request_is_not_for_pages_of_other_sites(kind: bytes) -> None:
+async def test_answer_to_a_simple_request_is_not_for_pages_of_other_sites(kind: bytes) -> None:
     app = Pallasite(
         routes=[Route("/change", change, methods=["POST"])],
         middleware=[

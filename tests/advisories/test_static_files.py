@@ -116,7 +116,8 @@ async def test_path_out_of_the_directory_is_not_found(site: tuple[Any, str], pat
         assert (await look(site, path, headers=[(b"accept-encoding", b"gzip, br")])).status == 404
 
 
-async def test_cve_2024_42367_link_out_of_the_directory_is_not_followed_for_a_smaller_variant(
+@pytest.mark.advisory("CVE-2024-42367")
+async def test_link_out_of_the_directory_is_not_followed_for_a_smaller_variant(
     site: tuple[Any, str],
 ) -> None:
     answer = await look(site, "below/page.css", headers=[(b"accept-encoding", b"gzip, br")])
@@ -125,10 +126,9 @@ async def test_cve_2024_42367_link_out_of_the_directory_is_not_followed_for_a_sm
     assert (await look(site, "inside.txt")).body == b"public"
 
 
+@pytest.mark.advisory("CVE-2024-23334")
 @pytest.mark.parametrize("kind", [StaticFiles, WithHook])
-async def test_cve_2024_23334_links_may_be_followed_and_dots_still_lead_nowhere(
-    root: Path, kind: type[StaticFiles]
-) -> None:
+async def test_links_may_be_followed_and_dots_still_lead_nowhere(root: Path, kind: type[StaticFiles]) -> None:
     following = (kind(directory=root / "static", follow_symlink=True), "/")
     answer = await ask(following[0], "/out.txt")
     assert (answer.status, answer.body) == (200, SECRET)
@@ -140,15 +140,17 @@ async def test_cve_2024_23334_links_may_be_followed_and_dots_still_lead_nowhere(
                     assert (await look((app, "/"), path)).status == 404, path
 
 
+@pytest.mark.advisory("CVE-2023-29159")
 @pytest.mark.parametrize("inside", ["..", "../secret.txt", "/etc/passwd"])
-async def test_cve_2023_29159_lookup_that_a_subclass_asks_for_stays_inside_too(root: Path, inside: str) -> None:
+async def test_lookup_that_a_subclass_asks_for_stays_inside_too(root: Path, inside: str) -> None:
     files = StaticFiles(directory=root / "static")
     assert files.lookup_path(inside) == ("", None)
     assert files.lookup_path("below/../" + inside) == ("", None)
 
 
+@pytest.mark.advisory("CVE-2024-32982")
 @pytest.mark.parametrize("root_path", ["/proxy", "/../..", "/static"])
-async def test_cve_2024_32982_root_path_is_no_way_out(root: Path, root_path: str) -> None:
+async def test_root_path_is_no_way_out(root: Path, root_path: str) -> None:
     app = Pallasite(routes=[Mount("/static", StaticFiles(directory=root / "static"))])
     for path in (
         "/static/../secret.txt",
@@ -209,8 +211,9 @@ async def test_name_of_a_device_is_not_found_on_windows(
         assert (await look(site, path)).body == b"public"
 
 
+@pytest.mark.advisory("CVE-2025-66221")
 @pytest.mark.parametrize("name", ["console.txt", "nul-1", "com10", "a.con", "lpt", ".nul", "coNtext", "prn_x.txt"])
-async def test_cve_2025_66221_name_that_only_begins_like_a_device_is_a_file(
+async def test_name_that_only_begins_like_a_device_is_a_file(
     site: tuple[Any, str], root: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(staticfiles, "_IS_WINDOWS", True)
@@ -221,7 +224,8 @@ async def test_cve_2025_66221_name_that_only_begins_like_a_device_is_a_file(
 # --- what can be learnt
 
 
-async def test_cve_2025_69226_answer_does_not_tell_what_lies_outside(site: tuple[Any, str], root: Path) -> None:
+@pytest.mark.advisory("CVE-2025-69226")
+async def test_answer_does_not_tell_what_lies_outside(site: tuple[Any, str], root: Path) -> None:
     nothing = await look(site, "nothing")
     for path in (
         "../secret.txt",
@@ -240,8 +244,9 @@ async def test_cve_2025_69226_answer_does_not_tell_what_lies_outside(site: tuple
         assert (answer.status, answer.body, answer.headers) == (nothing.status, nothing.body, nothing.headers), path
 
 
+@pytest.mark.advisory("CVE-2024-27306")
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a&b", '"><b>'])
-async def test_cve_2024_27306_directory_is_never_listed(site: tuple[Any, str], root: Path, name: str) -> None:
+async def test_directory_is_never_listed(site: tuple[Any, str], root: Path, name: str) -> None:
     directory = root / "static" / "listed"
     (directory / name.replace("/", "_")).mkdir(parents=True)
     for path in ("", "listed", "listed/", "listed/?", "listed/" + name.replace("/", "_")):
@@ -251,8 +256,9 @@ async def test_cve_2024_27306_directory_is_never_listed(site: tuple[Any, str], r
         assert b"&" not in answer.body
 
 
+@pytest.mark.advisory("CVE-2019-3498")
 @pytest.mark.parametrize("path", ["/<script>alert(1)</script>", "/go to evil.example", "/\r\nx: y", "/'\"&"])
-async def test_cve_2019_3498_page_for_what_is_missing_does_not_show_the_path(root: Path, path: str) -> None:
+async def test_page_for_what_is_missing_does_not_show_the_path(root: Path, path: str) -> None:
     app = Pallasite(routes=[Mount("/static", StaticFiles(directory=root / "static", html=True))])
     for prefix in ("", "/static", "/static/below"):
         answer = await ask(app, prefix + path)
@@ -263,12 +269,11 @@ async def test_cve_2019_3498_page_for_what_is_missing_does_not_show_the_path(roo
 # --- names that are told apart
 
 
+@pytest.mark.advisory("CVE-2026-25480")
 @pytest.mark.parametrize(
     "asked", ["\u212a.txt", "k.txt", "K.txt\u200b", "\uff2b.txt", "K.TXT", "K%2Etxt", "K.txt.", "K.txt "]
 )
-async def test_cve_2026_25480_names_that_look_alike_are_different_files(
-    site: tuple[Any, str], root: Path, asked: str
-) -> None:
+async def test_names_that_look_alike_are_different_files(site: tuple[Any, str], root: Path, asked: str) -> None:
     (root / "static" / "K.txt").write_text("kay")
     (root / "static" / "e\u0301.txt").write_text("two characters")
     assert (await look(site, "K.txt")).body == b"kay"
@@ -280,7 +285,8 @@ async def test_cve_2026_25480_names_that_look_alike_are_different_files(
 # --- cost
 
 
-async def test_cve_2015_0221_large_file_is_sent_piece_by_piece(site: tuple[Any, str], root: Path) -> None:
+@pytest.mark.advisory("CVE-2015-0221")
+async def test_large_file_is_sent_piece_by_piece(site: tuple[Any, str], root: Path) -> None:
     size = 32 * 1024 * 1024
     with open(root / "static" / "large.bin", "wb") as file:  # noqa: ASYNC230
         file.truncate(size)  # one line of zeros, as far as lines go
@@ -307,8 +313,9 @@ async def test_cve_2015_0221_large_file_is_sent_piece_by_piece(site: tuple[Any, 
     assert peak < 4 * 1024 * 1024
 
 
+@pytest.mark.advisory("CVE-2024-23334")
 @pytest.mark.parametrize("part", ["../", "a/", "./", "/", "a/../", "\\", "%2e", "."])
-def test_cve_2024_23334_path_of_any_length_costs_its_length(root: Path, part: str) -> None:
+def test_path_of_any_length_costs_its_length(root: Path, part: str) -> None:
     files = StaticFiles(directory=root / "static")
 
     def find(path: str) -> None:
@@ -336,11 +343,10 @@ NAMES = {
 }
 
 
+@pytest.mark.advisory("CVE-2022-36359")
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 @pytest.mark.parametrize("disposition", ["attachment", "inline"])
-async def test_cve_2022_36359_name_of_a_download_cannot_leave_its_quotes(
-    root: Path, name: str, disposition: str
-) -> None:
+async def test_name_of_a_download_cannot_leave_its_quotes(root: Path, name: str, disposition: str) -> None:
     response = FileResponse(root / "secret.txt", filename=name, content_disposition_type=disposition)
     answer = await ask(response)
     value = answer.header("content-disposition")
@@ -353,8 +359,9 @@ async def test_cve_2022_36359_name_of_a_download_cannot_leave_its_quotes(
     assert text.isascii()
 
 
+@pytest.mark.advisory("CVE-2022-36359")
 @pytest.mark.parametrize("disposition", ["attachment; x", "a\r\nb", "a\0"])
-async def test_cve_2022_36359_disposition_cannot_bring_a_header(root: Path, disposition: str) -> None:
+async def test_disposition_cannot_bring_a_header(root: Path, disposition: str) -> None:
     if ";" not in disposition:
         with pytest.raises(ValueError):
             FileResponse(root / "secret.txt", filename="a", content_disposition_type=disposition)
@@ -363,7 +370,8 @@ async def test_cve_2022_36359_disposition_cannot_bring_a_header(root: Path, disp
             FileResponse(root / "secret.txt", headers={"content-disposition": name + "\n"})
 
 
-async def test_cve_2026_48818_websocket_gets_no_file(site: tuple[Any, str]) -> None:
+@pytest.mark.advisory("CVE-2026-48818")
+async def test_websocket_gets_no_file(site: tuple[Any, str]) -> None:
     app, prefix = site
     scope = scope_of(prefix + "file.txt", type="websocket", scheme="ws", subprotocols=[])
     sent = await exchange(app, scope, [{"type": "websocket.connect"}])

@@ -19,8 +19,9 @@ pytestmark = pytest.mark.anyio
 BREAKS = ["a\r\nset-cookie: b=c", "a\nb", "a\rb", "a\0b"]
 
 
+@pytest.mark.advisory("CVE-2020-7695")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
-async def test_cve_2020_7695_handshake_cannot_bring_a_header(text: str) -> None:
+async def test_handshake_cannot_bring_a_header(text: str) -> None:
     async def socket(websocket: WebSocket) -> None:
         raw = text.encode()
         for options in ({"subprotocol": text}, {"headers": [(b"x-a", raw)]}, {"headers": [(raw, b"a")]}):
@@ -34,8 +35,9 @@ async def test_cve_2020_7695_handshake_cannot_bring_a_header(text: str) -> None:
     assert sent[0]["headers"] == [(b"x-a", b"b")]
 
 
+@pytest.mark.advisory("CVE-2026-34519")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
-async def test_cve_2026_34519_reason_of_a_close_stays_a_reason(text: str) -> None:
+async def test_reason_of_a_close_stays_a_reason(text: str) -> None:
     async def socket(websocket: WebSocket) -> None:
         if "accept" in websocket.query_params:
             await websocket.accept()
@@ -47,8 +49,9 @@ async def test_cve_2026_34519_reason_of_a_close_stays_a_reason(text: str) -> Non
         assert sent[-1] == {"type": "websocket.close", "code": 1008, "reason": text}
 
 
+@pytest.mark.advisory("CVE-2025-67724")
 @pytest.mark.parametrize("text", BREAKS, ids=repr)
-async def test_cve_2025_67724_refusal_of_a_handshake_cannot_bring_a_header(text: str) -> None:
+async def test_refusal_of_a_handshake_cannot_bring_a_header(text: str) -> None:
     async def socket(websocket: WebSocket) -> None:
         if "redirect" in websocket.query_params:
             await websocket.send_denial_response(RedirectResponse(f"/{text}"))
@@ -80,10 +83,9 @@ MESSAGES = {
 }
 
 
+@pytest.mark.advisory("CVE-2020-10735", "CVE-2024-41989")
 @pytest.mark.parametrize("text", MESSAGES.values(), ids=MESSAGES.keys())
-async def test_cve_2020_10735_cve_2024_41989_message_that_is_no_json_closes_in_silence(
-    text: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_message_that_is_no_json_closes_in_silence(text: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
     async def socket(websocket: WebSocket) -> None:
@@ -100,7 +102,8 @@ async def test_cve_2020_10735_cve_2024_41989_message_that_is_no_json_closes_in_s
     assert caplog.records == []
 
 
-async def test_cve_2021_21330_websocket_to_a_path_without_its_slash_is_refused_not_redirected() -> None:
+@pytest.mark.advisory("CVE-2021-21330")
+async def test_websocket_to_a_path_without_its_slash_is_refused_not_redirected() -> None:
     async def socket(websocket: Any) -> None:
         await websocket.accept()
 
