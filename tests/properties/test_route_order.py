@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import BaseRoute, Host, Match, Mount, Route, WebSocketRoute
 
-from pallasite._core import PathPattern, RouteTable
+from pallasite._core import PathPattern, RouteKind, RouteTable
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
 
 calls: list[tuple[Any, ...]] = []
@@ -166,16 +166,16 @@ def tables(draw: st.DrawFn) -> tuple[list[Any], list[dict[str, Any]]]:
     return routes, requests
 
 
-def entry_of(route: Any) -> tuple[int, Any, PathPattern | None, Any, bool]:
+def entry_of(route: Any) -> tuple[RouteKind, Any, PathPattern | None, Any, bool]:
     if isinstance(route, Route):
-        return 0, route, PathPattern(route.path, ALL), route.methods, True
+        return RouteKind.HTTP, route, PathPattern(route.path, ALL), route.methods, True
     if isinstance(route, WebSocketRoute):
-        return 1, route, PathPattern(route.path, ALL), None, True
+        return RouteKind.WEBSOCKET, route, PathPattern(route.path, ALL), None, True
     if isinstance(route, Mount):
-        return 2, route, PathPattern(route.path + "/{path:path}", ALL), None, False
+        return RouteKind.MOUNT, route, PathPattern(route.path + "/{path:path}", ALL), None, False
     if isinstance(route, Host):
-        return 3, route, PathPattern(route.host, ALL), None, True
-    return 4, route, None, None, False
+        return RouteKind.HOST, route, PathPattern(route.host, ALL), None, True
+    return RouteKind.OPAQUE, route, None, None, False
 
 
 def scan(routes: list[Any], scope: dict[str, Any]) -> tuple[Any, bool] | None:
