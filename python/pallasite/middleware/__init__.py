@@ -1,4 +1,4 @@
-"""How a middleware is described before the application exists that it will wrap."""
+"""`Middleware`: the description of a middleware, made before the application that it will wrap."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _AnyASGIApp = Callable[[Any, _Channel, _Channel], Awaitable[None]]
 
 
 class _MiddlewareFactory(Protocol[P]):
-    """What can stand as a middleware: a class, or any callable that takes an application and gives one back."""
+    """A middleware: a class, or any callable that takes an application and returns one."""
 
     def __call__(self, app: _AnyASGIApp, /, *args: P.args, **kwargs: P.kwargs) -> _AnyASGIApp: ...  # pragma: no cover
 
 
 class Middleware:
-    """A middleware class with the arguments it will be made with.
+    """A middleware class and the arguments to create it with.
 
     Unpacks into three: `cls, args, kwargs = Middleware(GZipMiddleware, minimum_size=500)`. The application calls
     `cls(app, *args, **kwargs)` when it builds its stack, so one description can serve several applications.

@@ -1,4 +1,4 @@
-"""Values as the debug page shows them: short, whatever they are, quick, and without what their names call secret."""
+"""Values as the debug page shows them: short, quickly computed, and hidden if their name suggests a secret."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SECRET = re.compile(
 
 
 class TooSlow(BaseException):
-    """The time is over. Not an Exception, so that no code on the way takes it for one of its own."""
+    """The time limit was exceeded. Not an `Exception`, so that the interrupted code does not catch it."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raises `TooSlow` into the Python code inside the block once the time is over, be it an endless loop."""
+    """Interrupt the Python code in the block with `TooSlow` after `seconds`, even if it is an endless loop."""
     end = time.monotonic() + seconds
     previous = sys.gettrace()
 
@@ -42,35 +42,35 @@ def time_limit(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.settrace(previous)  # pragma: no cover - nor is what runs right after them, here and in what uses this
+        sys.settrace(previous)  # pragma: no cover - nor is the code right after them, here and in callers
 
 
 def is_secret(name: object) -> bool:
-    """Whether what goes by this name is not to be shown."""
+    """Return True if the value with this name must not be shown."""
     if isinstance(name, bytes):
         name = name.decode("latin-1")
     return isinstance(name, str) and _SECRET.search(name[:MAX_VALUE_CHARS]) is not None
 
 
 def show(value: object, seconds: float) -> str:
-    """`text_of(value)` in at most `MAX_VALUE_CHARS` characters and a mark that there is more, or what went wrong."""
+    """Return `text_of(value)`, cut to `MAX_VALUE_CHARS` characters and "…", or the reason why there is no text."""
     try:
         with time_limit(seconds):
             text = text_of(value)
     except TooSlow:  # pragma: no cover
         return f"<{type(value).__name__}: repr() takes too long>"
-    except BaseException as error:  # whatever it is, SystemExit included, it is not this page's end
+    except BaseException as error:  # even SystemExit must not end the debug page
         return f"<{type(value).__name__}: repr() failed: {type(error).__name__}>"
     return text if len(text) <= MAX_VALUE_CHARS else text[:MAX_VALUE_CHARS] + "…"
 
 
 def text_of(value: Any, depth: int = MAX_DEPTH) -> str:
-    """A text like `repr(value)`; of long texts and collections only the beginning is looked at."""
+    """Return a text like `repr(value)`. Only the start of long strings and collections is read."""
     own: Any = type(value).__repr__
     if own is dict.__repr__:
         return _joined("{}", (_pair(key, item, depth - 1) for key, item in value.items()), depth)
     if own is tuple.__repr__:
-        if len(value) == 2 and is_secret(value[0]):  # a header field, for one
+        if len(value) == 2 and is_secret(value[0]):  # such as a header field
             return f"({text_of(value[0], depth - 1)}, {HIDDEN})"
         return _joined("()", (text_of(item, depth - 1) for item in value), depth, end="," if len(value) == 1 else "")
     if own in _BRACKETS:

@@ -1,4 +1,4 @@
-"""The origin that an application's absolute URLs begin with, whatever Host header a client sends."""
+"""A fixed origin for an application's absolute URLs, used instead of the Host header."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pallasite.types import ASGIApp, Receive, Scope, Send
 
 
 class FixedOrigin:
-    """Has URLs made from the scope begin with `base_url`: in here, and in the applications mounted below."""
+    """Make URLs built from the scope start with `base_url`, in this application and in those mounted in it."""
 
     def __init__(self, app: ASGIApp, base_url: str) -> None:
         self.app = app

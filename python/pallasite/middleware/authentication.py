@@ -1,4 +1,4 @@
-"""Asks a backend who the client is, before anything else sees the connection."""
+"""Authentication: a backend identifies the client before the application runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ __all__ = ["AuthenticationMiddleware"]
 
 
 class AuthenticationMiddleware:
-    """Fills ``request.user`` and ``request.auth`` with what `backend` says.
+    """Set ``request.user`` and ``request.auth`` to the result of `backend`.
 
-    `on_error(conn, exc)` gives the response for wrong credentials: 400 with the error's text unless set. A websocket
-    is closed.
+    Args:
+        backend: identifies the client of each HTTP request and WebSocket.
+        on_error: ``on_error(conn, exc)`` returns the response for wrong credentials. By default, 400 with the error's
+            text. A WebSocket is closed instead.
     """
 
     def __init__(
@@ -47,5 +49,5 @@ class AuthenticationMiddleware:
 
     @staticmethod
     def default_on_error(conn: HTTPConnection, exc: Exception) -> Response:
-        """400 with the error's text."""
+        """Return a 400 response with the error's text."""
         return PlainTextResponse(str(exc), status_code=400)

@@ -1,4 +1,4 @@
-"""Middleware written as a function from a request to a response, `BaseHTTPMiddleware`."""
+"""`BaseHTTPMiddleware`: middleware written as a function from a request to a response."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ AsyncContentStream = AsyncIterable[str | bytes | memoryview | MutableMapping[str
 
 
 class _CachedRequest(Request):
-    """The request that `dispatch` gets; what it has read of the body is read once more by the application below.
+    """The request passed to `dispatch`. The wrapped application can still read the body.
 
-    After `body()` that body, after a whole `stream()` an empty one, otherwise what is still to come.
+    After `body()` it receives that body, after a complete `stream()` an empty one, otherwise the remaining chunks.
     """
 
     _passed_on_body = False
     _passed_on_disconnect = False
 
     async def wrapped_receive(self) -> Message:
-        """The `receive` of the application below."""
+        """The `receive` channel of the wrapped application."""
         if self._passed_on_disconnect:
             return {"type": "http.disconnect"}
         if self._passed_on_body:
-            # The application has it all: what is left to tell is that the client went away.
+            # The application has the whole body. Only a disconnect can follow.
             if not self._is_disconnected:
                 message = await self._receive()
                 if message["type"] != "http.disconnect":
@@ -79,22 +79,22 @@ def _body_message(body: bytes, more_body: bool = False) -> Message:
 
 
 class BaseHTTPMiddleware:
-    """A middleware whose `dispatch(request, call_next)` sees each HTTP request and gives back its response.
+    """A middleware whose `dispatch(request, call_next)` handles each HTTP request and returns the response.
 
-    Subclass it and override `dispatch`, or pass a function of that shape. `await call_next(request)` starts the
-    application below and gives back its response as soon as that has begun: headers can be changed, the body still
-    comes, as `body_iterator`. An exception of the application is raised by `call_next`. Context variables that the
-    application has set by then can be read afterwards.
+    Subclass it and override `dispatch`, or pass a function with the same signature. `await call_next(request)` calls
+    the wrapped application and returns its response as soon as it has started. Headers can be changed; the body is
+    still to be read, as `body_iterator`. `call_next` raises the application's exception. Context variables that the
+    application has set by then are visible afterwards.
 
-    The application runs in a task of its own and ends before this middleware does: its background tasks run after the
-    response has been sent, and where another response is sent instead of its own its messages are dropped. When
+    The application runs in its own task and ends before this middleware does. Its background tasks run after the
+    response has been sent. If `dispatch` returns another response, the application's messages are dropped. If
     `dispatch` raises, the application is cancelled.
 
-    Deviation: a response whose application fails midway is not completed; its exception is raised where the body is
-    read, so that the client notices, and a RuntimeError where the application ended without one. Each `call_next`
-    starts the application anew, so a failed call can be repeated.
+    Deviation: a response is not completed if the application fails midway, so that the client notices. The exception
+    is raised where the body is read, or a RuntimeError if the application ended without one. Each `call_next` calls
+    the application again, so a failed call can be repeated.
 
-    Cost: 10 us on asyncio, a task and its wake-ups on trio.
+    Cost: 10 us on asyncio; a task and its wake-ups on trio.
     """
 
     def __init__(self, app: ASGIApp, dispatch: DispatchFunction | None = None) -> None:
@@ -107,7 +107,7 @@ class BaseHTTPMiddleware:
         loop, request = running_loop(), _CachedRequest(scope, receive, send)
         if loop is None:
             return await self._respond_on_trio(request)
-        # One frame for it all: each further one that awaits would cost 0.2 us at every message.
+        # All in one frame: each further awaiting frame would cost 0.2 us per message.
         exchange = _Exchange(self.app, request, loop, None)
         try:
             response = await self.dispatch_func(request, exchange.call_next)
@@ -120,13 +120,13 @@ class BaseHTTPMiddleware:
                 if downstream.error is not None:
                     downstream.raise_error()
         except GeneratorExit:
-            raise  # thrown away with the event loop: nothing can be awaited
+            raise  # discarded with the event loop: nothing can be awaited
         except BaseException:
             await exchange.abort()
             raise
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """The response to `request`; `await call_next(request)` is the one of the application below."""
+        """Return the response to `request`; `await call_next(request)` returns that of the wrapped application."""
         raise NotImplementedError
 
     async def _respond_on_trio(self, request: _CachedRequest) -> None:
@@ -142,7 +142,7 @@ class BaseHTTPMiddleware:
 
 
 class _Exchange:
-    """One request's way through one layer: the applications that `call_next` has started."""
+    """One request in one middleware: the applications that `call_next` has started."""
 
     __slots__ = ("_app", "_loop", "_request", "_task_group", "started")
 
@@ -160,11 +160,13 @@ class _Exchange:
         self.started: list[EagerDownstream | TaskDownstream] = []
 
     async def call_next(self, request: Request) -> Response:
-        """The response of the application below, begun but not read. It gets this layer's scope, not `request`'s.
+        """Return the wrapped application's response, started but not read.
+
+        The application receives the scope of this middleware, not that of `request`.
 
         Raises:
-            Exception: the application's own.
-            RuntimeError: it ended without a response.
+            Exception: the application's exception.
+            RuntimeError: the application ended without a response.
         """
         own, loop = self._request, self._loop
         downstream: EagerDownstream | TaskDownstream
@@ -193,7 +195,7 @@ class _Exchange:
             error, downstream.error = downstream.error, None
             if error is None:
                 raise RuntimeError("No response returned.") from None
-            # What the error came from stays in sight, the end of the stream does not.
+            # Keep the cause of the error in the traceback, but not the end of the stream.
             raise error from error.__cause__ or error.__context__
         finally:
             error = None  # its traceback holds this frame
@@ -207,7 +209,7 @@ class _Exchange:
 
 
 class _StreamingResponse(Response):
-    """What `call_next` gives back. `body_iterator` may be read or replaced, the headers changed, a task put behind."""
+    """The result of `call_next`. Callers may read or replace `body_iterator`, change headers, and set `background`."""
 
     info: Mapping[str, Any] | None = None
     background: BackgroundTask | None = None
@@ -241,7 +243,7 @@ class _StreamingResponse(Response):
 
     @property
     def body_iterator(self) -> AsyncContentStream:
-        """The chunks of the body. Assign another iterator to send other ones."""
+        """The chunks of the body. Assign another iterator to send other chunks."""
         iterator = self._body_iterator
         if iterator is None:
             assert self._downstream is not None, "made from content or from an application"
@@ -276,16 +278,16 @@ class _StreamingResponse(Response):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                     break
             else:
-                downstream.raise_incomplete()  # or the client is gone: nobody is told that this were the whole body
+                downstream.raise_incomplete()  # unless the client is gone; either way the body is not marked complete
         if self.background is not None:
             await self.background()
 
     async def _iterate(self, send: Send) -> None:
         is_sent = False
-        # To its end, not out of it: on trio a generator that is left behind is an error.
+        # Iterate to the end, without `break`: on trio an unfinished generator is an error.
         async for chunk in self.body_iterator:
             if isinstance(chunk, dict):
-                # A message that stands for the body, as pathsend does.
+                # A message in place of the body, such as pathsend.
                 await send(chunk)
                 is_sent = True
             else:

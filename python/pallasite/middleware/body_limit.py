@@ -1,4 +1,4 @@
-"""A limit on the size of request bodies, whoever reads them (413: RFC 9110 section 15.5.14)."""
+"""A limit on the size of request bodies. Source: RFC 9110 section 15.5.14 (413)."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ __all__ = ["MAX_BODY_SIZE_SCOPE_KEY", "RequestBodyLimitMiddleware", "RequestBody
 MAX_BODY_SIZE_SCOPE_KEY = scope_keys.MAX_BODY_SIZE
 _RESPONDER_SCOPE_KEY = scope_keys.BODY_LIMIT_RESPONDER
 _NO_LIMIT = object()
-# A Content-Length of more digits than this is larger than any body; int() refuses 4,301 digits with a ValueError.
+# A Content-Length with more digits than this is larger than any body; int() rejects 4,301 digits with a ValueError.
 _LENGTH_DIGITS_MAX = 100
 
 
 class _RequestBodyTooLarge(HTTPException):
-    """Raised out of `receive()`: the body is, or says it is, larger than the limit."""
+    """Raised by `receive()`: the body, or its declared length, is larger than the limit."""
 
     def __init__(self) -> None:
         super().__init__(413, detail="Content Too Large")
 
 
 class _RequestBodyLimitResponseSent(Exception):
-    """Raised out of `send()` to unwind an application whose response has been replaced by a 413."""
+    """Raised by `send()` to unwind an application whose response has been replaced by a 413."""
 
 
 class RequestBodyLimitMiddleware:
-    """Answers 413 when a request's body is larger than `max_body_size` bytes.
+    """Respond with 413 to a request whose body is larger than `max_body_size` bytes.
 
-    A declared Content-Length above the limit is refused before anything is read, a body without one as soon as the
-    bytes received exceed it. Limits nest, and the innermost one that a request reaches decides, be it smaller or
-    larger: an upload route may allow what its application forbids.
+    A declared Content-Length above the limit is rejected before the body is read. A body without one is rejected as
+    soon as more bytes than the limit have arrived. Limits nest: the innermost one that a request reaches applies, even
+    if it is larger. An upload route may allow what its application forbids.
 
     Raises:
-        HTTPException: 413 out of the application's `receive()`, which it may answer itself. When its response had
-            already started nothing can be answered any more, and the exception goes on to the server.
+        HTTPException: 413, from the application's `receive()`. The application may handle it. If the response has
+            already started, the exception propagates to the server.
     """
 
     def __init__(self, app: ASGIApp, max_body_size: int) -> None:
@@ -55,9 +55,9 @@ class RequestBodyLimitMiddleware:
 
 
 class RequestBodyLimitResponder:
-    """One request's count. The outermost limit counts; a limit further in only moves that count's maximum."""
+    """Counts the body of one request. The outermost limit counts; an inner limit only changes the maximum."""
 
-    # Those of the request, once there is one.
+    # Set when the request arrives.
     scope: Scope = {}
     receive: Receive = staticmethod(empty_receive)
     send: Send = staticmethod(empty_send)
@@ -107,7 +107,7 @@ class RequestBodyLimitResponder:
         return message
 
     def send_with_limit(self, message: Message) -> Awaitable[None]:
-        # Not a coroutine of its own: the server's awaitable is handed through, one frame less for every message.
+        # Not a coroutine: it returns the server's awaitable, which saves a frame per message.
         if message["type"] == "http.response.start":
             self.response_started = True
             if self._declares_too_much():
@@ -126,7 +126,7 @@ class RequestBodyLimitResponder:
 
 
 def _declared_length(scope: Scope) -> int | None:
-    """The first Content-Length as a number; None when there is none or it is not one, and the bytes are counted."""
+    """Return the first Content-Length, or None if it is missing or not a number: then the bytes are counted."""
     for name, value in scope["headers"]:
         if name == b"content-length":
             try:
