@@ -281,7 +281,7 @@ async def test_explicit_origin_can_be_set_on_any_headers():
     "options", [{"allow_origins": ["*"]}, {"allow_origins": (ORIGIN, "*")}, {"allow_origin_regex": ".*"}]
 )
 def test_credentials_for_every_origin_are_warned_about(options, monkeypatch):
-    with pytest.warns(SecurityWarning, match="name those that may have them") as caught:
+    with pytest.warns(SecurityWarning, match="list trusted origins in allow_origins") as caught:
         CORSMiddleware(None, allow_credentials=True, **options)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():

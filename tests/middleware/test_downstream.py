@@ -265,7 +265,7 @@ async def test_middleware_thrown_away_with_its_loop_awaits_nothing(anyio_backend
 @on_asyncio
 async def test_task_coroutine_cannot_be_awaited(anyio_backend: str) -> None:
     downstream = eager(lambda *_: asyncio.sleep(0))
-    with pytest.raises(TypeError, match="belongs to its task"):
+    with pytest.raises(TypeError, match="internal: EagerDownstream cannot be awaited"):
         await downstream
     await downstream.join()
 

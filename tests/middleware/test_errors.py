@@ -184,7 +184,7 @@ def test_debug_page_hides_what_is_called_secret() -> None:
 
     page = PAGE.generate_html(raised(fails))
     assert "s3" + "cret" not in page
-    assert page.count("hidden: the name says that it is secret") == 4
+    assert page.count("hidden: the name suggests a secret") == 4
     assert page.count("&#x27;plain&#x27;") == 2
 
 
@@ -197,7 +197,7 @@ def test_debug_page_shows_so_many_locals() -> None:
 
 @pytest.mark.parametrize("debug", ["", "false", "0", "1", "true"])
 def test_debug_from_the_environment_is_refused(debug: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TypeError, match="debug has to be True or False"):
+    with pytest.raises(TypeError, match="debug must be True or False"):
         Pallasite(debug=debug).build_middleware_stack()
     monkeypatch.setattr(mode, "current", mode.STARLETTE)
     Pallasite(debug=debug).build_middleware_stack()

@@ -148,7 +148,7 @@ async def test_secret_can_be_a_secret_and_not_empty():
 
 
 async def test_secret_that_is_short_is_warned_about(monkeypatch):
-    with pytest.warns(SecurityWarning, match="secret_key has 15 bytes") as caught:
+    with pytest.warns(SecurityWarning, match="secret_key is only 15 bytes long") as caught:
         SessionMiddleware(None, "x" * (MIN_SECRET_BYTES - 1))
     assert caught[0].filename == __file__
     SessionMiddleware(None, "é" * (MIN_SECRET_BYTES // 2))  # bytes count
@@ -587,7 +587,7 @@ async def test_another_session_put_in_its_place_after_the_start_is_an_error(repl
     async def send(message):
         pass
 
-    with pytest.raises(SessionNotStored, match="after the start of the response"):
+    with pytest.raises(SessionNotStored, match="after the response started"):
         await SessionMiddleware(app, SECRET)({"type": "http", "headers": []}, None, send)
 
 

@@ -15,7 +15,7 @@ MAX_VALUE_CHARS = 400
 MAX_ITEMS = 20
 MAX_DEPTH = 4
 
-HIDDEN = "<hidden: the name says that it is secret>"
+HIDDEN = "<hidden: the name suggests a secret>"
 
 _SECRET = re.compile(
     r"passw|passphrase|pwd|secret|token|credential|signature|authorization|cookie|(api|private|access|session)_?-?(key|id)",

@@ -1,10 +1,11 @@
-"""An application running below a `BaseHTTPMiddleware`, and the channel its messages come up through.
+"""The application wrapped by a `BaseHTTPMiddleware`, and the channel for its messages.
 
-The application has a task of its own, because whatever it opens (cancel scopes, timeouts, task groups) belongs to a
-task and may outlive what `dispatch` opens around `call_next`. A task that has to wait for the event loop to start it
-costs 20 us and more, so on asyncio `EagerDownstream` lends it the running step instead: the application goes as far as
-it can at once, under its own task and context, and only what really has to wait goes through the event loop. On trio
-`TaskDownstream` starts an ordinary child task. What the two sides see is the same.
+The application runs in its own task: its cancel scopes, timeouts and task groups belong to a task and may outlive
+those that `dispatch` opens around `call_next`. Waiting for the event loop to start a task costs 20 us or more. On
+asyncio `EagerDownstream` therefore runs the new task within the current step of the middleware's task. The
+application runs as far as it can, as its own task and in its own context. Only when it must wait does the event loop
+take over. On trio `TaskDownstream` starts an ordinary child task. Both behave the same for the application and the
+middleware.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from pallasite.types import ASGIApp, Message, Receive, Scope
 _NOTHING: Any = object()
 _PARKED: Any = object()
 
-# Steps are lent within lent steps, 10 Python frames each. The event loop takes those of each 16th layer, so that a deep
-# stack of middleware stays far from Python's recursion limit.
+# Steps run within steps, 10 Python frames each. At every 16th middleware the event loop runs the step instead, so that
+# a deep stack of middleware stays far from Python's recursion limit.
 _LENT_LAYERS_MAX = 16
 
 # The running task of a loop. Before Python 3.12 the public function is written in Python, 0.4 us a call.
@@ -39,7 +40,7 @@ else:  # before Python 3.12
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The asyncio loop that runs the caller's task; None on trio, be it a guest of asyncio's loop."""
+    """Return the asyncio loop that runs the caller's task. None on trio, even if trio runs as a guest of asyncio."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -48,22 +49,22 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Downstream:
-    """What both kinds share: the rules of `deliver` (the application's `send`) and `receive`.
+    """The rules of `deliver` (the application's `send`) and `receive`, common to both kinds.
 
-    A body chunk's `deliver` returns when the chunk has been taken, the last one's when the whole response has been
-    sent: what an application does after it, such as background tasks, comes after the response. From then on
-    messages are dropped and `receive` reports the disconnect.
+    `deliver` returns once the middleware has taken a body chunk, and for the last chunk once the whole response has
+    been sent: the application continues after it, for example with background tasks, when the response is complete.
+    From then on messages are dropped and `receive` reports the disconnect.
     """
 
-    # Defaults live here: a layer makes one of these for each request.
-    error: BaseException | None = None  # what ended the application, until somebody is told
+    # Class attributes as defaults: each middleware creates an instance per request.
+    error: BaseException | None = None  # the application's exception, until it is raised
     ended = False
     closed = False  # the response has been sent
     complete = False  # the last message of the response has been taken
-    client_is_gone = False  # the application knows: it may end its response early
+    client_is_gone = False  # and the application knows: it may end its response early
     _put = 0
     _taken = 0
-    _reader: Any = None  # what `_listen` waits for
+    _reader: Any = None  # the event or future that `_listen` waits for
     _adopted: list[tuple[ContextVar[Any], Any, Token[Any]]] | tuple[()] = ()
     _context: Context
 
@@ -77,9 +78,9 @@ class Downstream:
     # The application's side.
 
     async def deliver(self, message: Message) -> None:
-        """The `send` of the application."""
+        """The `send` channel of the application."""
         if self.closed:
-            # Nobody is listening any more. An endless stream must not keep the event loop from the others.
+            # The message has no reader. An endless stream must not block the event loop.
             await anyio.lowlevel.checkpoint()
             return
         self._queue.append(message)
@@ -96,12 +97,12 @@ class Downstream:
             while not self.closed and (last or self._taken < number):
                 await self._pause()
         except BaseException:
-            # Cancelled: a message that nobody has taken has not been sent.
+            # Cancelled: a message that was not taken counts as not sent.
             self._queue = [other for other in self._queue if other is not message]
             raise
 
     async def receive(self) -> Message:
-        """The `receive` of the application; the end of the response interrupts it."""
+        """The `receive` channel of the application. The end of the response interrupts it."""
         if not self.closed:
             waiting = self._new_scope()
             self._receiving.append(waiting)
@@ -119,7 +120,7 @@ class Downstream:
     # The middleware's side.
 
     def poll(self) -> Message | None:
-        """The application's next message, if it comes without waiting."""
+        """Return the application's next message, or None if there is none without waiting."""
         if not self._queue:
             return None
         message = self._queue.pop(0)
@@ -132,7 +133,7 @@ class Downstream:
         return message
 
     async def next(self) -> Message | None:
-        """The application's next message; None after the last one of its response, or when it has ended."""
+        """Return the application's next message, or None if its response is complete or it has ended."""
         while True:
             if self.complete:
                 return None
@@ -142,11 +143,11 @@ class Downstream:
             await self._listen()
 
     async def body(self) -> AsyncGenerator[Any, None]:
-        """The chunks of the response; a pathsend message stands for itself.
+        """Yield the chunks of the response; a pathsend message is yielded as it is.
 
         Raises:
-            Exception: the application's own, where it failed before its response was complete.
-            RuntimeError: it ended before that without an exception.
+            Exception: the application's exception, if it failed before its response was complete.
+            RuntimeError: the application ended before that without an exception.
         """
         while (message := self.poll() or await self.next()) is not None:
             if message["type"] == "http.response.pathsend":
@@ -160,7 +161,7 @@ class Downstream:
         self.raise_incomplete()
 
     def finish(self) -> None:
-        """Says that the whole response has been sent: the application may come to its end."""
+        """Mark the response as sent, so that the application can end."""
         self.closed = True
         for waiting in self._receiving:
             waiting.cancel()
@@ -168,12 +169,12 @@ class Downstream:
             self._release()
 
     async def join(self) -> None:
-        """Waits for the application's end."""
+        """Wait until the application has ended."""
         while not self.ended:
             await self._listen()
 
     def raise_error(self) -> None:
-        """Raises the error that ended the application, once."""
+        """Raise the error that ended the application, once."""
         error, self.error = self.error, None
         if error is not None:
             try:
@@ -182,19 +183,19 @@ class Downstream:
                 del error  # its traceback holds this frame
 
     def raise_incomplete(self) -> None:
-        """Raises what kept the response from being completed, so that the client does not take it for a whole one."""
+        """Raise the reason why the response is incomplete, so that the client does not treat it as complete."""
         self.raise_error()
         if not self.client_is_gone:
             raise RuntimeError("The application ended before its response was complete.")
 
     def adopt_context(self) -> None:
-        """Makes the context variables that the application set visible in the caller's context."""
+        """Make the context variables that the application set visible in the caller's context."""
         for variable, value in self._context.items():
             if variable.get(_NOTHING) is not value:
                 self._adopted = [*self._adopted, (variable, value, variable.set(value))]
 
     def settle_context(self) -> None:
-        """Lets variables that the application has reset since `adopt_context` be reset in the caller's context too."""
+        """Apply the application's later changes of the variables from `adopt_context` to the caller's context."""
         for variable, value, token in self._adopted:
             now = self._context.get(variable, _NOTHING)
             if now is value or variable.get(_NOTHING) is not value:
@@ -205,22 +206,22 @@ class Downstream:
             try:
                 variable.reset(token)
             except ValueError:
-                pass  # adopted in the context of another task, by a call_next() that was awaited there
+                pass  # adopted in the context of another task, which awaited call_next()
 
-    # What the kinds do differently.
+    # Implemented by each kind.
 
     def _new_scope(self) -> anyio.CancelScope:
         raise NotImplementedError
 
     def _pause(self) -> Awaitable[object]:
-        """Suspends the application until `_release`, or a little less."""
+        """Suspend the application until `_release`. It may resume earlier."""
         raise NotImplementedError
 
     def _release(self) -> None:
         raise NotImplementedError
 
     def _listen(self) -> Awaitable[object]:
-        """Suspends the middleware until `_wake_reader`."""
+        """Suspend the middleware until `_wake_reader`."""
         raise NotImplementedError
 
     def _wake_reader(self) -> None:
@@ -228,7 +229,7 @@ class Downstream:
 
 
 class TaskDownstream(Downstream):
-    """The application in a child task of `task_group`, which ends or cancels it."""
+    """The application in a child task of a task group, which waits for it or cancels it."""
 
     def __init__(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
         super().__init__(app, scope, receive)
@@ -278,32 +279,32 @@ def _park() -> Generator[Any, None, None]:
 
 
 class EagerDownstream(Downstream, Coroutine[Any, None, None]):
-    """The application in an asyncio task of its own whose steps the middleware may take in the event loop's stead.
+    """The application in its own asyncio task, whose steps the middleware may run instead of the event loop.
 
-    It is its task's coroutine, too: `send`, `throw` and `close` are what the event loop calls. A step is taken early
-    only when the task is ready to run and no cancellation is on its way to it, so every order of events that comes
-    about is one that the event loop could have chosen.
+    It is also the coroutine of that task: the event loop calls `send`, `throw` and `close`. A step runs early only if
+    the task is ready to run and is not being cancelled. The event loop could therefore have chosen the same order of
+    events.
     """
 
-    _parked = False  # at `_park`, in the application's own `deliver`
-    _ready = False  # parked, and what it waited for has come about
-    _pending: Any = _NOTHING  # what the application yielded when the event loop was not there to take it
+    _parked = False  # at `_park`, in `deliver` called by the application's own task
+    _ready = False  # parked, and released since
+    _pending: Any = _NOTHING  # yielded by the application during a step that the event loop did not run
     _is_aborting = False
     _is_lent = True
-    _layer = 1  # how many of these are around each other
-    _idle: asyncio.Future[None] | None = None  # what the task waits for while parked
+    _layer = 1  # how many of these are nested
+    _idle: asyncio.Future[None] | None = None  # the future that the task waits for while parked
     _senders: list[asyncio.Future[None]] | tuple[()] = ()  # child tasks of the application that wait in `deliver`
     _task: asyncio.Task[None] | None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Calls the application and takes its first step."""
+        """Call the application and run its first step."""
         self._loop = loop
         self._context = context = copy_context()
         self._coroutine = self._run()
         self._task = asyncio.Task(self, loop=loop, context=context)
         host = running_task(loop)
         if host is None:
-            return  # the event loop takes the step, when it comes to it
+            return  # the event loop runs the step in its turn
         around = host.get_coro()
         if type(around) is EagerDownstream:
             self._layer = around._layer + 1
@@ -318,7 +319,7 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
     # Steps.
 
     def _advance(self, error: BaseException | None = None) -> None:
-        """Runs the application until it suspends, as its own task and in its own context."""
+        """Run the application until it suspends. The caller has entered its task and context."""
         self._parked = self._ready = False
         try:
             yielded = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
@@ -337,13 +338,13 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
 
     def _end(self) -> None:
         self.ended = True
-        self._task = None  # a reference in a circle
+        self._task = None  # breaks a reference cycle
         self._wake_reader()
 
     def _step(self, host: asyncio.Task[Any]) -> None:
-        """Takes a step of the task within the step of another one, `host`."""
+        """Run a step of the task within the step of another task, `host`."""
         loop, task = self._loop, self._task
-        assert task is not None, "an application that has ended takes no step"
+        assert task is not None, "an application that has ended has no further step"
         _leave_task(loop, host)
         _enter_task(loop, task)
         try:
@@ -366,10 +367,10 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
         if idle is not None and not idle.done():
             idle.set_result(None)
 
-    # The coroutine that the event loop sees.
+    # The coroutine protocol, called by the event loop.
 
     def send(self, value: None) -> Any:
-        if self._pending is None:  # a bare yield: its turn of the event loop has passed
+        if self._pending is None:  # a bare yield: one turn of the event loop has passed
             self._pending = _NOTHING
             self._advance()
         elif self._pending is _NOTHING and not self.ended and (self._ready or not self._parked):
@@ -378,7 +379,7 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
 
     def throw(self, error: Any, *_: Any) -> Any:
         pending, self._pending = self._pending, _NOTHING
-        # A task passes its cancellation on to what it waits for; this one may not have seen it yet.
+        # A task forwards its cancellation to the future it waits for, but may not have received that future yet.
         passed_on = isinstance(pending, asyncio.Future) and isinstance(error, asyncio.CancelledError)
         if passed_on and pending.cancel(*error.args):
             return pending
@@ -387,14 +388,14 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
         return self._suspend()
 
     def _suspend(self) -> Any:
-        """What the task shall wait for now."""
+        """Return the future for the task to wait for now."""
         if self.ended:
             raise StopIteration
         if self._is_aborting:
             self._cancel_unless_shielded()
         if self._parked and not self._ready:
             self._idle = idle = self._loop.create_future()
-            idle._asyncio_future_blocking = True  # what `await idle` would set
+            idle._asyncio_future_blocking = True  # as `await idle` sets it
             return idle
         pending, self._pending = self._pending, _NOTHING
         return pending
@@ -403,10 +404,10 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
         self._coroutine.close()
 
     def __await__(self) -> Generator[Any, None, None]:
-        raise TypeError("this coroutine belongs to its task")
+        raise TypeError("internal: EagerDownstream cannot be awaited")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("cr_") or name in ("__name__", "__qualname__"):  # for anyio and for whoever prints tasks
+        if name.startswith("cr_") or name in ("__name__", "__qualname__"):  # for anyio, and for printing tasks
             return getattr(self._coroutine, name)
         raise AttributeError(name)
 
@@ -423,10 +424,10 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
             self._step_while_ready()
 
     async def abort(self) -> None:
-        """Cancels the application and waits for its end.
+        """Cancel the application and wait until it has ended.
 
-        As a cancel scope does it: at every await until it ends, except within a shield of its own. A cancel scope
-        around each application would cost 4 us a layer, and be needed by few requests.
+        It is cancelled at every await, except within its own shields, as by a cancel scope. A cancel scope around
+        each application would cost 4 us per middleware, and few requests would need it.
         """
         host, task = running_task(self._loop), self._task
         if host is None or task is None:
@@ -450,14 +451,14 @@ class EagerDownstream(Downstream, Coroutine[Any, None, None]):
             raise cancelled
 
     def _cancel_unless_shielded(self) -> None:
-        """To be called as the application's task."""
-        with anyio.CancelScope() as probe:  # noqa: ASYNC100 (it is entered for where it stands)
+        """Cancel the task at its next await unless a shield is active. Must be called as the application's task."""
+        with anyio.CancelScope() as probe:  # noqa: ASYNC100 (entered only to find its parents)
             around = getattr(probe, "_parent_scope", None)
         while around is not None:
             if around.shield:
                 return
             around = getattr(around, "_parent_scope", None)
-        # Soon, not now: what the task is about to wait for has to be known to it, that it may be cancelled too.
+        # Soon, not now: the task must first know the future it is about to wait for, to cancel that too.
         self._loop.call_soon(self._cancel)
 
     def _cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""Cross-origin requests: which pages may read the answers. Source: the Fetch standard, "HTTP CORS protocol"."""
+"""Cross-origin requests: which pages may read responses. Source: the Fetch standard, "HTTP CORS protocol"."""
 
 from __future__ import annotations
 
@@ -19,23 +19,28 @@ SAFELISTED_HEADERS = {"Accept", "Accept-Language", "Content-Language", "Content-
 
 _PREFLIGHT_VARY = ("Origin", *(f"Access-Control-Request-{name}" for name in ("Method", "Headers", "Private-Network")))
 _ALLOW_ORIGIN = b"access-control-allow-origin"
-# No page has this origin, so that whatever allows it allows any (RFC 2606).
+# No page has this origin (RFC 2606), so a regex that matches it matches every origin.
 _ANYBODY = "https://anybody.invalid"
 _VARY_ORIGIN = (b"vary", b"Origin")
 
 
 class CORSMiddleware:
-    """Answers preflight requests, and adds to other responses what lets pages of allowed origins read them.
+    """Respond to preflight requests, and let pages of allowed origins read other responses.
 
-    `allow_origins` holds whole origins such as `https://example.org`, or `"*"`; `allow_origin_regex` has to match a
-    whole origin. `"*"` in `allow_methods` or `allow_headers` allows them all. With `allow_credentials` the origin of
-    the request is named instead of `*`. `max_age` is how long a browser may keep a preflight's answer, in seconds.
+    A preflight for something that is not allowed gets 400 and the reason. Other requests are never rejected: the
+    browser enforces the headers.
 
-    Every origin together with credentials, by `"*"` or by a regex that fits any, lets each page on the web act as its
-    visitor and read the answers: a `SecurityWarning`.
-
-    A preflight for what is not allowed gets 400 and says why; other requests are never refused, that is the browser's
-    part.
+    Args:
+        allow_origins: complete origins such as `https://example.org`, or `"*"`.
+        allow_methods: `"*"` allows all methods.
+        allow_headers: `"*"` allows all headers.
+        allow_credentials: allow cookies and other credentials. Responses then name the request's origin instead of
+            `*`. Credentials together with every origin, by `"*"` or by a regex that matches any, let every page on
+            the web act as its visitor and read the responses: a `SecurityWarning`.
+        allow_origin_regex: must match a complete origin.
+        allow_private_network: allow preflights for private network access.
+        expose_headers: headers that pages may read beyond the safelisted ones.
+        max_age: how long a browser may cache a preflight response, in seconds.
     """
 
     def __init__(
@@ -62,7 +67,11 @@ class CORSMiddleware:
         self.allow_private_network = allow_private_network
         fits_any = self.allow_origin_regex is not None and self.allow_origin_regex.fullmatch(_ANYBODY) is not None
         if allow_credentials and (self.allow_all_origins or fits_any):
-            advise("CORS allows credentials from every origin: name those that may have them", stacklevel=2)
+            advise(
+                "allow_credentials with every origin lets any website act as the user; list trusted origins in"
+                " allow_origins",
+                stacklevel=2,
+            )
         self.preflight_explicit_allow_origin = allow_credentials or not self.allow_all_origins
 
         credentials = {"Access-Control-Allow-Credentials": "true"} if allow_credentials else {}
@@ -78,7 +87,7 @@ class CORSMiddleware:
             **credentials,
         }
 
-        # What cannot stand in a header is refused here rather than in every response.
+        # Raises for values that are not valid in a header: here rather than at every response.
         MutableHeaders({**self.simple_headers, **self.preflight_headers})
 
         self._fields: list[tuple[bytes, bytes]] = []
@@ -106,7 +115,7 @@ class CORSMiddleware:
             return
 
         def send_with_headers(message: Message) -> Awaitable[None]:
-            # No coroutine: the server's own awaitable goes through, one frame less for every message.
+            # Not a coroutine: it returns the server's awaitable, which saves a frame per message.
             if message["type"] == "http.response.start":
                 self._append_headers(message, origin)
             return send(message)
@@ -114,17 +123,17 @@ class CORSMiddleware:
         await self.app(scope, receive, send_with_headers)
 
     def is_allowed_origin(self, origin: str) -> bool:
-        """Whether pages of this origin may read responses."""
+        """Return True if pages of this origin may read responses."""
         if self.allow_all_origins or origin in self.allow_origins:
             return True
         return self.allow_origin_regex is not None and self.allow_origin_regex.fullmatch(origin) is not None
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to the browser's question what it may send."""
+        """Return the response to a preflight request."""
         answer = dict(self.preflight_headers)
         refused = []
 
-        # No server lets line breaks through; were there any, they must not be mirrored.
+        # Servers reject line breaks in headers. If one passes them on, they must not be echoed.
         origin = request_headers["origin"]
         if not origin.isprintable() or not self.is_allowed_origin(origin=origin):
             refused.append("origin")
@@ -147,13 +156,13 @@ class CORSMiddleware:
             else:
                 refused.append("private-network")
 
-        # A browser needs no error status to refuse; people who look for the reason do.
+        # Browsers do not need an error status to reject. It helps people who look for the reason.
         if refused:
             return PlainTextResponse(f"Disallowed CORS {', '.join(refused)}", status_code=400, headers=answer)
         return PlainTextResponse("OK", headers=answer)
 
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
-        """Runs the application with `send` wrapped, for a request that is no preflight."""
+        """Run the application with `send` wrapped, for a request that is not a preflight."""
 
         async def wrapped(message: Message) -> None:
             await self.send(message, send=send, request_headers=request_headers)
@@ -161,7 +170,7 @@ class CORSMiddleware:
         await self.app(scope, receive, wrapped)
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
-        """Sends a message of the application, with this middleware's headers at the start of the response."""
+        """Send a message of the application, with this middleware's headers at the start of the response."""
         if message["type"] == "http.response.start":
             headers = message["headers"] = list(message.get("headers", ()))
             origin = request_headers.get("origin")
@@ -170,7 +179,7 @@ class CORSMiddleware:
 
     @staticmethod
     def allow_explicit_origin(headers: MutableHeaders, origin: str) -> None:
-        """Names `origin` as the one that may read the response."""
+        """Set `origin` as the one that may read the response."""
         headers["Access-Control-Allow-Origin"] = origin
         _vary_by_origin(headers)
 
@@ -210,7 +219,7 @@ class CORSMiddleware:
         return origin if is_wanted and origin.isprintable() else None
 
     def _simple_fields(self) -> list[tuple[bytes, bytes]]:
-        """`simple_headers` as bytes, also when it has been changed since."""
+        """Return `simple_headers` as bytes, encoded again if the dictionary has changed."""
         if self._fields_of != self.simple_headers:
             self._fields_of = dict(self.simple_headers)
             self._fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._fields_of.items()]

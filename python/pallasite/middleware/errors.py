@@ -1,6 +1,6 @@
-"""The last resort around everything: an exception that nobody handled becomes a 500, and is raised on.
+"""The outermost middleware: an unhandled exception becomes a 500 response and propagates to the server.
 
-That the client went away is no error of anybody's here: it ends the request without a traceback.
+A client disconnect is not treated as an error: it ends the request without a traceback.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _logger = logging.getLogger("pallasite.errors")
 MAX_FRAMES = 50
 MAX_LOCALS = 40
 MAX_TEXT_CHARS = 200_000
-# The values of one frame, and the plain text, take no longer; the last native call excepted, which nothing interrupts.
+# Limits for the values of one frame, and for the plain text. A native call in progress cannot be interrupted.
 FRAME_SECONDS = 0.1
 TEXT_SECONDS = 1.0
 
@@ -69,7 +69,7 @@ td { border-top: 1px solid var(--line); padding: .2rem .8rem; vertical-align: to
 td:first-child { white-space: nowrap; width: 1%; }
 """
 
-# Pressing "a" opens all frames, or closes them.
+# Pressing "a" opens or closes all frames.
 JS = """
 document.addEventListener("keydown", (event) => {
   if (event.key !== "a" || event.ctrlKey || event.metaKey) return;
@@ -111,24 +111,25 @@ FRAME_TEMPLATE = Template("""<details$open>
 
 
 class ServerErrorMiddleware:
-    """Answers an exception that nothing else handled, then raises it again for the server to log.
+    """Respond to an unhandled exception, then raise it again for the server to log.
 
-    With `debug` the answer shows the traceback; else `handler(request, exc)` gives it, or a plain 500 goes out.
+    With `debug` the response shows the traceback. Otherwise `handler(request, exc)` returns the response, or a plain
+    500 is sent.
 
-    Deviation: a `ClientDisconnect` or `WebSocketDisconnect` that nothing else handled ends here, with a message for
-    the log at level DEBUG. What has not been answered gets a 400, for a client that only stopped sending. While
-    standing in for Starlette, a `WebSocketDisconnect` goes on to the server all the same.
-
-    What `debug` shows is bounded in frames, values, text and time, and leaves out what its name calls secret.
+    The debug page is limited in frames, values, text and time. Values whose names suggest a secret are hidden.
 
     Raises:
-        TypeError: `debug` is a text, such as ``"false"`` from the environment.
+        TypeError: `debug` is a string, such as ``"false"`` from the environment.
+
+    Deviation: an unhandled `ClientDisconnect` or `WebSocketDisconnect` ends here and is logged at level DEBUG. If no
+    response has started, a 400 is sent, for a client that only stopped sending. In compatibility mode a
+    `WebSocketDisconnect` still propagates to the server.
     """
 
     def __init__(self, app: ASGIApp, handler: ExceptionHandler | None = None, debug: bool = False) -> None:
         if isinstance(debug, str) and mode.current.refuses_text_as_debug:  # type: ignore[unreachable]
-            # Most likely from the environment, where "false" and "0" are true.
-            raise TypeError(f"debug has to be True or False, not {debug!r}")
+            # Probably from the environment: as strings, "false" and "0" are truthy.
+            raise TypeError(f"debug must be True or False, got {debug!r}")
         self.app, self.handler, self.debug = app, handler, debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,9 +149,9 @@ class ServerErrorMiddleware:
                 raise
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> bool:
-        """Has the response for `exc` made, and sends it unless another one has been started.
+        """Create the response for `exc` and send it, unless another response has started.
 
-        False says that `exc` is to be raised on, True that it is settled.
+        Return False if the caller must raise `exc` again, True if it is settled.
         """
         if isinstance(exc, ClientDisconnect):
             _logger.debug("the client of %s %s went away", scope["method"], scope["path"])
@@ -174,12 +175,12 @@ class ServerErrorMiddleware:
         return cast("Response", await run_in_threadpool(handler, request, exc))
 
     def format_line(self, index: int, line: str, frame_lineno: int, frame_index: int) -> str:
-        """One line of source as HTML; `index` counts within the excerpt, `frame_index` is the one that failed."""
+        """Return a line of source as HTML. `index` counts within the excerpt; the line at `frame_index` failed."""
         template = CENTER_LINE if index == frame_index else LINE
         return template.substitute(number=frame_lineno - frame_index + index, text=html.escape(line.rstrip()))
 
     def generate_frame_html(self, frame: inspect.FrameInfo, is_collapsed: bool) -> str:
-        """One frame as HTML: where it is, the lines around, its local variables."""
+        """Return a frame as HTML: its location, the lines around it and its local variables."""
         excerpt = frame.code_context or []
         lines = [self.format_line(index, line, frame.lineno, frame.index or 0) for index, line in enumerate(excerpt)]
         return FRAME_TEMPLATE.substitute(
@@ -199,7 +200,7 @@ class ServerErrorMiddleware:
         return "".join(rows)
 
     def generate_html(self, exc: Exception, limit: int = 7) -> str:
-        """The debug page: the exception, its innermost frames with `limit` lines of source each."""
+        """Return the debug page: the exception and its innermost frames, with `limit` lines of source each."""
         linecache.checkcache()
         frames = inspect.getinnerframes(_last_frames(exc.__traceback__), limit) if exc.__traceback__ else []
         sections = [self.generate_frame_html(frame, is_collapsed=place > 0) for place, frame in enumerate(frames[::-1])]
@@ -216,7 +217,7 @@ class ServerErrorMiddleware:
         )
 
     def generate_plain_text(self, exc: Exception) -> str:
-        """The traceback as Python prints it, without the middle where it is very long."""
+        """Return the traceback as Python prints it. If it is very long, its middle is left out."""
         try:
             with time_limit(TEXT_SECONDS):
                 text = "".join(traceback.format_exception(exc, limit=-MAX_FRAMES))
@@ -229,18 +230,18 @@ class ServerErrorMiddleware:
         return f"{text[:half]}\n[... {left_out} characters left out ...]\n{text[-half:]}"
 
     def debug_response(self, request: Request, exc: Exception) -> Response:
-        """The traceback: as a page for a browser, as plain text for anything else."""
+        """Return the traceback, as HTML if the client accepts it, otherwise as plain text."""
         if "text/html" in request.headers.get("accept", ""):
             return HTMLResponse(self.generate_html(exc), status_code=500)
         return PlainTextResponse(self.generate_plain_text(exc), status_code=500)
 
     def error_response(self, request: Request, exc: Exception) -> Response:
-        """What goes out when there is neither `debug` nor a handler."""
+        """Return the response that is sent without `debug` and without a handler."""
         return PlainTextResponse("Internal Server Error", status_code=500)
 
 
 def _last_frames(frames: TracebackType) -> TracebackType:
-    """The innermost `MAX_FRAMES` of a traceback."""
+    """Return the innermost `MAX_FRAMES` frames of a traceback."""
     last = ahead = frames
     for _ in range(MAX_FRAMES - 1):
         if ahead.tb_next is None:

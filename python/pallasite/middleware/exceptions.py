@@ -1,4 +1,4 @@
-"""Answers exceptions that have a handler: HTTPException, WebSocketException and what the application names."""
+"""Exception handlers: for HTTPException, WebSocketException and those that the application registers."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _STOCK_NOT_FOUND = original(Router, "not_found")
 
 
 class ExceptionMiddleware:
-    """Turns exceptions into responses. The innermost layer of an application, right around its router.
+    """Turn exceptions into responses. The innermost middleware of an application, directly around its router.
 
     `handlers` maps status codes and exception classes to ``handler(request, exc)``, a function or a coroutine
-    function. `HTTPException` and `WebSocketException` have handlers from the start.
+    function. `HTTPException` and `WebSocketException` have handlers by default.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ExceptionMiddleware:
             self.add_exception_handler(key, handler)
 
     def add_exception_handler(self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler) -> None:
-        """Has `handler` answer a status code's `HTTPException`s, or a class of exceptions and its subclasses."""
+        """Register `handler` for a status code of `HTTPException`, or for an exception class and its subclasses."""
         if isinstance(exc_class_or_status_code, int):
             self._status_handlers[exc_class_or_status_code] = handler
         else:
@@ -72,12 +72,12 @@ class ExceptionMiddleware:
         except Exception as exc:
             if not await self.answer(exc, scope, receive, observed):
                 raise
-        # Out of the `try`: what its handler raises is not answered here.
+        # Outside the `try`: exceptions of its handler are not handled here.
         if missing is not None and not await self.answer(missing, scope, receive, observed):
             raise missing
 
     def enter(self, scope: Scope) -> Router | None:
-        """Puts the handlers into the scope, and gives the router if it is all that is inside this layer.
+        """Put the handlers into the scope. Return the router if it is the wrapped application, unchanged.
 
         The caller then awaits its `dispatch`. None for a router with middleware, a subclass or a patched router:
         the caller calls those.
@@ -92,9 +92,9 @@ class ExceptionMiddleware:
         return None
 
     async def no_route(self, router: Router, scope: Scope, receive: Receive, send: Observer) -> HTTPException | None:
-        """Has the router's default answer what none of its routes matches.
+        """Let the router's default respond to a request that matches no route.
 
-        Gives the exception that the stock one would raise: to answer it unraised takes half the time.
+        The stock default is not called. Its exception is returned instead: handling it unraised takes half the time.
         """
         default = router.default
         # Fast path: copies `Router.not_found`; 3 us of 7 (bench: not-found).
@@ -109,19 +109,19 @@ class ExceptionMiddleware:
         return None
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> bool:
-        """Sends the response of the handler for `exc`; False where there is none."""
+        """Send the response of the handler for `exc`. Return False if there is no handler."""
         conn = Request(scope, receive, send) if scope["type"] == "http" else WebSocket(scope, receive, send)
         handlers = (self._exception_handlers, self._status_handlers)
         return await respond_to_exception(handlers, exc, conn, scope, receive, send)
 
     async def http_exception(self, request: Request, exc: Exception) -> Response:
-        """The plain-text response for an `HTTPException`; without content where its status allows none."""
+        """Return the plain-text response for an `HTTPException`, without content if its status allows none."""
         assert isinstance(exc, HTTPException)
         if exc.status_code in (204, 304):
             return Response(status_code=exc.status_code, headers=exc.headers)
         return PlainTextResponse(exc.detail, status_code=exc.status_code, headers=exc.headers)
 
     async def websocket_exception(self, websocket: WebSocket, exc: Exception) -> None:
-        """Closes the websocket with the exception's code and reason."""
+        """Close the WebSocket with the exception's code and reason."""
         assert isinstance(exc, WebSocketException)
         await websocket.close(code=exc.code, reason=exc.reason)

@@ -1,4 +1,4 @@
-"""Compresses responses for the clients that accept gzip. Source: RFC 9110 section 8.4.1.3 and 12.5.3."""
+"""Gzip compression of responses. Source: RFC 9110 sections 8.4.1.3 and 12.5.3."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["DEFAULT_EXCLUDED_CONTENT_TYPES", "GZipMiddleware", "GZipResponder", "IdentityResponder", "unattached_send"]
 
-# Compressed already, or sent in pieces that must not wait; a type with `/*` stands for all its subtypes.
+# Compressed already, or sent in chunks that must not be delayed. `/*` matches all subtypes.
 DEFAULT_EXCLUDED_CONTENT_TYPES = (
     *(f"application/{name}" for name in ("grpc", "gzip", "x-gzip", "zip")),
     "audio/*",
@@ -26,35 +26,37 @@ DEFAULT_EXCLUDED_CONTENT_TYPES = (
     "video/*",
 )
 
-# In bytes: what takes about a millisecond or more would hold up every other request.
+# In bytes. Compressing more takes about a millisecond or longer and would delay all other requests.
 _THREAD_MINIMUM_SIZE = 128 * 1024
 
-# Responses that have no body (RFC 9110 section 6.4.1): a gzip of nothing would be one.
+# Responses without a body (RFC 9110 section 6.4.1). Compressing an empty body would add one.
 _BODILESS = frozenset((204, 205, 304))
 
-# zlib's names for "all of it now" and "and this was the end".
+# zlib's flush modes Z_SYNC_FLUSH and Z_FINISH.
 _SYNC, _FINISH = 2, 4
 
-# Threads that compress are not taken from those that run functions for endpoints.
+# Compression has its own threads, so that it does not use up those for endpoints.
 _MAX_THREADS = 40
 _limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("pallasite gzip threads")
 
 
 class GZipMiddleware:
-    """Compresses responses with gzip where the client accepts it.
+    """Compress responses with gzip for clients that accept it.
 
-    Responses below `minimum_size` bytes stay as they are, and so do parts of files (206), responses that have a
-    Content-Encoding, and the `exclude_content_types`: compressed formats and event streams by default. `compresslevel`
-    is zlib's: from 0 (stored) over -1 (6, quicker) to 9 (smallest). Streams are flushed with every piece. Pieces from
-    `thread_minimum_size` bytes on are compressed on a worker thread.
+    Partial responses (206) and responses with a Content-Encoding are not compressed. Streams are flushed after every
+    chunk. Responses that could have been compressed get `Vary: Accept-Encoding`. Compression turns a strong ETag into
+    a weak one, because the bytes differ from those it was made for.
 
-    What could have been compressed says `Vary: Accept-Encoding`, and a strong ETag of something compressed becomes
-    a weak one, since the bytes are no longer those it was made for.
+    Args:
+        minimum_size: in bytes; shorter responses are not compressed.
+        compresslevel: zlib's level, from 0 (stored) to 9 (smallest); -1 is zlib's default, 6, and faster.
+        thread_minimum_size: in bytes; chunks of this size or more are compressed in a worker thread.
+        exclude_content_types: media types that are not compressed. By default, compressed formats and event streams.
 
     Raises:
-        ValueError: there is no such level.
+        ValueError: `compresslevel` is out of range.
 
-    Deviation: weights and `*` in Accept-Encoding count (RFC 9110 section 12.5.3): not for `gzip;q=0`, but for `*`.
+    Deviation: weights and `*` in Accept-Encoding count (RFC 9110 section 12.5.3). `gzip;q=0` is not compressed, `*` is.
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class GZipMiddleware:
         exclude_content_types: tuple[str, ...] = DEFAULT_EXCLUDED_CONTENT_TYPES,
     ) -> None:
         if not -1 <= compresslevel <= 9:
-            raise ValueError(f"compresslevel is from -1 to 9, not {compresslevel}")
+            raise ValueError(f"compresslevel must be between -1 and 9, got {compresslevel}")
         self.app = app
         self.minimum_size = minimum_size
         self.compresslevel = compresslevel
@@ -94,9 +96,9 @@ class GZipMiddleware:
 
 
 class IdentityResponder:
-    """Answers one request without compressing; a subclass compresses in `apply_compression`.
+    """Handles one request without compression. A subclass compresses in `apply_compression`.
 
-    The start of the response is kept back until its body shows whether it changes.
+    The start of the response is held back until the first chunk of the body shows whether it must change.
     """
 
     content_encoding: str
@@ -113,11 +115,11 @@ class IdentityResponder:
         self.send: Send = unattached_send
         self.initial_message: Message = {}
         self.started = False  # whether the start has been sent
-        # Why the response is left alone, known once it has started.
+        # The reasons not to compress, set at the start of the response.
         self.content_encoding_set = self.content_type_is_excluded = self.partial_response = False
         self._is_untouched = False
         self._is_head = False
-        self._left: int | None = None  # what is still to come of a body whose length was declared
+        self._left: int | None = None  # remaining bytes of a body with a declared length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.send = send
@@ -125,7 +127,7 @@ class IdentityResponder:
         await self.app(scope, receive, self.send_with_compression)
 
     async def send_with_compression(self, message: Message) -> None:
-        """Sends a message of the application, a body compressed if it is to be."""
+        """Send a message of the application, with the body compressed where needed."""
         kind = message["type"]
         if kind == "http.response.start":
             if self.initial_message:
@@ -137,19 +139,19 @@ class IdentityResponder:
         elif kind == "http.response.body" and not self._is_untouched:
             await self._send_body(message)
         else:
-            # A file that the server sends itself (pathsend, zerocopysend) is not compressed; trailers come after a
-            # body, early hints before the start.
+            # A file that the server sends (pathsend, zerocopysend) is not compressed. Trailers follow the body, early
+            # hints precede the start.
             if not self.started and self.initial_message and kind != "http.response.early_hint":
                 self._is_untouched = True
                 await self._send_start()
             await self.send(message)
 
     async def apply_compression(self, body: bytes, *, more_body: bool) -> bytes:
-        """What to send for a piece of the body; with `more_body` false it is the last, and maybe the only one."""
+        """Return the bytes to send for a chunk. Without `more_body` it is the last chunk, perhaps the only one."""
         return body
 
     def _judge(self, start: Message) -> bool:
-        """Whether the response goes through as it is."""
+        """Return True if the response must not be compressed."""
         status, headers = start["status"], start.get("headers", ())
         self.content_encoding_set = find_header(headers, "content-encoding") is not None
         self.partial_response = status == 206
@@ -172,10 +174,11 @@ class IdentityResponder:
     async def _send_body(self, message: Message) -> None:
         body, more_body = message.get("body", b""), message.get("more_body", False)
         if self._left is not None:
-            # The server, which would notice, is told another length or none.
+            # Checked here because the server receives another length or none.
             self._left -= len(body)
             if self._left < 0 or (self._left and not more_body):
-                raise RuntimeError("The body of the response is not as long as its Content-Length says")
+                relation = "longer" if self._left < 0 else "shorter"
+                raise RuntimeError(f"Response body is {relation} than its Content-Length")
         if self.started:
             body = await self.apply_compression(body, more_body=more_body)
         elif more_body or len(body) >= self.minimum_size:
@@ -189,9 +192,9 @@ class IdentityResponder:
         await self.send({**message, "body": body})
 
     def _change_start(self, body: bytes, more_body: bool, *, is_changed: bool) -> None:
-        """Makes the head fit the first piece of the body."""
+        """Adapt the headers to the first chunk of the body."""
         start = self.initial_message
-        # A response may be sent again, to another client: its own headers stay as they are.
+        # A response may be sent again, to another client: leave its own headers unchanged.
         headers = MutableHeaders(raw=list(start.get("headers", ())))
         headers.add_vary_header("Accept-Encoding")
         if is_changed:
@@ -207,7 +210,7 @@ class IdentityResponder:
 
 
 class GZipResponder(IdentityResponder):
-    """Answers one request, compressing the body."""
+    """Handles one request and compresses the body."""
 
     content_encoding = "gzip"
 
@@ -227,13 +230,13 @@ class GZipResponder(IdentityResponder):
 
     @property
     def compressor(self) -> GzipStream:
-        """The stream's compressor, made when it is asked for; a body that comes whole needs none."""
+        """The compressor of the stream, created on first use. A body in one chunk does not need it."""
         if self._compressor is None:
             self._compressor = GzipStream(self.compresslevel)
         return self._compressor
 
     async def apply_compression(self, body: bytes, *, more_body: bool) -> bytes:
-        """`body` compressed, and flushed unless it is all there is."""
+        """Return `body` compressed, and flushed if more follows."""
         if len(body) < self.thread_minimum_size:
             return self._compress(body, more_body)
         return await anyio.to_thread.run_sync(self._compress, body, more_body, limiter=_thread_limiter())
@@ -245,7 +248,7 @@ class GZipResponder(IdentityResponder):
 
 
 async def unattached_send(message: Message) -> NoReturn:
-    """Stands for `send` until there is a request."""
+    """A `send` for use before there is a request; it raises."""
     raise RuntimeError("send awaitable not set")
 
 
@@ -253,13 +256,13 @@ def _accepts_gzip(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     accepted = find_header(headers, "accept-encoding")
     if accepted is None:
         return False
-    if accepted == "gzip, deflate, br, zstd":  # what browsers send: nothing to weigh
+    if accepted == "gzip, deflate, br, zstd":  # as browsers send it: no weights to parse
         return True
     return coding_weight(", ".join(header_values(headers, "accept-encoding")), "gzip") > 0
 
 
 def _thread_limiter() -> anyio.CapacityLimiter:
-    """The limiter of the running event loop."""
+    """Return the limiter of the running event loop."""
     limiter = _limiter.get(None)
     if limiter is None:
         limiter = anyio.CapacityLimiter(_MAX_THREADS)

@@ -1,4 +1,4 @@
-"""Requests that came in the clear are sent to the same address over TLS."""
+"""Redirects from `http` to `https`, and from `ws` to `wss`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _DEFAULT_PORTS = {str(port) for port in DEFAULT_PORTS.values()}
 
 
 class HTTPSRedirectMiddleware:
-    """Answers `http` and `ws` requests with 307 to the same URL under `https` or `wss`.
+    """Redirect `http` and `ws` requests to the same URL with `https` or `wss` (307).
 
-    A default port in the Host header is left out of the new address, another one is kept. 400 for a request whose
-    host is unknown. Behind a proxy that ends TLS the server has to be told to trust the proxy's headers: the scheme in
-    the scope is what counts here.
+    A default port in the Host header is dropped, any other port is kept. A request without a valid host gets 400.
+
+    The scheme in the scope decides. After a proxy that terminates TLS, configure the server to trust the proxy's
+    headers.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""A span for each request. Source: OpenTelemetry's semantic conventions for HTTP servers."""
+"""OpenTelemetry spans for requests. Source: OpenTelemetry's semantic conventions for HTTP servers."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["OpenTelemetryMiddleware"]
 
-# In the scope while a request is traced or excluded, so that layers below leave it alone.
-
 
 class OpenTelemetryMiddleware:
-    """Makes a server span for each request, named after its method and route, below the client's span if it sent one.
+    """Create a server span for each HTTP request, named after its method and route.
 
-    Requests whose whole URL matches one of `excluded_urls` get none: regular expressions, as a sequence or separated by
-    commas. The global tracer provider is taken unless one is given. WebSockets are not traced.
+    The client's span, if the request carries one, is its parent. WebSockets are not traced. The attributes of the
+    spans may still change. Requires the `opentelemetry-api` package.
 
-    What the spans hold may still change. Needs the `opentelemetry-api` package.
+    Args:
+        excluded_urls: regular expressions, as a sequence or separated by commas. A request gets no span if one of
+            them matches anywhere in its complete URL.
+        tracer_provider: the global tracer provider by default.
+        meter_provider: accepted for compatibility; no metrics are recorded.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class OpenTelemetryMiddleware:
                 span.set_attribute("error.type", type(error).__qualname__)
                 raise
             finally:
-                # Only now is it known which route took the request.
+                # The route is known only now.
                 route = _route_path(scope)
                 if route is not None:
                     span.update_name(f"{method} {route}")
@@ -122,7 +124,7 @@ def _request_attributes(scope: Scope, url: URL, fields: Mapping[str, list[str]])
 
 
 def _address(url: URL) -> tuple[str | None, int | None]:
-    """The server's name and port as the URL has them. A client may have sent anything for them."""
+    """Return the server's name and port from the URL; None if the client sent an invalid one."""
     try:
         return url.hostname, url.port
     except ValueError:
@@ -137,7 +139,7 @@ def _note_status(span: Span, status: int) -> None:
 
 
 def _route_path(scope: Scope) -> str | None:
-    """The path of the route that took the request, parameters unfilled; None if that is not known."""
+    """Return the path template of the matched route, or None if it is not known."""
     route, root_path = scope.get("route"), scope.get("root_path", "")
     if isinstance(route, Mount):
         return root_path or "/"

@@ -1,4 +1,4 @@
-"""Sessions kept in a signed cookie: the client can read what is in it, but not change it."""
+"""Sessions in a signed cookie: the client can read the contents but not change them."""
 
 from __future__ import annotations
 
@@ -30,28 +30,29 @@ __all__ = [
     "SessionTooLarge",
 ]
 
-# What every browser stores of one cookie, its name and "=" included (RFC 6265 section 6.1). More is dropped silently.
+# Largest cookie that every browser stores, name and "=" included (RFC 6265 section 6.1). Larger ones are dropped
+# silently.
 MAX_COOKIE_BYTES = 4096
 
-# Fewer bytes hold less than 128 bits, however random they are; one cookie is enough to try secrets at home.
+# Fewer bytes hold less than 128 bits, even if random. One cookie is enough to brute-force the secret offline.
 MIN_SECRET_BYTES = 16
 
 TWO_WEEKS = 14 * 24 * 60 * 60  # in seconds
 
 
 class SessionTooLarge(ValueError):
-    """The session does not fit into a cookie that browsers store; nothing was sent."""
+    """The session does not fit into a cookie that browsers store. Nothing was sent."""
 
 
 class SessionNotStored(RuntimeError):
-    """The session was changed when its cookie was sent already, with the start of the response."""
+    """The session was changed after its cookie had been sent with the start of the response."""
 
 
 _VARY = (b"vary", b"Cookie")
-# What a session's cookie can be sent with.
+# The messages that can carry the session's cookie.
 _STARTS = {"http": ("http.response.start",), "websocket": ("websocket.accept", "websocket.http.response.start")}
-_TOO_LATE = "The session was changed after the start of the response, which its cookie was sent with"
-# What `json.loads` comes to for text without space around the value, in half the time.
+_TOO_LATE = "The session was changed after the response started; its cookie is already sent"
+# Decodes as `json.loads` if there is no whitespace around the value, in half the time.
 _read_json = json.JSONDecoder().raw_decode
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 _URLUNSAFE = bytes.maketrans(b"-_", b"+/")
@@ -59,10 +60,10 @@ _INNER_PAD, _OUTER_PAD = (bytes(byte ^ pad for byte in range(256)) for pad in (0
 
 
 class _Signer(itsdangerous.TimestampSigner):
-    """Signs and checks as `itsdangerous.TimestampSigner` does, at a tenth of its cost.
+    """Signs and verifies like `itsdangerous.TimestampSigner`, at a tenth of its cost.
 
-    The key is derived once and hashed once: each signature goes on from copies of the two hashes that HMAC begins
-    with (RFC 2104 section 4), which takes a third of the time of `hmac.digest`.
+    The key is derived and hashed once. Each signature continues from copies of the two hashes that HMAC starts with
+    (RFC 2104 section 4). This takes a third of the time of `hmac.digest`.
     """
 
     def __init__(self, secret_key: str) -> None:
@@ -104,7 +105,7 @@ class _Signer(itsdangerous.TimestampSigner):
 
 
 def _encode(data: bytes) -> bytes:
-    """Base64 for URLs, without padding."""
+    """Encode as URL-safe Base64 without padding."""
     return b2a_base64(data, newline=False).translate(_URLSAFE, b"=")
 
 
@@ -113,29 +114,30 @@ def _decode(text: bytes) -> bytes:
 
 
 class SessionMiddleware:
-    """Fills ``request.session``, a dictionary, and stores it with the response when it has changed.
+    """Provide ``request.session``, a dictionary, and store it with the response if it has changed.
 
-    Changes inside nested values are noticed as well. Responses to requests that looked at the session say
-    ``Vary: Cookie``. A cookie that is forged, garbled or too old gives an empty session. The answer to a WebSocket's
-    handshake stores it as well: what `accept` sends, or a denial response.
+    Changes inside nested values are detected. Responses to requests that accessed the session get ``Vary: Cookie``. A
+    forged, malformed or expired cookie results in an empty session. The response to a WebSocket handshake also stores
+    the session, whether it accepts or denies.
 
     Args:
-        secret_key: signs the cookie; keep it secret, and the same on every server. It must not be empty, and one of
-            fewer than `MIN_SECRET_BYTES` is warned about (`SecurityWarning`).
+        secret_key: signs the cookie. Keep it secret and the same on every server. It must not be empty; fewer than
+            `MIN_SECRET_BYTES` bytes emit a `SecurityWarning`.
         session_cookie: the cookie's name.
         max_age: in seconds; None keeps the session until the browser is closed.
+        path: the cookie's path.
+        same_site: the cookie's SameSite attribute.
         https_only: send the cookie over HTTPS only.
         domain: also send it to subdomains of this domain.
-        partitioned: keep it apart for each site that embeds this one (CHIPS).
+        partitioned: keep a separate cookie for each site that embeds this one (CHIPS).
 
     Raises:
-        ValueError: the secret is empty, no cookie can have that name, path or domain, or browsers would drop a cookie
-            of these attributes: ``same_site="none"`` or `partitioned` without `https_only` (not in a stand-in:
-            Starlette's users may have a proxy that adds Secure), and what its name's prefix, ``__Secure-`` or
-            ``__Host-``, rules out.
+        ValueError: the secret is empty, the name, path or domain is not valid in a cookie, or browsers would drop the
+            cookie: ``same_site="none"`` or `partitioned` without `https_only` (allowed in compatibility mode, where a
+            proxy may add Secure), or attributes that the prefix ``__Secure-`` or ``__Host-`` forbids.
         SessionTooLarge: when the response starts: the session does not fit into a cookie.
-        SessionNotStored: a change of the session after the response started, or a WebSocket was accepted, where it is
-            made; for a change inside a nested value at the end of the request.
+        SessionNotStored: the session was changed after the response started or the WebSocket was accepted. Raised by
+            the change itself, or at the end of the request for a change inside a nested value.
     """
 
     def __init__(
@@ -154,9 +156,9 @@ class SessionMiddleware:
             raise ValueError("secret_key must not be empty: anyone could sign a session")
         secret_bytes = len(str(secret_key).encode())
         if secret_bytes < MIN_SECRET_BYTES:
-            advice = "a random one is made by `python -c 'import secrets; print(secrets.token_hex(32))'`"
-            advise(f"secret_key has {secret_bytes} bytes, and can be found by trying: {advice}", stacklevel=2)
-        # A name, a path or a domain that no cookie can have is an error here rather than in every response.
+            advice = "generate one with `python -c 'import secrets; print(secrets.token_hex(32))'`"
+            advise(f"secret_key is only {secret_bytes} bytes long and can be brute-forced; {advice}", stacklevel=2)
+        # Raises for a name, path or domain that is not valid in a cookie: here rather than at every response.
         set_cookie(session_cookie, "", None, None, path, domain, https_only, True, same_site, partitioned)
         check_prefix(session_cookie, path, domain, https_only)
         if mode.current.checks_cross_site_cookies:
@@ -174,7 +176,7 @@ class SessionMiddleware:
         if partitioned:
             flags.append("partitioned")
         self.security_flags = "; ".join(flags)
-        # What cannot stand in a header is refused here rather than in every response.
+        # Raises for values that are not valid in a header: here rather than at every response.
         encode_header("set-cookie", f"{session_cookie}=; path={path}; {self.security_flags}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,9 +185,9 @@ class SessionMiddleware:
             return
         stored, scope["session"] = self._load(scope)
         starts = _STARTS[scope["type"]]
-        sent: tuple[Any, bytes | None] | None = None  # the session whose cookie was sent, and its JSON then
+        sent: tuple[Any, bytes | None] | None = None  # the session whose cookie was sent, and its JSON at that time
 
-        # Not a coroutine: what it returns is `send`'s own awaitable, which spares a frame for every message.
+        # Not a coroutine: it returns the awaitable of `send`, which saves a frame per message.
         def send_with_session(message: Message) -> Awaitable[None]:
             nonlocal sent
             if message["type"] in starts:
@@ -198,7 +200,7 @@ class SessionMiddleware:
             _check_unchanged(scope["session"], *sent)
 
     def _load(self, scope: Scope) -> tuple[bytes | None, Session]:
-        """The session's JSON as the client sent it back (None where there is none that we signed), and the session."""
+        """Return the JSON in the client's cookie (None without a valid signature), and the session."""
         cookie = cookies_from_headers(scope["headers"]).get(self.session_cookie)
         if cookie is None:
             return None, Session()
@@ -207,19 +209,19 @@ class SessionMiddleware:
             text = stored.decode("utf-8")
             data, end = _read_json(text)
             if end != len(text):
-                raise ValueError("There is more behind the JSON")
+                raise ValueError("extra data after the JSON value")
             return stored, Session(data)
         except (itsdangerous.BadData, ValueError, TypeError, RecursionError):
             return None, Session()
 
     def _store(self, session: Any, stored: bytes | None, message: Message) -> bytes | None:
-        """Adds to a response's head what the session calls for. Gives the session's JSON, None for an empty one."""
+        """Add the headers for the session to a response. Return the session's JSON, or None if it is empty."""
         accessed = getattr(session, "accessed", True)  # an application may have put a plain dictionary there
         if isinstance(session, Session):
             session._is_sent = True
         if not accessed:
             return stored if session else None
-        # The response may be sent again, to somebody else: its own headers stay as they are.
+        # The response may be sent again, to another client: leave its own headers unchanged.
         headers = message["headers"] = list(message.get("headers") or ())
         if message["type"] == "websocket.accept":
             pass  # never cached
@@ -229,7 +231,7 @@ class SessionMiddleware:
             MutableHeaders(raw=headers).add_vary_header("Cookie")
         modified = getattr(session, "modified", True)
         text = encode_ascii(session) if session else None
-        # A nested value may have changed without the session's knowledge: then its JSON differs.
+        # A change inside a nested value does not set `modified`, but the JSON differs.
         if text is not None and (modified or (text != stored and not _holds(stored, session))):
             value = self.signer.sign(b2a_base64(text, newline=False)).decode("ascii")
             age = "" if self.max_age is None else f"Max-Age={self.max_age}; "
@@ -248,37 +250,41 @@ class SessionMiddleware:
 
 
 def _check_unchanged(now: Any, sent: Any, text: bytes | None) -> None:
-    """Raises SessionNotStored where the session is another than when its cookie was sent."""
+    """Raise `SessionNotStored` if the session differs from the one whose cookie was sent."""
     if now is not sent:
         raise SessionNotStored(_TOO_LATE)
-    # If it was never looked at, nobody can have changed it.
+    # A session that was never accessed cannot have changed.
     if getattr(sent, "accessed", True) and (encode_ascii(sent) if sent else None) != text and not _holds(text, sent):
         raise SessionNotStored(_TOO_LATE)
 
 
 def _holds(stored: bytes | None, session: dict[str, Any]) -> bool:
-    """Whether `stored` is the same session as written by somebody else, with more space in it for one."""
+    """Return True if `stored` decodes to `session`, even if another program formatted the JSON differently."""
     return stored is not None and bool(json.loads(stored) == session)
 
 
 class Session(dict[str, Any]):
-    """A dictionary that knows whether it was looked at (`accessed`) and changed (`modified`)."""
+    """A dictionary that records whether it was `accessed` and `modified`."""
 
     accessed: bool = False
     modified: bool = False
     _is_sent: bool = False
 
     def mark_accessed(self) -> None:
-        """Notes that the response depends on the session."""
+        """Record that the response depends on the session."""
         self.accessed = True
 
     def mark_modified(self) -> None:
-        """Notes that the session is to be stored. Raises `SessionNotStored` where it is too late for that."""
+        """Record that the session must be stored.
+
+        Raises:
+            SessionNotStored: the cookie is already sent.
+        """
         if self._is_sent:
             raise SessionNotStored(_TOO_LATE)
         self.accessed = self.modified = True
 
-    # Each change is noted before it is made: it is not made where it could not be stored.
+    # Each change is recorded first, and not made if it could not be stored.
 
     def __setitem__(self, key: str, value: Any) -> None:
         if self._is_sent:

@@ -1,4 +1,4 @@
-"""Requests are answered for known hosts only, which keeps forged Host headers out of links and caches."""
+"""Allowed hosts: rejects forged Host headers before they reach links and caches."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ ENFORCE_DOMAIN_WILDCARD = "Domain wildcard patterns must be like '*.example.com'
 
 
 class TrustedHostMiddleware:
-    """Answers 400 unless the one Host header names one of `allowed_hosts`; ports do not matter, nor does case.
+    """Respond with 400 unless there is exactly one Host header and it names an allowed host.
 
-    `*.example.com` allows each subdomain, `*` (the default) everything; an IPv6 address is written in brackets.
-    Where `example.com` was asked for and only `www.example.com` is allowed, `www_redirect` sends the client there.
+    Args:
+        allowed_hosts: hosts without ports, in any case. `*.example.com` allows every subdomain, `*` (the default) every
+            host. IPv6 addresses are written in brackets.
+        www_redirect: redirect from `example.com` to `www.example.com` if only the latter is allowed.
+
     Source: RFC 9110 section 7.2.
     """
 
@@ -36,7 +39,7 @@ class TrustedHostMiddleware:
             await self.app(scope, receive, send)
             return
         if len(self.allowed_hosts) != self._sorted_patterns:
-            self._sort_patterns()  # somebody has added to the list
+            self._sort_patterns()  # the list was changed after construction
         host = _host(scope)
         if host is not None and self._allows(host):
             await self.app(scope, receive, send)
@@ -44,12 +47,12 @@ class TrustedHostMiddleware:
             await self._refusal(scope, host)(scope, receive, send)
 
     def _allows(self, host: str) -> bool:
-        # Some clients decode an escape: `evil.example%2f.example.com` would be another host then.
+        # Some clients decode escapes: for them `evil.example%2f.example.com` is another host.
         return host in self._hosts or ("%" not in host and host.endswith(self._suffixes))
 
     def _refusal(self, scope: Scope, host: str | None) -> Response:
         if self.www_redirect and host is not None and f"www.{host}" in self._hosts:
-            # On the Host header, which is one of ours: the application may have fixed another for its URLs.
+            # Based on the Host header, which is known here: the application may have a fixed origin for its URLs.
             url = URL(scope={**scope, scope_keys.ORIGIN: None})
             return RedirectResponse(str(url.replace(netloc=f"www.{url.netloc}")))
         return PlainTextResponse("Invalid host header", status_code=400)
@@ -61,14 +64,14 @@ class TrustedHostMiddleware:
 
 
 def check_host_patterns(patterns: Sequence[str]) -> None:
-    """Raises AssertionError unless these are hosts, `*` or `*.` before a domain, in a list."""
-    assert not isinstance(patterns, str), "allowed_hosts has to be a list of hosts"
+    """Raise AssertionError unless `patterns` is a list of hosts, `*`, or domains after `*.`."""
+    assert not isinstance(patterns, str), "allowed_hosts must be a list of hosts, got a string"
     for pattern in patterns:
         assert "*" not in pattern[1:], ENFORCE_DOMAIN_WILDCARD
         assert pattern == "*" or pattern[:1] != "*" or pattern[1:2] == ".", ENFORCE_DOMAIN_WILDCARD
 
 
 def _host(scope: Scope) -> str | None:
-    """The host of the one Host header, in lower case; None where there is none, more than one, or it is no host."""
+    """Return the host in lower case, or None unless there is exactly one valid Host header."""
     named = request_host(scope["headers"])
     return None if named is None else named[0].lower()

@@ -1,4 +1,4 @@
-"""Runs a WSGI application below an ASGI one. Source: PEP 3333."""
+"""WSGI applications as ASGI applications. Source: PEP 3333."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ warnings.warn(
 
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
 
-# Pieces of a body that wait for a slow client before the application has to.
+# Body chunks buffered for a slow client before the application must wait.
 _MAX_WAITING = 8
 
-# Fields that have a variable of their own, and one that many programs would take for the proxy to use (CVE-2016-5385).
+# Fields with their own variable, and one that many programs would use as their outgoing proxy (CVE-2016-5385).
 _PLAIN_VARIABLES = {"content-length": "CONTENT_LENGTH", "content-type": "CONTENT_TYPE"}
 _UNSAFE_FIELD = "proxy"
 
 
 def build_environ(scope: Scope, body: bytes) -> dict[str, Any]:
-    """The WSGI environ of a request.
+    """Return the WSGI environ of a request.
 
-    Deviation: fields with an underscore in their name, which WSGI cannot tell from those with a hyphen, are left out,
-    and so is `Proxy`. The pieces of a Cookie are joined as cookies are, with "; ". CONTENT_LENGTH is that of the
-    body, also where the client gave none or another: WSGI applications read no further.
+    Deviation: fields with an underscore in their name are left out, because WSGI cannot distinguish them from those
+    with a hyphen. `Proxy` is left out too. Several Cookie fields are joined with "; ". CONTENT_LENGTH is the actual
+    length of the body, even if the client sent none or another: WSGI applications read no further.
     """
     root_path, path = _as_wsgi(scope.get("root_path", "")), _as_wsgi(scope["path"])
     if path == root_path or path.startswith(root_path.rstrip("/") + "/"):
@@ -74,10 +74,10 @@ def build_environ(scope: Scope, body: bytes) -> dict[str, Any]:
 
 
 class WSGIMiddleware:
-    """An ASGI application that runs the WSGI application `app` on worker threads.
+    """An ASGI application that runs the WSGI application `app` in worker threads.
 
-    The body of a request is read into memory before `app` is called; that of a response is sent as it comes, and `app`
-    waits for clients that are slower. WebSockets are refused.
+    A request body is read into memory before `app` is called. A response body is streamed, and `app` waits for slow
+    clients. WebSockets are rejected.
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:
@@ -87,12 +87,12 @@ class WSGIMiddleware:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
-        assert scope["type"] == "http", f"WSGI knows requests only, not {scope['type']!r}"
+        assert scope["type"] == "http", f"WSGIMiddleware supports only http scopes, got {scope['type']!r}"
         await WSGIResponder(self.app, scope)(receive, send)
 
 
 class WSGIResponder:
-    """One request to a WSGI application and its response."""
+    """Handles one request to a WSGI application."""
 
     stream_send: ObjectSendStream[MutableMapping[str, Any]]
     stream_receive: ObjectReceiveStream[MutableMapping[str, Any]]
@@ -110,18 +110,18 @@ class WSGIResponder:
         async with self.stream_send, self.stream_receive:
             body = await _read_body(receive)
             if body is None:
-                return  # nobody is there any more, and what came is not all
+                return  # the client is gone and the body is incomplete
             environ = build_environ(self.scope, body)
             async with create_collapsing_task_group() as group:
                 group.start_soon(self.sender, send)
                 async with self.stream_send:
                     await anyio.to_thread.run_sync(self.wsgi, environ, self.start_response)
         if self.exc_info is not None:
-            # The application has answered by itself; the server is to hear of it all the same.
+            # The application has sent an error response. Raise the error for the server to log.
             raise self.exc_info[1].with_traceback(self.exc_info[2])
 
     async def sender(self, send: Send) -> None:
-        """Passes on what the application's thread has made, until that is done."""
+        """Send the messages of the application's thread until it ends."""
         async with self.stream_receive:
             async for message in self.stream_receive:
                 await send(message)
@@ -129,11 +129,11 @@ class WSGIResponder:
     def start_response(
         self, status: str, response_headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], None]:
-        """Takes the head of the response, which is sent with the first piece of the body; gives `write`.
+        """Set the status and headers, to be sent with the first body chunk, and return `write`.
 
         Raises:
-            AssertionError: called twice, without an error.
-            ValueError: the status or a header cannot be sent.
+            AssertionError: called twice without `exc_info`.
+            ValueError: the status or a header is not valid.
         """
         self.exc_info = exc_info
         if exc_info is not None and self.response_started:
@@ -147,7 +147,7 @@ class WSGIResponder:
         return self._write
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
-        """Runs the application; on a worker thread."""
+        """Run the application. Called in a worker thread."""
         pieces: Iterable[bytes] = self.app(environ, start_response)
         try:
             for piece in pieces:
@@ -156,7 +156,7 @@ class WSGIResponder:
             self._send_head()
             self._post({"type": "http.response.body", "body": b""})
         except anyio.BrokenResourceError:
-            # Sending has failed; `sender` raises why.
+            # Sending failed. `sender` raises the reason.
             pass
         finally:
             close = getattr(pieces, "close", None)
@@ -179,7 +179,7 @@ class WSGIResponder:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body; None if the client went away before its end."""
+    """Return the whole body, or None if the client disconnected before its end."""
     pieces = []
     while True:
         message = await receive()
@@ -191,7 +191,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _as_wsgi(text: str) -> str:
-    """Each byte of the UTF-8 as the character of that number."""
+    """Return the UTF-8 bytes of `text` decoded as Latin-1, as PEP 3333 requires."""
     return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
