@@ -1,6 +1,6 @@
 """Forms in request bodies: urlencoded and `multipart/form-data` (RFC 7578), parsed natively as they arrive.
 
-The limits hold while parsing; a body that goes past one, or that is no form, is a `MultiPartException`.
+Limits are enforced while parsing. A malformed body, or one that exceeds a limit, raises `MultiPartException`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = [
     "parse_form",
 ]
 
-# The character encodings of the web (https://encoding.spec.whatwg.org/#names-and-labels) under Python's names for
-# them. All decode in linear time, which cannot be said of everything that `codecs.lookup` finds (punycode, idna); it
-# also remembers every name that it was ever asked for.
+# The character encodings of the web (https://encoding.spec.whatwg.org/#names-and-labels), by their Python names. All
+# decode in linear time. Some others that `codecs.lookup` finds do not (punycode, idna), and it caches every name that
+# it is called with.
 _WEB_CODECS = frozenset(
     {"ascii", "koi8_r", "koi8_u", "utf_16", "utf_16_be", "utf_16_le"}
     | {f"cp{number}" for number in (866, 874, 932, 949, *range(1250, 1259))}
@@ -47,20 +47,20 @@ _LONGEST_CHARSET = 32  # characters
 _MULTIPART = "multipart/form-data"
 _FORMS = frozenset({_MULTIPART, "application/x-www-form-urlencoded"})
 
-# Gives the next piece of a body, and whether there is more.
+# Returns the next chunk of a body and whether more follows.
 Receive = Callable[[], Awaitable[tuple[bytes, bool]]]
 
 
 async def parse_form(
     request: Request[Any], *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
 ) -> FormData:
-    """The form in the body of `request`; an empty one if its Content-Type is that of no form.
+    """Return the form in the body of `request`, or an empty one if its Content-Type is not that of a form.
 
-    `max_part_size` is in bytes and holds for fields, not for files.
+    `max_part_size` is in bytes and applies to fields, not to files.
 
     Raises:
-        HTTPException: status 400, if the form cannot be read, is past a limit or has two types, inside an application.
-        MultiPartException: the same, for a request without application.
+        HTTPException: status 400: the form is malformed, exceeds a limit, or has several Content-Type headers.
+        MultiPartException: the same, for a request outside an application.
         ClientDisconnect: the client went away before the body was complete.
     """
     headers = request.headers
@@ -68,7 +68,7 @@ async def parse_form(
     kinds = [content_type.partition(";")[0].strip(" \t").lower() for content_type in content_types]
     if not _FORMS.intersection(kinds):
         return FormData()
-    # Closed below where it is not read to its end; `aclosing` around it would cost every form 0.6 us.
+    # Closed below if it is not read to its end. `aclosing` around it would cost every form 0.6 us.
     stream = request.stream()
     parser: FormParser | MultiPartParser
     if kinds[0] == _MULTIPART:
@@ -81,8 +81,8 @@ async def parse_form(
         parser._receive = request._receive_chunk
     try:
         if len(kinds) > 1:
-            # Whoever takes the first and whoever takes the last would read another form (RFC 9110 section 5.3).
-            raise MultiPartException("There must be one Content-Type header only.")
+            # Programs that use the first or the last one would read different forms (RFC 9110 section 5.3).
+            raise MultiPartException("Multiple Content-Type headers.")
         return await parser.parse()
     except BaseException as error:
         await stream.aclose()
@@ -92,18 +92,18 @@ async def parse_form(
 
 
 class MultiPartException(Exception):
-    """A form that cannot be read or is past a limit; `message` says which, for the client to see."""
+    """The form is malformed or exceeds a limit. `message` is the reason, and is sent to the client."""
 
     def __init__(self, message: str) -> None:
         self.message = message
 
 
 class FormParser:
-    """Reads an urlencoded form from `stream`.
+    """A parser that reads an urlencoded form from `stream`.
 
-    `max_part_size` is in bytes and holds for a field's name and value together, as they are sent.
+    `max_part_size` is in bytes and applies to a field's name and value together, as sent.
 
-    A subclass that overrides one of the ``on_...`` methods has them all called, with each field escaped anew.
+    If a subclass overrides any of the ``on_...`` methods, all of them are called, with each field encoded again.
     """
 
     _has_callbacks = False
@@ -128,10 +128,10 @@ class FormParser:
         cls._has_callbacks = _overrides_callback(cls, FormParser)
 
     async def parse(self) -> FormData:
-        """The form, once the stream has ended.
+        """Read the stream to its end and return the form.
 
         Raises:
-            MultiPartException: too many fields, or one that is too long.
+            MultiPartException: there are too many fields, or one is too long.
         """
         parser = _core.UrlencodedParser(self.max_fields, self.max_part_size)
         found: list[Any] = [] if self._has_callbacks else self._items
@@ -159,26 +159,26 @@ class FormParser:
         self.on_field_end()
 
     def on_field_start(self) -> None:
-        """A field begins."""
+        """Called at the start of a field."""
         self._field: tuple[bytearray, bytearray] = (bytearray(), bytearray())
 
     def on_field_name(self, data: bytes, start: int, end: int) -> None:
-        """Its name, escaped."""
+        """Called with the percent-encoded name."""
         self._field[0].extend(data[start:end])
 
     def on_field_data(self, data: bytes, start: int, end: int) -> None:
-        """Its value, escaped."""
+        """Called with the percent-encoded value."""
         self._field[1].extend(data[start:end])
 
     def on_field_end(self) -> None:
-        """The field is complete."""
+        """Called at the end of a field."""
         name, value = (unquote_plus(escaped.decode("ascii")) for escaped in self._field)
         self._items.append((name, value))
 
 
 @dataclass
 class MultipartPart:
-    """A part that is being read, for subclasses of `MultiPartParser`."""
+    """The part being read, for subclasses of `MultiPartParser`."""
 
     content_disposition: bytes | None = None
     field_name: str = ""
@@ -188,21 +188,21 @@ class MultipartPart:
 
 
 class MultiPartParser:
-    """Reads a `multipart/form-data` form from `stream`.
+    """A parser that reads a `multipart/form-data` form from `stream`.
 
-    `max_part_size` is in bytes and holds for fields, not for files. Names and fields are decoded by the charset that
-    the Content-Type names, UTF-8 by default; what it cannot decode, and any charset the web does not know, is latin-1.
+    `max_part_size` is in bytes and applies to fields, not to files. Names and fields are decoded with the charset of
+    the Content-Type, UTF-8 by default. Latin-1 is used if that fails, or if the charset is not an encoding of the web.
 
-    A subclass that overrides one of the ``on_...`` methods has them all called.
+    If a subclass overrides any of the ``on_...`` methods, all of them are called.
 
-    Deviation: a body that ends before its closing boundary is refused, so is a part with two names, and a boundary
+    Deviation: a body that ends before its closing boundary is rejected. So are a part with two names, and a boundary
     that is empty or given twice.
     """
 
     spool_max_size = 1024 * 1024
-    """Bytes of a file that are kept in memory; a larger file goes to disk."""
+    """Largest file kept in memory, in bytes. Larger files are written to disk."""
     max_part_size = 1024 * 1024
-    """Bytes that a field may have."""
+    """Largest field, in bytes."""
 
     _has_callbacks = False
     _receive: Receive | None = None
@@ -230,10 +230,12 @@ class MultiPartParser:
         cls._has_callbacks = _overrides_callback(cls, MultiPartParser)
 
     async def parse(self) -> FormData:
-        """The form, once the stream has ended. Its files are rewound; whoever gets it closes them.
+        """Read the stream to its end and return the form. Its files are at position 0; the caller closes them.
+
+        All files are closed if it raises.
 
         Raises:
-            MultiPartException: the body is no such form, or is past a limit. All files are closed, as with any error.
+            MultiPartException: the body is malformed or exceeds a limit.
             OSError: a file cannot be written.
         """
         handle, items = self._keep_files, self.items
@@ -253,7 +255,7 @@ class MultiPartParser:
             if self._has_callbacks:
                 self.on_end()
         except GeneratorExit:
-            # Nobody runs this coroutine any more: no time to await anything.
+            # The coroutine is being discarded: it cannot await.
             if self._spool is not None:
                 self._spool.close_all()
             raise
@@ -310,7 +312,7 @@ class MultiPartParser:
         return self._spool
 
     def _open_file(self, filename: str, headers: list[tuple[bytes, bytes]]) -> UploadFile:
-        file = SpooledTemporaryFile(max_size=self.spool_max_size)  # noqa: SIM115  # the spool closes it, or the form
+        file = SpooledTemporaryFile(max_size=self.spool_max_size)  # noqa: SIM115  # closed by the spool or the form
         upload = UploadFile(cast("Any", file), size=0, filename=filename, headers=Headers(raw=headers))
         self._files.begin(upload)
         return upload
@@ -330,20 +332,20 @@ class MultiPartParser:
                 self.on_part_data(bytes(event), 0, len(event))
 
     def on_part_begin(self) -> None:
-        """A part begins."""
+        """Called at the start of a part."""
         self._current_part = MultipartPart()
         self._header = (bytearray(), bytearray())
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        """A header's name, in lower case."""
+        """Called with a header's name, in lower case."""
         self._header[0].extend(data[start:end])
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        """A header's value."""
+        """Called with a header's value."""
         self._header[1].extend(data[start:end])
 
     def on_header_end(self) -> None:
-        """The header is complete."""
+        """Called at the end of a header."""
         name, value = (bytes(part) for part in self._header)
         self._current_part.item_headers.append((name, value))
         if name == b"content-disposition":
@@ -351,7 +353,7 @@ class MultiPartParser:
         self._header = (bytearray(), bytearray())
 
     def on_headers_finished(self) -> None:
-        """The part's headers are complete: a file is opened for it if it has a file name."""
+        """Called after the headers of a part. Opens a file if the part has a file name."""
         part = self._current_part
         disposition = part.content_disposition or b""
         name, filename = _core.form_parameters(disposition, b"name", b"filename")
@@ -360,14 +362,14 @@ class MultiPartParser:
             part.file = self._open_file(self._decode(filename), part.item_headers)
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """Content of the part."""
+        """Called with content of the part."""
         if self._current_part.file is None:
             self._current_part.data.extend(data[start:end])
         else:
             self._files.write(data[start:end])
 
     def on_part_end(self) -> None:
-        """The part is complete: it becomes an item of the form."""
+        """Called at the end of a part. Adds it to the form."""
         part = self._current_part
         if part.file is None:
             self.items.append((part.field_name, self._decode(part.data)))
@@ -376,7 +378,7 @@ class MultiPartParser:
             self.items.append((part.field_name, part.file))
 
     def on_end(self) -> None:
-        """The form is complete."""
+        """Called at the end of the form."""
 
     def _decode(self, text: bytes | bytearray) -> str:
         try:
@@ -393,7 +395,7 @@ class _WarningWhenCalled(EnumMeta):
 
 
 class FormMessage(Enum, metaclass=_WarningWhenCalled):
-    """Deprecated: nothing uses it."""
+    """Deprecated and unused."""
 
     FIELD_START = 1
     FIELD_NAME = 2
@@ -408,7 +410,7 @@ def _overrides_callback(cls: type, base: type) -> bool:
 
 
 def _new_form(items: list[tuple[str, str | UploadFile]]) -> FormData:
-    """A form of these items, which are its own from now on; the constructor would examine and copy them."""
+    """Return a form that owns `items`. The constructor would inspect and copy them."""
     form = FormData.__new__(FormData)
     form._list = items
     form._dict = dict(items)
@@ -427,7 +429,7 @@ def _receiver_of(stream: AsyncGenerator[bytes, None]) -> Receive:
 
 
 def _codec_of(charset: str) -> str:
-    """The codec for a charset parameter: UTF-8, latin-1, or another encoding of the web; latin-1 for anything else."""
+    """Return the codec for a charset parameter: an encoding of the web, or Latin-1 for anything else."""
     if len(charset) > _LONGEST_CHARSET or not charset.isascii():
         return "latin-1"
     name = normalize_encoding(charset).lower()

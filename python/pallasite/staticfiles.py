@@ -1,7 +1,7 @@
-"""Files of a directory over HTTP: conditional requests, ranges, and directories with an index page.
+"""Static files over HTTP: conditional requests, ranges, and directories with an index page.
 
-A file that the system has in memory is answered on the event loop, any other in one trip to a worker thread; Starlette
-makes five, of 140 us each. What is sent comes from the descriptor that was checked, not from a second look at the path.
+A file in the system's page cache is served on the event loop, any other in one trip to a worker thread. Starlette makes
+five trips, 140 us each. The bytes are read from the descriptor that was checked; the path is not looked up again.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ __all__ = ["NotModifiedResponse", "PathLike", "StaticFiles"]
 
 PathLike = str | os.PathLike[str]
 
-# Read in one trip to a worker thread, and sent in pieces of `FileResponse.chunk_size`.
+# Read in one trip to a worker thread, and sent in chunks of `FileResponse.chunk_size`.
 _READ_AHEAD_BYTES = 1024 * 1024
 
-# A copy of this size takes 30 us on the event loop.
+# Copying this much takes 30 us on the event loop.
 _MOST_ON_LOOP_BYTES = 256 * 1024
 
-# No system opens longer names, and Python's realpath takes time quadratic in them.
+# No system opens longer names, and `os.path.realpath` takes quadratic time.
 _MAX_PATH_CHARACTERS = 4096
 
 _IS_WINDOWS = os.name == "nt"
@@ -50,7 +50,7 @@ _Find = Callable[[PathLike, str, bool], Found | None]
 
 
 class NotModifiedResponse(Response):
-    """A 304 with those of the given headers that such a response carries. Source: RFC 9110 section 15.4.5."""
+    """A 304 response, with those of `headers` that a 304 carries. Source: RFC 9110 section 15.4.5."""
 
     NOT_MODIFIED_HEADERS = ("cache-control", "content-location", "date", "etag", "expires", "vary")
 
@@ -60,27 +60,30 @@ class NotModifiedResponse(Response):
 
 
 class StaticFiles:
-    """An ASGI application that answers with the files of one or more directories, the first that has one winning.
+    """An ASGI application that serves the files of one or more directories. The first directory with the file wins.
 
-    `packages` names Python packages whose `statics` directory is served too, or (package, directory) pairs. With
-    `html`, a directory is answered with its `index.html` and a missing file with `404.html`. `check_dir` makes a
-    missing directory an error at once. Symbolic links may lead out of the directory with `follow_symlink` only. With
-    ``dot_files=False`` what has a name that begins with a full stop is not found, nor what lies below it; only
-    ``.well-known`` at the top is (RFC 8615).
+    The directory is resolved at every request, so that it may be a symbolic link that is switched at any time.
 
-    The directory is looked up at every request, so that one behind a symbolic link can be switched at any time.
-
-    Deviation: a path that leaves the directory and comes back in is not found, which would tell the directory's name.
-    The server is not given the path to send by itself (`http.response.pathsend`): it might find another file there.
-    The redirect to a directory's slash names no host, which the client might have forged; only where Pallasite stands
-    in for Starlette it does, since FastAPI's tests ask for it.
+    Args:
+        directory: the directory to serve.
+        packages: Python packages whose `statics` directory is also served, or (package, directory) pairs.
+        html: serve `index.html` for a directory and `404.html` for a missing file.
+        check_dir: raise immediately if the directory does not exist.
+        follow_symlink: allow symbolic links that lead out of the directory.
+        dot_files: if False, names that start with a dot, and everything below them, are not found. Only
+            ``.well-known`` at the top is (RFC 8615).
 
     Raises:
-        RuntimeError: with `check_dir`, the directory does not exist; without, from the first request on.
+        RuntimeError: the directory does not exist. Without `check_dir`, raised from the first request on.
         AssertionError: a package or its directory does not exist.
+
+    Deviation: a path that leaves the directory and re-enters it is not found, because it would reveal the directory's
+    name. `http.response.pathsend` is not used: the server might find another file under the path. The redirect to a
+    directory's slash has no host, which the client might have forged; in compatibility mode it has one, because
+    FastAPI's tests require it.
     """
 
-    # On the class too, for subclasses that set up everything by themselves.
+    # A class attribute too, for subclasses that do not call `__init__`.
     dot_files = True
 
     def __init__(
@@ -103,13 +106,13 @@ class StaticFiles:
         self.config_checked = False
         self.all_directories = self.get_directories(directory, packages)
         if not mimetypes.inited:
-            # Reads files: better now than at the first request.
+            # Reads files: do it now rather than at the first request.
             mimetypes.init()
 
     def get_directories(
         self, directory: PathLike | None = None, packages: list[str | tuple[str, str]] | None = None
     ) -> list[PathLike]:
-        """The directories to search, in order: `directory` and then those of the packages."""
+        """Return the directories to search, in order: `directory`, then those of the packages."""
         found: list[PathLike] = [] if directory is None else [directory]
         found.extend(
             _package_directory(*((entry, "statics") if isinstance(entry, str) else entry)) for entry in packages or ()
@@ -128,15 +131,15 @@ class StaticFiles:
         await response(scope, receive, send)
 
     def get_path(self, scope: Scope) -> str:
-        """The requested path relative to the directories, in the system's notation; only its beginning may be `..`."""
+        """Return the requested path, relative and in the system's notation. `..` may occur only at its start."""
         return os.path.normpath(get_route_path(scope).lstrip("/"))
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The response to a request for `path`, a relative path.
+        """Return the response to a request for `path`, a relative path.
 
         Raises:
-            HTTPException: 404 for what is not there, 405 for other methods than GET and HEAD, 401 for what may not be
-                read.
+            HTTPException: 404 if there is no such file, 405 for methods other than GET and HEAD, 401 if the file must
+                not be read.
         """
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
@@ -150,21 +153,21 @@ class StaticFiles:
             raise HTTPException(401) from error
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """The full path and the status of what a relative path leads to, or `("", None)`. Waits for the disk."""
+        """Return the full path and the stat result of a relative path, or `("", None)`. Blocks on the disk."""
         found = self._search(path, partial(find, needs_bytes=False))
         return ("", None) if found is None else (found.path, found.stat)
 
     def file_response(
         self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
-        """The file, or 304 where the client has it already. Sent only if it still is the one of `stat_result`."""
+        """Return the file, or 304 if the client has it. It is sent only if it still matches `stat_result`."""
         response = _StaticFileResponse(full_path, stat_result, status_code)
         if self.is_not_modified(response.headers, Headers(scope=scope)):
             return NotModifiedResponse(response.headers)
         return response
 
     async def check_config(self) -> None:
-        """Raises RuntimeError if the directory is missing or is none. Called once, at the first request."""
+        """Raise RuntimeError if the directory does not exist or is not a directory. Called at the first request."""
         directory = self.directory
         if directory is None:
             return
@@ -176,15 +179,15 @@ class StaticFiles:
             raise RuntimeError(f"StaticFiles path '{directory}' is not a directory.")
 
     def is_not_modified(self, response_headers: Headers, request_headers: Headers) -> bool:
-        """True if the request's conditions say that the client has this very version.
+        """Return True if the client has the current version, according to the request's conditions.
 
-        If-None-Match decides where it is given. Source: RFC 9110 section 13.2.2.
+        If-None-Match takes precedence. Source: RFC 9110 section 13.2.2.
         """
         etag, modified = response_headers.get("etag", ""), response_headers.get("last-modified", "")
         return is_not_modified(request_headers.raw, etag, modified)
 
     def _has_hooks(self) -> bool:
-        """True if a subclass, a test or somebody else replaced one of the methods that are left out otherwise."""
+        """Return True if one of the public methods is overridden or patched, so that it must be called."""
         cls = type(self)
         # Fast path: copies `StaticFiles.lookup_path`, `StaticFiles.file_response` and `StaticFiles.is_not_modified`;
         # a trip to a worker thread, 100 us of 115 (bench: static-small).
@@ -196,10 +199,10 @@ class StaticFiles:
         )
 
     def _respond(self, path: str, scope: Scope, find: _Find) -> Response:
-        """With `find_cached` on the event loop, with `find` in a worker thread.
+        """Return the response. Called with `find_cached` on the event loop, or with `find` in a worker thread.
 
         Raises:
-            BlockingIOError: on the event loop: only a worker thread can tell.
+            BlockingIOError: on the event loop: the answer requires blocking.
         """
         found, status_code = self._search(path, find), 200
         if found is None or not found.is_file:
@@ -220,7 +223,7 @@ class StaticFiles:
         return response
 
     async def _respond_with_hooks(self, path: str, scope: Scope) -> Response:
-        """As `_respond`, with the public methods at the threads where they have always been called."""
+        """Like `_respond`, but calls the public methods, each in the thread where Starlette calls it."""
         found, status_code = await self._look_up_with_hook(path), 200
         if found is None or not found.is_file:
             steps = self._choose_page(found, path, scope)
@@ -252,9 +255,9 @@ class StaticFiles:
     def _choose_page(
         self, found: Found | None, path: str, scope: Scope
     ) -> Generator[str, Found | None, tuple[Found | None, int]]:
-        """What to answer with where no file was found: a page and a status, or (None, 307) to have a slash added.
+        """Return a page and its status if `path` is not a file, or (None, 307) to redirect to the path with a slash.
 
-        Yields the paths that it wants to have looked up.
+        Yields the paths that the caller must look up.
         """
         if self.html:
             if found is not None and found.is_directory:
@@ -282,7 +285,7 @@ class StaticFiles:
                 if found is not None:
                     return found
         except ValueError:
-            # Lone surrogates, another drive: no file can be meant.
+            # Lone surrogates or another drive: such a path cannot name a file.
             return None
         return None
 
@@ -296,9 +299,9 @@ _STOCK_IS_NOT_MODIFIED = original(StaticFiles, "is_not_modified")
 
 
 class _StaticFileResponse(FileResponse):
-    """A file that is open already or else is opened and compared with what was known of it."""
+    """A file that is already open, or is opened and compared with its known stat result."""
 
-    # The server would look the path up a second time, and might find another file there.
+    # The server would look up the path again and might find another file.
     _sends_path = False
 
     _file: OpenFile | None = None
@@ -309,10 +312,10 @@ class _StaticFileResponse(FileResponse):
         super().__init__(path, status_code=status_code, stat_result=stat_result)
 
     def load(self, file: OpenFile | None, scope: Scope, *, waits: bool) -> None:
-        """Keeps the open file and, for a GET request, its first bytes: all of them if they are few.
+        """Keep the open file and, for a GET request, its first bytes, or all of them if the file is small.
 
         Raises:
-            BlockingIOError: a worker thread has to read them (not if `waits`).
+            BlockingIOError: a worker thread must read them (never if `waits`).
         """
         assert file is not None
         assert self.stat_result is not None
@@ -324,7 +327,7 @@ class _StaticFileResponse(FileResponse):
             content = file.read(0, size) if waits else file.read_cached(0, size)
             if content is None:
                 raise BlockingIOError
-            # Fewer bytes: somebody is writing to it. That is found out again when it is sent.
+            # Fewer bytes: the file is being written. Sending it detects that again.
             self._content = content if len(content) == size else None
         elif waits and not asks_for_ranges(scope["headers"]):
             self._ahead = file.read(0, _READ_AHEAD_BYTES)
@@ -356,7 +359,7 @@ class _StaticFileResponse(FileResponse):
 
 
 class _Reader:
-    """Reads a file from memory where the system has it there, and far ahead in a worker thread where not."""
+    """Reads a file from the page cache where possible, otherwise far ahead in a worker thread."""
 
     def __init__(self, file: OpenFile, chunk_size: int, ahead: bytes) -> None:
         self._file = file
@@ -384,14 +387,14 @@ class _Reader:
             if chunk is not None:
                 await self._let_others_run(size)
                 return chunk
-        # Less than a chunk is the end of what is wanted.
+        # Less than a chunk: the end of the requested range.
         wanted = size if size < self._chunk_size else max(size, _READ_AHEAD_BYTES)
         self._ahead, self._ahead_offset = b"", self._offset
         self._ahead = await anyio.to_thread.run_sync(self._file.read, self._offset, wanted)
         return self._ahead[:size]
 
     async def _let_others_run(self, size: int) -> None:
-        """A fast client and a file in memory would have us all to themselves: `send` need not wait."""
+        """Yield to other tasks from time to time: with a fast client and a cached file, `send` never waits."""
         self._left_on_loop -= size
         if self._left_on_loop <= 0:
             self._left_on_loop = _READ_AHEAD_BYTES
@@ -409,7 +412,7 @@ def _package_directory(package: str, name: str) -> str:
 
 
 def _has_dot_name(path: str) -> bool:
-    """Whether one of the names in a normalised relative path begins with a full stop."""
+    """Return True if a name in a normalised relative path starts with a dot."""
     first, *others = path.split(os.sep)
     return (first.startswith(".") and first not in (".", ".well-known")) or any(name[:1] == "." for name in others)
 

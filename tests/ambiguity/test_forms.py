@@ -57,7 +57,7 @@ async def test_form_with_one_type_is_read() -> None:
     ],
 )
 async def test_form_with_two_types_is_refused(types: list[bytes]) -> None:
-    assert await submit(types, BODY) == (400, b"There must be one Content-Type header only.")
+    assert await submit(types, BODY) == (400, b"Multiple Content-Type headers.")
 
 
 async def test_form_with_two_types_outside_an_application_is_the_parsers_error() -> None:

@@ -16,7 +16,7 @@ from pallasite.responses import StreamingResponse
 from tests.support.asgi import Sent, never
 
 # Some of what is compared with Starlette is not what anybody should have.
-pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:CORS allows credentials from every origin")]
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:allow_credentials with every origin")]
 
 ORIGIN = "https://example.org"
 CONFIGURATIONS = {
