@@ -65,7 +65,7 @@ def test_older_call_form_has_the_request_in_the_context(templates):
     [
         (("hello.html", {"name": "Ada"}), ValueError, 'must include a "request" key'),
         (("hello.html", REQUEST), ValueError, 'must include a "request" key'),
-        (("hello.html", {"request": REQUEST}, 404), TypeError, "by name"),
+        (("hello.html", {"request": REQUEST}, 404), TypeError, "by keyword"),
     ],
     ids=["no request", "no context", "status by position"],
 )

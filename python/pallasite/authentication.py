@@ -1,4 +1,4 @@
-"""Who the client is and what it may do: backends, credentials, users, and `requires` to guard an endpoint."""
+"""Authentication and authorisation: backends, credentials, users, and `requires` to guard an endpoint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CONNECTION_TYPES: dict[str, type[HTTPConnection]] = {"request": Request, "webso
 
 
 def has_required_scope(conn: HTTPConnection, scopes: Sequence[str]) -> bool:
-    """Whether the connection's credentials include every one of `scopes`."""
+    """Return True if the connection's credentials include all `scopes`."""
     granted = conn.auth.scopes
     return all(scope in granted for scope in scopes)
 
@@ -39,10 +39,14 @@ def has_required_scope(conn: HTTPConnection, scopes: Sequence[str]) -> bool:
 def requires(
     scopes: str | Sequence[str], status_code: int = 403, redirect: str | None = None
 ) -> Callable[[Callable[_P, Any]], Callable[_P, Any]]:
-    """Guards an endpoint: without all of `scopes` the client gets `status_code`.
+    """Guard an endpoint: a client without all `scopes` gets `status_code`, and a WebSocket is closed.
 
-    With `redirect`, the name of a route, it is sent there (303) with the page it wanted as ``next``. A websocket is
-    closed. The endpoint needs a parameter called ``request`` or ``websocket``.
+    The endpoint must have a parameter named ``request`` or ``websocket``.
+
+    Args:
+        scopes: the required scopes, or a single one.
+        status_code: the status for other clients.
+        redirect: the name of a route to redirect to (303) instead, with the requested URL as ``next``.
     """
     needed = [scopes] if isinstance(scopes, str) else list(scopes)
 
@@ -90,7 +94,7 @@ def requires(
 
 
 def _find_connection(func: Callable[..., Any]) -> tuple[int, str]:
-    """The position and the name of the parameter that takes the request or websocket."""
+    """Return the position and name of the parameter for the request or WebSocket."""
     for position, name in enumerate(inspect.signature(func).parameters):
         if name in _CONNECTION_TYPES:
             return position, name
@@ -98,37 +102,37 @@ def _find_connection(func: Callable[..., Any]) -> tuple[int, str]:
 
 
 class AuthenticationError(Exception):
-    """Raised by a backend when the client's credentials are wrong. Its text goes to the client."""
+    """Raised by a backend if the client's credentials are wrong. Its text is sent to the client."""
 
 
 class AuthCredentials:
-    """What the client may do: a list of scopes."""
+    """The scopes granted to the client."""
 
     def __init__(self, scopes: Sequence[str] | None = None) -> None:
         self.scopes = list(scopes or ())
 
 
 class BaseUser:
-    """What is known of a user. Give these three properties in a subclass."""
+    """The base class of users. Subclasses implement these three properties."""
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether the user is known."""
+        """True if the user is known."""
         raise NotImplementedError
 
     @property
     def display_name(self) -> str:
-        """The name to show."""
+        """The name to display."""
         raise NotImplementedError
 
     @property
     def identity(self) -> str:
-        """What tells this user from all others."""
+        """The unique identifier of the user."""
         raise NotImplementedError
 
 
 class SimpleUser(BaseUser):
-    """A known user of whom there is nothing but a name."""
+    """An authenticated user with only a name."""
 
     def __init__(self, username: str) -> None:
         self.username = username
@@ -139,7 +143,7 @@ class SimpleUser(BaseUser):
 
 
 class UnauthenticatedUser(BaseUser):
-    """A user of whom nothing is known."""
+    """A user who is not authenticated."""
 
     is_authenticated = property(lambda self: False)
     display_name = property(lambda self: "")
@@ -147,12 +151,12 @@ class UnauthenticatedUser(BaseUser):
 
 
 class AuthenticationBackend:
-    """Says who the client is."""
+    """The base class of backends, which identify the client."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
-        """The client's credentials and user; None for an anonymous one.
+        """Return the client's credentials and user, or None for an anonymous client.
 
         Raises:
-            AuthenticationError: the client showed credentials, and they are wrong.
+            AuthenticationError: the client sent wrong credentials.
         """
         raise NotImplementedError

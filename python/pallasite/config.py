@@ -1,4 +1,4 @@
-"""Settings from the environment and from an env file, converted to the type that is asked for."""
+"""Settings from the environment and an env file, converted to the requested type."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class undefined:
-    """Stands for a default that was not given; None is a default like any other."""
+    """The marker for a missing default, as None is a valid one."""
 
 
 class EnvironError(Exception):
-    """A variable was to be changed after its value had been read."""
+    """A variable was changed or deleted after its value had been read."""
 
 
 class Environ(MutableMapping[str, str]):
@@ -60,8 +60,12 @@ environ = Environ()
 class Config:
     """Settings by name: from the environment first, then from the env file, then the default.
 
-    `env_prefix` is put before each name. The env file holds ``NAME=value`` lines; ``#`` starts a comment line, a
-    value may stand in quotes. A file that is not there is warned about.
+    Args:
+        env_file: a file with ``NAME=value`` lines. ``#`` starts a comment line, values may be quoted. A missing file
+            emits a warning.
+        environ: the environment to read.
+        env_prefix: prepended to each name.
+        encoding: the encoding of the env file.
     """
 
     def __init__(
@@ -100,10 +104,10 @@ class Config:
         return self.get(key, cast, default)
 
     def get(self, key: str, cast: Callable[[Any], Any] | None = None, default: Any = undefined) -> Any:
-        """The setting `key`, passed through `cast`; ``cast=bool`` takes true, false, 1 and 0.
+        """Return the setting `key`, converted by `cast`. ``cast=bool`` accepts true, false, 1 and 0, in any case.
 
         Raises:
-            KeyError: it is set nowhere and has no default.
+            KeyError: the setting is missing and has no default.
             ValueError: `cast` cannot convert it.
         """
         name = self.env_prefix + key

@@ -1,4 +1,4 @@
-"""An OpenAPI schema from the docstrings of an application's endpoints."""
+"""OpenAPI schemas from the docstrings of an application's endpoints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _METHODS = ("get", "post", "put", "patch", "delete", "options", "query")
 
 
 class OpenAPIResponse(Response):
-    """A response whose content, a dictionary, is written as YAML. Needs ``pyyaml``."""
+    """A response that encodes a dictionary as YAML. Requires ``pyyaml``."""
 
     media_type = "application/vnd.oai.openapi"
 
@@ -34,7 +34,7 @@ class OpenAPIResponse(Response):
 
 
 class EndpointInfo(NamedTuple):
-    """One method of one path, and the function with its docstring."""
+    """A path, a method, and the function with its docstring."""
 
     path: str
     http_method: str
@@ -42,14 +42,14 @@ class EndpointInfo(NamedTuple):
 
 
 class BaseSchemaGenerator:
-    """Collects the endpoints; a subclass makes a schema of them in `get_schema`."""
+    """A collector of endpoints. Subclasses build the schema in `get_schema`."""
 
     def get_schema(self, routes: list[BaseRoute]) -> dict[str, Any]:
-        """The schema of `routes`."""
+        """Return the schema of `routes`."""
         raise NotImplementedError
 
     def get_endpoints(self, routes: list[BaseRoute]) -> list[EndpointInfo]:
-        """Every endpoint below `routes`, mounts and hosts included, that is meant for a schema."""
+        """Return the endpoints of `routes`, including mounts and hosts, that are included in schemas."""
         return [info for route in routes for info in self._endpoints_of(route)]
 
     def _endpoints_of(self, route: BaseRoute) -> Iterator[EndpointInfo]:
@@ -69,11 +69,11 @@ class BaseSchemaGenerator:
                         yield EndpointInfo(path, method, getattr(endpoint, method))
 
     def _remove_converter(self, path: str) -> str:
-        """``/users/{id:int}`` is ``/users/{id}`` in a schema."""
+        """Return the path without convertors: ``/users/{id:int}`` is ``/users/{id}`` in a schema."""
         return re.sub(r":\w+}", "}", path)
 
     def parse_docstring(self, func_or_method: Callable[..., Any]) -> dict[str, Any]:
-        """The mapping written as YAML in a docstring, after its last ``---`` line; empty where there is none."""
+        """Return the YAML mapping in a docstring, after its last ``---`` line, or an empty one."""
         docstring = func_or_method.__doc__
         if not docstring:
             return {}
@@ -83,12 +83,12 @@ class BaseSchemaGenerator:
         return parsed if isinstance(parsed, dict) else {}
 
     def OpenAPIResponse(self, request: Request) -> Response:
-        """A response with the schema of the application that `request` went to."""
+        """Return a response with the schema of the application that handles `request`."""
         return OpenAPIResponse(self.get_schema(routes=request.app.routes))
 
 
 class SchemaGenerator(BaseSchemaGenerator):
-    """An OpenAPI schema: `base_schema` with the paths of all endpoints whose docstring holds YAML."""
+    """A generator for OpenAPI schemas: `base_schema` and the paths of all endpoints with YAML in their docstrings."""
 
     def __init__(self, base_schema: dict[str, Any]) -> None:
         self.base_schema = base_schema
@@ -96,7 +96,7 @@ class SchemaGenerator(BaseSchemaGenerator):
     def get_schema(self, routes: list[BaseRoute]) -> dict[str, Any]:
         schema = {"paths": {}, **self.base_schema}
         version = re.match(r"(\d+)\.(\d+)", str(schema.get("openapi", "")))
-        # OpenAPI knows the QUERY method since 3.2.
+        # OpenAPI supports the QUERY method since 3.2.
         knows_query = version is not None and (int(version[1]), int(version[2])) >= (3, 2)
         for path, method, func in self.get_endpoints(routes):
             if method == "query" and not knows_query:

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EventSourceResponse", "ServerSentEvent", "end_streams", "end_streams_on_shutdown", "last_event_id"]
 
-# Proxies and load balancers cut connections on which nothing is sent; 30 s is the shortest of their usual limits.
+# Proxies and load balancers close idle connections. The shortest of their usual limits is 30 s.
 PING_SECONDS = 15.0
-# How long the clean-up of a cut off iterable, and a client that has stopped reading, can hold up the end of a stream.
+# Limit for the clean-up of a cancelled iterable, and for a client that has stopped reading, at the end of a stream.
 CLOSE_SECONDS = 5.0
-# An iterable that never waits lets the event loop breathe this often.
+# An iterable that never waits yields to the event loop this often.
 _LONGEST_TURN_SECONDS = 0.01
 
 _PING = b": ping\n\n"
-_LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines knows others, which are none in an event stream
+_LINE_END = re.compile(r"\r\n|\r|\n")  # str.splitlines splits at others, which are not line ends in an event stream
 _FORBIDDEN_IN_LINE = re.compile(r"[\r\n\0]")
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -50,19 +50,19 @@ _logger = logging.getLogger("pallasite.sse")
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event, or a block without data that tells the client something else.
+    """An event, or a block without data that carries other fields.
 
     Attributes:
-        data: text of any number of lines, or any other value to be sent as JSON. Line ends (CRLF, CR, LF) reach the
-            client as LF. None sends no data: the client notices the other fields, but no event happens there.
-        event: the name that listeners are added for; "message" where it is None.
-        id: what the client sends back as `Last-Event-ID` when it connects again; "" makes it forget the last one.
-        retry: milliseconds that the client shall wait before it connects again.
+        data: text of any number of lines, or another value to send as JSON. Line ends (CRLF, CR, LF) reach the client
+            as LF. With None no data is sent: the client processes the other fields but dispatches no event.
+        event: the event type, for which clients add listeners; "message" if None.
+        id: sent by the client as `Last-Event-ID` when it reconnects; "" clears the last one.
+        retry: the client's delay before it reconnects, in milliseconds.
         comment: text that clients ignore.
 
     Raises:
-        ValueError: CR, LF or NUL in `id` or `event`, or a negative `retry`.
-        TypeError: a field of another type.
+        ValueError: `id` or `event` contains CR, LF or NUL, or `retry` is negative.
+        TypeError: a field has the wrong type.
     """
 
     data: Any = None
@@ -79,15 +79,16 @@ class ServerSentEvent:
         if self.retry is not None:
             _check_type("retry", self.retry, int)
             if self.retry < 0:
-                raise ValueError("retry is a number of milliseconds and cannot be negative")
+                raise ValueError(f"retry must be a number of milliseconds, 0 or more, got {self.retry}")
         if self.comment is not None:
             _check_type("comment", self.comment, str)
 
     def encode(self) -> bytes:
-        """The event as it is sent, its closing blank line included; a lone surrogate in it as U+FFFD.
+        """Return the event as bytes, including its closing empty line. Lone surrogates become U+FFFD.
 
         Raises:
-            TypeError, ValueError: `data` is neither text nor a JSON value.
+            TypeError: `data` is neither text nor a JSON value.
+            ValueError: the same.
         """
         lines = [] if self.comment is None else [f": {line}" for line in _LINE_END.split(self.comment)]
         if self.event is not None:
@@ -107,21 +108,29 @@ class ServerSentEvent:
 
 
 class EventSourceResponse(StreamingResponse):
-    """A response that sends the events of an async iterable, or of an iterable run in worker threads.
+    """A response that sends the events of an iterable.
 
-    Each item is a `ServerSentEvent`; text, sent as data; bytes, sent as they are (what `ServerSentEvent.encode` gives:
-    encode once, send to many); or any other value, a dict for one, sent as JSON data.
+    An async iterable runs on the event loop, any other in worker threads. The next item is requested once the server
+    has taken the one before.
 
-    While the iterable has nothing, a comment is sent every `ping_seconds` (None: never). The stream ends with the
-    iterable, when the client goes away, and when the server is told to stop. In the latter two the iterable is
-    cancelled, and closed where it is a generator or has `aclose` or `close`; that may take `CLOSE_SECONDS`. The
-    background task runs in all three. One item is asked for at a time, after the one before was taken by the server.
-    An iterable that fails aborts the response.
+    Each item is one of:
 
-    `cache-control: no-store` and `x-accel-buffering: no` are set unless `headers` has them.
+    - a `ServerSentEvent`
+    - text, sent as data
+    - bytes, sent unchanged: encode once with `ServerSentEvent.encode`, send to many clients
+    - any other value, such as a dict, sent as JSON data
+
+    The stream ends with the iterable, when the client goes away, and when the server stops. In the last two cases the
+    iterable is cancelled, and closed if it is a generator or has `aclose` or `close`; that may take `CLOSE_SECONDS`.
+    The background task runs in all three cases. An iterable that raises aborts the response.
+
+    `cache-control: no-store` and `x-accel-buffering: no` are set unless `headers` contains them.
+
+    Args:
+        ping_seconds: a comment is sent whenever nothing was sent for this long. None sends no comments.
 
     Raises:
-        TypeError: `content` is one event rather than an iterable of them.
+        TypeError: `content` is a single event rather than an iterable of events.
         ValueError: `ping_seconds` is not above 0.
     """
 
@@ -136,9 +145,9 @@ class EventSourceResponse(StreamingResponse):
         ping_seconds: float | None = PING_SECONDS,
     ) -> None:
         if isinstance(content, (str, bytes, bytearray, memoryview, Mapping, ServerSentEvent)):
-            raise TypeError(f"content has to be an iterable of events, not one {type(content).__name__}")
+            raise TypeError(f"content must be an iterable of events, got {type(content).__name__}")
         if ping_seconds is not None and not ping_seconds > 0:
-            raise ValueError("ping_seconds has to be above 0; None sends no pings")
+            raise ValueError(f"ping_seconds must be above 0, or None for no pings, got {ping_seconds}")
         self.ping_seconds = ping_seconds
         super().__init__(_Blocks(content), status_code, headers, None, background)
         for name, value in _HEADERS.items():
@@ -172,8 +181,8 @@ class EventSourceResponse(StreamingResponse):
                 try:
                     await connection.send_all(blocks)
                 finally:
-                    # Cancelled or failed. The iterable's own cancel scopes lie within `scope`, so that is the one
-                    # to shield: another, opened here, would be closed in the wrong order.
+                    # Cancelled or failed. Shield `scope`, because the iterable's own cancel scopes are nested in it.
+                    # A new scope, opened here, would be closed in the wrong order.
                     scope.shield = True
                     scope.deadline = anyio.current_time() + CLOSE_SECONDS
                     await _close(blocks)
@@ -181,7 +190,7 @@ class EventSourceResponse(StreamingResponse):
 
 
 def last_event_id(connection: HTTPConnection) -> str | None:
-    """The id of the last event that the client has seen before it lost its connection; None on its first one.
+    """Return the id of the last event that a reconnecting client has received; None for a new client.
 
     Source: WHATWG HTML section 9.2.4: the header is UTF-8.
     """
@@ -190,16 +199,16 @@ def last_event_id(connection: HTTPConnection) -> str | None:
 
 
 def end_streams() -> None:
-    """Ends every open event stream of this process. Can be called in any thread and in signal handlers."""
+    """End every open event stream of this process. May be called in any thread and in signal handlers."""
     signals.end_all()
 
 
 @contextmanager
 def end_streams_on_shutdown() -> Iterator[None]:
-    """Watches for SIGINT and SIGTERM inside the block, and ends all streams at the end of it; for a lifespan.
+    """Watch for SIGINT and SIGTERM inside the block, and end all streams at its end. For use in a lifespan.
 
-    Without it streams watch by themselves while they are open. It matters for a request that the server has already
-    taken when the signal comes, and whose stream begins after it: with this, that stream ends at once.
+    Open streams watch for the signals in any case. With this, a stream that starts after the signal, for a request
+    that the server had already accepted, also ends immediately.
     """
     with signals.signals_watched():
         try:
@@ -216,34 +225,34 @@ def _check_type(name: str, value: object, allowed: type | tuple[type, ...]) -> N
 def _check_line(name: str, value: object, allowed: type | tuple[type, ...]) -> None:
     _check_type(name, value, allowed)
     if _FORBIDDEN_IN_LINE.search(str(value)):
-        raise ValueError(f"{name} of an event cannot hold line ends or NUL")
+        raise ValueError(f"{name} of an event must not contain CR, LF or NUL, got {value!r}")
 
 
 class _Connection:
-    """The way to one client: one message at a time, and whether anybody is still there."""
+    """The connection to one client: sends one message at a time, and records whether the client is gone."""
 
     def __init__(self, send: Send) -> None:
         self.gone = False
         self.stop: Any = None
         self._send = send
         self._last_sent = time.monotonic()
-        # What anyio.Lock would do for the two who send, at a tenth of its 3 us: whoever sends a ping leaves an event
-        # here for the other to wait for, and sends none while the other is sending.
+        # A lock for the two senders, at a tenth of the 3 us of anyio.Lock. `ping` sets an event here for `send_all` to
+        # wait for, and sends nothing while `send_all` is sending.
         self._is_sending = False
         self._pinging: anyio.Event | None = None
 
     async def send(self, message: Message) -> None:
         try:
             await self._send(message)
-        except OSError:  # how servers tell that the client is gone from ASGI 2.4 on: the ordinary end of a stream
+        except OSError:  # from ASGI 2.4 on, servers report a disconnect this way: the normal end of a stream
             self.gone = True
         self._last_sent = time.monotonic()
 
     async def send_all(self, blocks: AsyncIterator[Content]) -> None:
-        """Sends each block as soon as it is there, until the last one or until the client is gone."""
+        """Send each block as soon as it is available, until the last one or until the client is gone."""
         turn_began = time.monotonic()
         async for block in blocks:
-            if isinstance(block, str):  # of a `body_iterator` that somebody has put around ours
+            if isinstance(block, str):  # from a `body_iterator` that wraps ours
                 block = encode_text(block, "utf-8")
             if self._pinging is not None:
                 await self._pinging.wait()
@@ -255,16 +264,16 @@ class _Connection:
             if self._last_sent - turn_began > _LONGEST_TURN_SECONDS:
                 await anyio.lowlevel.checkpoint()
                 turn_began = time.monotonic()
-        if self._pinging is not None:  # a ping that is being sent is not cut off
+        if self._pinging is not None:  # do not cut off a ping
             await self._pinging.wait()
 
     async def ping(self, seconds: float) -> None:
-        """Sends a comment whenever nothing else was sent for `seconds`."""
+        """Send a comment whenever nothing else was sent for `seconds`."""
         while not self.gone:
             quiet = time.monotonic() - self._last_sent
             if quiet < seconds:
                 await anyio.sleep(seconds - quiet)
-            elif self._is_sending:  # to a client that does not read: a ping would only wait behind it
+            elif self._is_sending:  # to a client that does not read: a ping would wait too
                 await anyio.sleep(seconds)
             else:
                 self._pinging = anyio.Event()
@@ -274,7 +283,7 @@ class _Connection:
         self.stop()
 
     async def listen(self, receive: Receive) -> None:
-        """Ends the stream once the client went away."""
+        """End the stream when the client disconnects."""
         while True:
             message = await receive()
             if message["type"] in ("http.disconnect", "websocket.disconnect"):
@@ -284,7 +293,7 @@ class _Connection:
 
 
 class _Blocks:
-    """The items of an iterable as bytes to send."""
+    """The items of an iterable, encoded to bytes."""
 
     __slots__ = ("_items",)
 
@@ -315,8 +324,8 @@ class _Blocks:
 class _ThreadIterator(AsyncIterator[Any]):
     """A blocking iterator, advanced in worker threads.
 
-    A thread that blocks in it cannot be stopped, so it is left behind when the stream ends, and closes the iterator
-    itself as soon as it comes back.
+    A blocked thread cannot be stopped. It is abandoned when the stream ends, and closes the iterator itself when the
+    iterator returns.
     """
 
     def __init__(self, items: Iterator[Any]) -> None:
@@ -356,7 +365,7 @@ class _ThreadIterator(AsyncIterator[Any]):
             try:
                 self._items.close()
             except Exception:
-                _logger.exception("An iterable of events failed while it was closed")
+                _logger.exception("an iterable of events raised while being closed")
 
 
 async def _close(iterator: AsyncIterator[Any]) -> None:

@@ -1,4 +1,4 @@
-"""The status codes of HTTP and the close codes of WebSocket, by name.
+"""HTTP status codes and WebSocket close codes, by name.
 
 Source: the IANA registries of HTTP status codes (RFC 9110 section 15) and WebSocket close codes (RFC 6455 section 7.4).
 """

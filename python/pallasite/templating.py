@@ -1,4 +1,4 @@
-"""HTML from Jinja2 templates, with the request and `url_for` at hand."""
+"""HTML responses from Jinja2 templates, with the request and `url_for` in the context."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 ContextProcessor = Callable[[Request], dict[str, Any]]
 Directory = str | PathLike[str]
 
-# Templates with these endings are escaped; so is one that is made from a string.
+# Templates with these suffixes are escaped, and so are templates made from a string.
 ESCAPED_SUFFIXES = frozenset(
     [
         "html",
@@ -56,9 +56,9 @@ ESCAPED_SUFFIXES = frozenset(
         "gpx",
     ]
 )
-# These say only that it is a template: what it makes stands before them. Where nothing does, it is taken for HTML.
+# These only mark a template. The suffix before them is that of its output; without one, the output is HTML.
 TEMPLATE_SUFFIXES = frozenset(["jinja", "jinja2", "j2", "tmpl", "tpl", "template"])
-# What a template may make that is not to be escaped; an unknown word before a template's suffix ("page.de.j2") is none.
+# Outputs that are not escaped. An unknown suffix before a template's suffix ("page.de.j2") is not one of them.
 TEXT_SUFFIXES = frozenset(
     [
         "txt",
@@ -90,7 +90,7 @@ TEXT_SUFFIXES = frozenset(
 
 
 def is_escaped(name: str | None) -> bool:
-    """Whether values in the template of this name are escaped for HTML; None is a template made from a string."""
+    """Return True if the template `name` escapes values for HTML. None is a template made from a string."""
     if name is None:
         return True
     _, *suffixes = name.lower().rpartition("/")[2].split(".")
@@ -104,7 +104,7 @@ def is_escaped(name: str | None) -> bool:
 
 
 class _TemplateResponse(HTMLResponse):
-    """A rendered template; keeps `template` and `context` for tests to look at."""
+    """A rendered template. `template` and `context` are kept for tests."""
 
     def __init__(
         self,
@@ -132,11 +132,14 @@ def _url_for(context: dict[str, Any], name: str, /, **path_params: Any) -> URL:
 
 
 class Jinja2Templates:
-    """Renders the templates of a directory (or several, searched in order), or those of a Jinja2 environment.
+    """A renderer for the templates of a directory or of a Jinja2 environment.
 
-    `context_processors` are called with the request for each response; what they return joins the context. In
-    templates ``url_for(name, **params)`` gives a route's URL. An environment made from `directory` escapes every
-    HTML-like template (`is_escaped`).
+    In templates ``url_for(name, **params)`` returns a route's URL.
+
+    Args:
+        directory: one or several directories, searched in order. Every HTML-like template is escaped (`is_escaped`).
+        context_processors: called with the request for each response. Their results are added to the context.
+        env: a Jinja2 environment, instead of `directory`.
     """
 
     @overload
@@ -171,10 +174,10 @@ class Jinja2Templates:
         env.globals.setdefault("url_for", _url_for)
 
     def get_template(self, name: str) -> jinja2.Template:
-        """The template called `name`.
+        """Return the template `name`.
 
         Raises:
-            jinja2.TemplateNotFound: there is none.
+            jinja2.TemplateNotFound: there is no template of this name.
         """
         return self.env.get_template(name)
 
@@ -188,9 +191,9 @@ class Jinja2Templates:
         media_type: str | None = None,
         background: BackgroundTask | None = None,
     ) -> _TemplateResponse:
-        """An HTML response with the template `name` rendered in `context`, to which ``request`` is added.
+        """Return an HTML response with the template `name` rendered in `context`, to which ``request`` is added.
 
-        The older form ``TemplateResponse(name, {"request": request, ...})`` is understood as well.
+        The older form ``TemplateResponse(name, {"request": request, ...})`` is accepted as well.
         """
         if isinstance(request, str):  # type: ignore[unreachable]  # the older form
             request, name, context = _from_older_form(request, name, context)  # type: ignore[unreachable]
@@ -202,9 +205,9 @@ class Jinja2Templates:
 
 
 def _from_older_form(name: str, context: Any, rest: Any) -> tuple[Request, str, dict[str, Any]]:
-    """(request, name, context) of a call whose first argument is the template's name."""
+    """Return (request, name, context) of a call whose first argument is the template's name."""
     if not isinstance(context, dict) or "request" not in context:
         raise ValueError('context must include a "request" key')
     if rest is not None:
-        raise TypeError("TemplateResponse(name, context): give the status code and what follows it by name")
+        raise TypeError("TemplateResponse(name, context): pass status_code and later arguments by keyword")
     return context["request"], name, context

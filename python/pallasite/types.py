@@ -1,4 +1,4 @@
-"""The ASGI vocabulary as types: scopes, messages, applications, lifespans and exception handlers. Source: ASGI 3.0."""
+"""Types of ASGI: scopes, messages, applications, lifespans and exception handlers. Source: ASGI 3.0."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ async def test_iterator_left_behind_that_fails_to_close_is_logged() -> None:
         assert logged.wait(FOREVER_SECONDS)
     finally:
         logging.getLogger("pallasite.sse").removeHandler(handler)
-    assert "failed while it was closed" in records[0].getMessage()
+    assert "raised while being closed" in records[0].getMessage()
 
 
 @pytest.mark.anyio
