@@ -238,6 +238,12 @@ class Observer:
     def __new__(cls, send: Callable[[MutableMapping[str, Any]], Awaitable[None]], /) -> Observer: ...
     def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
         """Raises KeyError for a message without `type`, and whatever the wrapped `send` raises."""
+
+    def add_field(self, name: bytes, value: bytes, /) -> None:
+        """Add a field to the response, behind its own, when it starts. The application's message is not changed.
+
+        Raises RuntimeError if the response has started.
+        """
     @property
     def send(self) -> Callable[[MutableMapping[str, Any]], Awaitable[None]]:
         """The wrapped `send`."""

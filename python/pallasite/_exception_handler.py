@@ -26,6 +26,7 @@ __all__ = [
     "ExceptionHandlers",
     "Handlers",
     "StatusHandlers",
+    "find_handler",
     "respond_to_exception",
     "wrap_app_handling_exceptions",
 ]
@@ -37,7 +38,7 @@ Handlers = tuple[ExceptionHandlers, StatusHandlers]
 HANDLERS_SCOPE_KEY = scope_keys.HANDLERS
 
 
-def _find_handler(handlers: Handlers, exc: Exception) -> ExceptionHandler | None:
+def find_handler(handlers: Handlers, exc: Exception) -> ExceptionHandler | None:
     """Return the handler for `exc`, or None. An `HTTPException` is looked up by status first, then by nearest class."""
     by_class, by_status = handlers
     if by_status and isinstance(exc, HTTPException):
@@ -67,7 +68,7 @@ async def respond_to_exception(
         RuntimeError: a response has already started, so this one cannot be sent. If the client has disconnected, False
             is returned instead.
     """
-    handler = None if handlers is None else _find_handler(handlers, exc)
+    handler = None if handlers is None else find_handler(handlers, exc)
     if handler is None:
         return False
     if send.started:

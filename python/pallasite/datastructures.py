@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 from pallasite._compat.public import publish
 from pallasite._http.headers import Headers, MutableHeaders
 from pallasite._http.multidict import ImmutableMultiDict, MultiDict, QueryParams
+from pallasite._http.typed import TypedReader
 from pallasite._http.url import URL, URLPath
 from pallasite.concurrency import run_in_threadpool
 
@@ -156,8 +157,10 @@ class UploadFile:
         return f"{type(self).__name__}({fields})"
 
 
-class FormData(ImmutableMultiDict[str, UploadFile | str]):
+class FormData(TypedReader, ImmutableMultiDict[str, UploadFile | str]):
     """The fields of a form: text, and UploadFile for files."""
+
+    _place = "form"
 
     def __init__(
         self,

@@ -2,6 +2,8 @@
 
 Exception
   HTTPException                        answered with a response with its status code
+    problems.ProblemException          answered with a problem document (RFC 9457)
+    problems.InvalidParameter          400: a query parameter, form field or header that is missing or malformed
     requests.MalformedJSON             400: a body that is not JSON (also a json.JSONDecodeError)
   WebSocketException                   answered by closing the connection with its code
     websockets.WebSocketDataError      1003 or 1007: a message that cannot be read (also a ValueError)
@@ -28,6 +30,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping
+from typing import Any
 
 from pallasite._core import encode_header
 
@@ -44,6 +47,9 @@ class HTTPException(Exception):
     Raises:
         ValueError: a header name is not a token, or a value contains CR, LF or NUL or cannot be encoded as Latin-1.
     """
+
+    #: The members of its problem document (RFC 9457), which the default handler sends instead of text.
+    _problem: Mapping[str, Any] | None = None
 
     def __init__(self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = status_code

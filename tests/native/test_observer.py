@@ -82,3 +82,46 @@ def test_observer_takes_part_in_garbage_collection() -> None:
     del send
     gc.collect()
     assert gone() is None
+
+
+def test_observer_adds_fields_behind_those_of_the_response() -> None:
+    send = _Send()
+    observer = Observer(send)  # type: ignore[arg-type]
+    observer.add_field(b"vary", b"Accept")
+    observer.add_field(b"x-a", b"1")
+    headers = [(b"vary", b"Origin")]
+    message = {"type": "http.response.start", "status": 200, "headers": headers}
+    observer(message)
+    observer({"type": "http.response.body"})
+    assert send.messages[0]["headers"] == [(b"vary", b"Origin"), (b"vary", b"Accept"), (b"x-a", b"1")]
+    assert send.messages[0]["status"] == 200
+    assert headers == [(b"vary", b"Origin")]
+    assert message["headers"] is headers
+    assert send.messages[1] == {"type": "http.response.body"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"headers": ()}, {"headers": iter(())}])
+def test_observer_adds_fields_to_any_message(headers: dict[str, Any]) -> None:
+    send = _Send()
+    observer = Observer(send)  # type: ignore[arg-type]
+    observer.add_field(b"vary", b"Accept")
+    observer(MappingProxyType({"type": "http.response.start", **headers}))  # type: ignore[arg-type]
+    assert send.messages[0]["headers"] == [(b"vary", b"Accept")]
+
+
+def test_observer_adds_no_field_after_the_start() -> None:
+    observer = Observer(_Send())  # type: ignore[arg-type]
+    observer({"type": "http.response.start"})
+    with pytest.raises(RuntimeError, match="already started"):
+        observer.add_field(b"vary", b"Accept")
+
+
+def test_observer_with_fields_can_be_collected() -> None:
+    send = _Send()
+    observer = Observer(send)  # type: ignore[arg-type]
+    observer.add_field(b"vary", b"Accept")
+    send.messages.append(observer)
+    gone = weakref.ref(observer)
+    del observer, send
+    gc.collect()
+    assert gone() is None

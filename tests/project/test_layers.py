@@ -32,7 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "formparsers",
         "authentication",
     ),
-    ("middleware.body_limit", "sse"),
+    ("middleware.body_limit", "sse", "negotiation"),
+    ("problems",),
     ("convertors", "_routing"),
     ("routing",),
     ("endpoints", "staticfiles", "schemas", "templating"),
@@ -114,7 +115,7 @@ CORE_USERS = frozenset(
     _exception_handler _files.lookup _http.conditional _http.headers _http.host _http.json _http.multidict _http.origin
     _http.ranges _http.url _responses.base _routing.endpoint_apps _routing.paths _routing.route_list applications
     convertors exceptions formparsers middleware.cors middleware.errors middleware.exceptions middleware.gzip
-    middleware.sessions middleware.trustedhost requests routing websockets
+    middleware.sessions middleware.trustedhost negotiation requests routing websockets
     """.split()
 )
 

@@ -10,12 +10,13 @@ from typing import Any, Self, overload
 
 from pallasite._core import encode_header, find_header, header_items, header_values, remove_header, set_header
 from pallasite._http.mapping import DefaultT, DirectMapping
+from pallasite._http.typed import TypedReader
 
 # Lookups use an index from this many fields on: `dict(headers)` does one lookup per field and must stay linear.
 _MANY_FIELDS = 100
 
 
-class Headers(DirectMapping[str, str]):
+class Headers(TypedReader, DirectMapping[str, str]):
     """A read-only view of header fields. Names are lower case, duplicates are kept, lookups ignore case.
 
     Iterating yields a name once per field; `len()` counts fields.
@@ -30,6 +31,8 @@ class Headers(DirectMapping[str, str]):
     Deviation: looking up a name that no header can have (outside latin-1) finds nothing, instead of raising an encoding
     error.
     """
+
+    _place = "header"
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from typing import Any, overload
 
 from pallasite._core import encode_query, parse_query_multi
 from pallasite._http.mapping import DefaultT, DirectMapping, KeyT, ValueT_co
+from pallasite._http.typed import TypedReader
 
 
 class ImmutableMultiDict(DirectMapping[KeyT, ValueT_co]):
@@ -151,12 +152,14 @@ class MultiDict(ImmutableMultiDict[Any, Any]):
         self._dict.clear()
 
 
-class QueryParams(ImmutableMultiDict[str, str]):
+class QueryParams(TypedReader, ImmutableMultiDict[str, str]):
     """The fields of a query string, percent-decoded. Empty values are kept. All keys and values are text.
 
     Bytes are decoded as latin-1 and percent escapes as UTF-8, with U+FFFD for invalid sequences. No input is an error.
     `str()` returns the query string. Source: https://url.spec.whatwg.org/#urlencoded-parsing
     """
+
+    _place = "query"
 
     def __init__(
         self,

@@ -6,12 +6,28 @@ text of `ORIGIN`.
 
 from __future__ import annotations
 
-__all__ = ["BODY_LIMIT_RESPONDER", "HANDLERS", "MAX_BODY_SIZE", "OPENTELEMETRY", "ORIGIN", "READS_BODY"]
+__all__ = [
+    "BODY_LIMIT_RESPONDER",
+    "EXEMPT",
+    "HANDLERS",
+    "MAX_BODY_SIZE",
+    "OPENTELEMETRY",
+    "ORIGIN",
+    "PEER",
+    "READS_BODY",
+    "REQUEST_ID",
+]
 
 #: `requests`: True from the first read of a request's body until all of it has been read.
 READS_BODY = "pallasite.reads_body"
 #: `middleware._fixed_origin`: the (scheme, authority) that absolute URLs start with, instead of the Host header.
 ORIGIN = "pallasite.origin"
+#: `middleware.observability`: the id of the request, as text.
+REQUEST_ID = "pallasite.request_id"
+#: `middleware.forwarded`: the address of the peer that opened the connection, as the server gave it in `client`.
+PEER = "pallasite.peer"
+#: `health`: present on requests that logs, metrics, rate limits and time limits leave alone.
+EXEMPT = "pallasite.exempt"
 #: `middleware.exceptions`: the exception handlers, by class and by status code.
 HANDLERS = "starlette.exception_handlers"
 #: `middleware.body_limit`: the limit on the request body in bytes, or None.

@@ -117,6 +117,11 @@ class ExceptionMiddleware:
     async def http_exception(self, request: Request, exc: Exception) -> Response:
         """Return the plain-text response for an `HTTPException`, without content if its status allows none."""
         assert isinstance(exc, HTTPException)
+        if exc._problem is not None:
+            # Loaded for the first of them only: most applications have none.
+            from pallasite.problems import problem_response
+
+            return problem_response(request.scope, exc._problem, exc.headers)
         if exc.status_code in (204, 304):
             return Response(status_code=exc.status_code, headers=exc.headers)
         return PlainTextResponse(exc.detail, status_code=exc.status_code, headers=exc.headers)
