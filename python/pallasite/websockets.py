@@ -196,7 +196,7 @@ class WebSocket(HTTPConnection[StateT]):
         """
         if self.application_state is not _CONNECTED:
             raise _not_connected()
-        # Fast path: copies `WebSocket.receive`; 0.3 us of 1.3 (bench: websocket-echo).
+        # Fast path: copies `WebSocket.receive`; 18 % fewer instructions (bench: websocket-echo).
         if self.client_state is _CONNECTED and getattr(self.receive, "__func__", None) is _STOCK_RECEIVE:
             message = await self._receive()
             if message["type"] == "websocket.receive":
@@ -216,7 +216,7 @@ class WebSocket(HTTPConnection[StateT]):
         """Return the next binary message. Raises the same exceptions as `receive_text`."""
         if self.application_state is not _CONNECTED:
             raise _not_connected()
-        # Fast path: copies `WebSocket.receive`; 0.3 us of 1.3 (bench: websocket-echo).
+        # Fast path: copies `WebSocket.receive`; 18 % fewer instructions (bench: websocket-echo).
         if self.client_state is _CONNECTED and getattr(self.receive, "__func__", None) is _STOCK_RECEIVE:
             message = await self._receive()
             if message["type"] == "websocket.receive":
@@ -277,7 +277,7 @@ class WebSocket(HTTPConnection[StateT]):
         """Send a text message. Each lone surrogate becomes U+FFFD. Raises the same exceptions as `send`."""
         # They arrive as JSON. A frame cannot contain them, and servers fail or send nothing.
         message = {"type": "websocket.send", "text": data if data.isascii() else _without_surrogates(data)}
-        # Fast path: copies `WebSocket.send`; 0.25 us of 1.3 (bench: websocket-echo).
+        # Fast path: copies `WebSocket.send`; 17 % fewer instructions (bench: websocket-echo).
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
             try:
                 await self._send(message)
@@ -289,7 +289,7 @@ class WebSocket(HTTPConnection[StateT]):
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message. Raises the same exceptions as `send`."""
         message = {"type": "websocket.send", "bytes": data}
-        # Fast path: copies `WebSocket.send`; 0.25 us of 1.3 (bench: websocket-echo).
+        # Fast path: copies `WebSocket.send`; 17 % fewer instructions (bench: websocket-echo).
         if self.application_state is _CONNECTED and getattr(self.send, "__func__", None) is _STOCK_SEND:
             try:
                 await self._send(message)

@@ -76,7 +76,7 @@ class Response:
         if media_type is not None:
             self.media_type = media_type
         self.body = body = self.render(content)
-        # Fast path: copies `Response.init_headers`; 0.1 us of 0.8 (bench: plain-text).
+        # Fast path: copies `Response.init_headers`; 2 % fewer instructions (bench: plain-text).
         if type(self).init_headers is _STOCK_INIT_HEADERS:
             self.raw_headers = response_head(status_code, body, self.media_type, self.charset, headers)
         else:
@@ -220,10 +220,10 @@ class JSONResponse(Response):
         self.background = background
         self.status_code = status_code
         cls = type(self)
-        # Fast path: copies `JSONResponse.render`; 0.1 us of 1 (bench: hello-json).
+        # Fast path: copies `JSONResponse.render`; 3 % fewer instructions (bench: hello-json).
         body = dumps(content) if cls.render is _STOCK_RENDER_JSON and json.dumps is STOCK_DUMPS else None
         self.body = body = self.render(content) if body is None else body
-        # Fast path: copies `Response.init_headers`; 0.1 us of 1 (bench: hello-json).
+        # Fast path: copies `Response.init_headers`; 3 % fewer instructions (bench: hello-json).
         if cls.init_headers is _STOCK_INIT_HEADERS:
             self.raw_headers = response_head(status_code, body, self.media_type, self.charset, headers)
         else:

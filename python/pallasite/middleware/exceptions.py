@@ -84,7 +84,7 @@ class ExceptionMiddleware:
         """
         scope[HANDLERS_SCOPE_KEY] = (self._exception_handlers, self._status_handlers)
         app = self.app
-        # Fast path: copies `Router.__call__` and `Router.app`; 0.4 us of 3 (bench: hello-json).
+        # Fast path: copies `Router.__call__` and `Router.app`; 10 % fewer instructions (bench: hello-json).
         if type(app) is Router and Router.__call__ is _STOCK_ROUTER_CALL:
             inside = app.middleware_stack
             if type(inside) is MethodType and inside.__func__ is _STOCK_ROUTER_APP and inside.__self__ is app:
@@ -97,7 +97,7 @@ class ExceptionMiddleware:
         The stock default is not called. Its exception is returned instead: handling it unraised takes half the time.
         """
         default = router.default
-        # Fast path: copies `Router.not_found`; 3 us of 7 (bench: not-found).
+        # Fast path: copies `Router.not_found`; 9 % fewer instructions (bench: not-found).
         if (
             type(default) is MethodType
             and default.__func__ is _STOCK_NOT_FOUND
