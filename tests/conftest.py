@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -48,4 +48,4 @@ def test_client_factory(anyio_backend: str) -> Callable[..., Any]:
     """Makes test clients that run their application on the event loop under test: `test_client_factory(app, ...)`."""
     from pallasite.testclient import TestClient
 
-    return functools.partial(TestClient, backend=anyio_backend)
+    return functools.partial(TestClient, backend=cast(Any, anyio_backend))

@@ -11,6 +11,7 @@ import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -345,7 +346,7 @@ def test_command_reaches_the_processes_of_uvicorn(option: str, processes: int, t
         command, cwd=tmp_path, env=PYTHON_ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
         assert server.stdout is not None
-        said = []
+        said: list[Any] = []
         try:
             while (
                 sum("standing in" in line for line in said) < processes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,8 @@ from pallasite.middleware.authentication import AuthenticationMiddleware
 from pallasite.requests import HTTPConnection, Request
 from pallasite.responses import JSONResponse, PlainTextResponse
 from pallasite.routing import Route, WebSocketRoute
-from pallasite.websockets import WebSocketDisconnect
+from pallasite.websockets import WebSocket, WebSocketDisconnect
+from tests.support.clients import ClientFactory
 
 pytestmark = pytest.mark.anyio
 
@@ -31,34 +33,34 @@ pytestmark = pytest.mark.anyio
 class ByHeader(AuthenticationBackend):
     """Believes every client what it says of itself."""
 
-    async def authenticate(self, conn):
+    async def authenticate(self, conn: HTTPConnection) -> Any:
         scopes = conn.headers.get("x-scopes")
         return None if scopes is None else (AuthCredentials(scopes.split(",")), SimpleUser("ada"))
 
 
-def hello(request):
+def hello(request: Request) -> PlainTextResponse:
     return PlainTextResponse(f"hello {request.user.display_name}")
 
 
-async def hello_async(request):
+async def hello_async(request: Request) -> Any:
     return hello(request)
 
 
 class Page(HTTPEndpoint):
     @requires("read")
-    async def get(self, request):
+    async def get(self, request: Request) -> Any:
         return hello(request)
 
     @requires(["read", "write"])
-    def put(self, request):
+    def put(self, request: Request) -> Any:
         return hello(request)
 
 
-def with_arguments(function):
+def with_arguments(function: Any) -> Any:
     """A decorator that hands on everything by name."""
 
     @functools.wraps(function)
-    async def inner(request):
+    async def inner(request: Request) -> Any:
         return await function(extra=1, request=request)
 
     return inner
@@ -66,18 +68,18 @@ def with_arguments(function):
 
 @with_arguments
 @requires("read")
-async def hello_by_name(extra, request):
+async def hello_by_name(extra: dict[str, Any], request: Request) -> Any:
     return hello(request)
 
 
 @with_arguments
 @requires("read")
-async def hello_keyword_only(*, extra, request):
+async def hello_keyword_only(*, extra: dict[str, Any], request: Request) -> Any:
     return hello(request)
 
 
 @requires("read")
-async def tell(websocket, more=None):
+async def tell(websocket: WebSocket, more: Any = None) -> None:
     await websocket.accept()
     await websocket.send_json({"user": websocket.user.display_name, "scopes": websocket.auth.scopes})
     await websocket.close()
@@ -99,13 +101,13 @@ ROUTES = [
 
 
 @pytest.fixture
-def client(test_client_factory):
+def client(test_client_factory: ClientFactory) -> Any:
     app = Pallasite(routes=ROUTES, middleware=[Middleware(AuthenticationMiddleware, backend=ByHeader())])
     return test_client_factory(app)
 
 
 @pytest.mark.parametrize("path", ["/sync", "/async", "/class", "/named", "/keyword"])
-def test_endpoint_of_any_shape_is_guarded(client, path):
+def test_endpoint_of_any_shape_is_guarded(client: Any, path: str) -> None:
     assert client.get(path).status_code == 403
     assert client.get(path, headers={"x-scopes": "write"}).status_code == 403
     response = client.get(path, headers={"x-scopes": "write,read"})
@@ -113,18 +115,18 @@ def test_endpoint_of_any_shape_is_guarded(client, path):
 
 
 @pytest.mark.parametrize("scopes", ["read", "write", ""])
-def test_every_scope_is_needed(client, scopes):
+def test_every_scope_is_needed(client: Any, scopes: str) -> None:
     assert client.get("/two", headers={"x-scopes": scopes}).status_code == 403
     assert client.put("/class", headers={"x-scopes": scopes}).status_code == 403
     assert client.get("/two", headers={"x-scopes": "read,write"}).status_code == 200
     assert client.put("/class", headers={"x-scopes": "read,write"}).status_code == 200
 
 
-def test_status_code_can_be_chosen(client):
+def test_status_code_can_be_chosen(client: Any) -> None:
     assert client.get("/hidden").status_code == 404
 
 
-def test_redirect_leads_to_the_page_and_back(client):
+def test_redirect_leads_to_the_page_and_back(client: Any) -> None:
     response = client.get("/page?a=1&b=%20", follow_redirects=False)
     assert response.status_code == 303
     assert response.headers["location"] == (
@@ -133,44 +135,44 @@ def test_redirect_leads_to_the_page_and_back(client):
     assert client.get("/page", headers={"x-scopes": "read"}).text == "hello ada"
 
 
-def test_websocket_without_scope_is_closed(client):
+def test_websocket_without_scope_is_closed(client: Any) -> None:
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws"):
         pass
     with client.websocket_connect("/ws", headers={"x-scopes": "read"}) as websocket:
         assert websocket.receive_json() == {"user": "ada", "scopes": ["read"]}
 
 
-def test_unknown_user_is_told_apart(client):
+def test_unknown_user_is_told_apart(client: Any) -> None:
     assert client.get("/me").json() == [False, ""]
     assert client.get("/me", headers={"x-scopes": ""}).json() == [True, "ada"]
 
 
-def test_guard_without_request_parameter_is_refused_when_it_is_made():
+def test_guard_without_request_parameter_is_refused_when_it_is_made() -> None:
     with pytest.raises(Exception, match='No "request" or "websocket" argument'):
 
         @requires("read")
-        def nothing(value):
+        def nothing(value: Any) -> Any:
             return value
 
 
-async def test_guard_given_something_else_says_so():
+async def test_guard_given_something_else_says_so() -> None:
     with pytest.raises(AssertionError, match="'request' is required to be of type 'Request' not 'str'"):
-        requires("read")(hello)("request")
+        requires("read")(hello)("request")  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="'request' is required to be of type 'Request' not 'NoneType'"):
-        await requires("read")(hello_async)()
+        await requires("read")(hello_async)()  # type: ignore[call-arg]
     with pytest.raises(AssertionError, match="'websocket' is required to be of type 'WebSocket' not 'Request'"):
-        await requires("read")(tell)(Request({"type": "http"}))
+        await requires("read")(tell)(Request({"type": "http"}))  # type: ignore[arg-type]
 
 
-def test_guard_keeps_name_and_docstring():
-    def endpoint(request):
+def test_guard_keeps_name_and_docstring() -> None:
+    def endpoint(request: Request) -> None:
         """What it does."""
 
     guarded = requires("read")(endpoint)
     assert (guarded.__name__, guarded.__doc__) == ("endpoint", "What it does.")
 
 
-def test_has_required_scope_wants_them_all():
+def test_has_required_scope_wants_them_all() -> None:
     conn = HTTPConnection({"type": "http", "auth": AuthCredentials(["a", "b"])})
     assert [has_required_scope(conn, scopes) for scopes in ([], ["a"], ["a", "b"], ["a", "c"])] == [
         True,
@@ -180,7 +182,7 @@ def test_has_required_scope_wants_them_all():
     ]
 
 
-def test_credentials_copy_their_scopes():
+def test_credentials_copy_their_scopes() -> None:
     scopes = ["a"]
     credentials = AuthCredentials(scopes)
     scopes.append("b")
@@ -188,7 +190,7 @@ def test_credentials_copy_their_scopes():
     assert AuthCredentials().scopes == []
 
 
-def test_users_know_what_they_are():
+def test_users_know_what_they_are() -> None:
     user = SimpleUser("ada")
     assert (user.username, user.is_authenticated, user.display_name, user.identity) == ("ada", True, "ada", "ada")
     nobody = UnauthenticatedUser()
@@ -196,12 +198,12 @@ def test_users_know_what_they_are():
 
 
 @pytest.mark.parametrize("name", ["is_authenticated", "display_name", "identity"])
-def test_base_user_leaves_everything_to_subclasses(name):
+def test_base_user_leaves_everything_to_subclasses(name: str) -> None:
     with pytest.raises(NotImplementedError):
         getattr(BaseUser(), name)
 
 
-async def test_base_backend_leaves_everything_to_subclasses():
+async def test_base_backend_leaves_everything_to_subclasses() -> None:
     with pytest.raises(NotImplementedError):
         await AuthenticationBackend().authenticate(HTTPConnection({"type": "http"}))
     assert issubclass(AuthenticationError, Exception)

@@ -49,7 +49,8 @@ async def test_iterate_gives_every_item_from_another_thread() -> None:
 
 async def test_iterate_accepts_any_iterable() -> None:
     assert [item async for item in iterate_in_threadpool([1, 2])] == [1, 2]
-    assert [item async for item in iterate_in_threadpool([])] == []
+    nothing: list[int] = []
+    assert [item async for item in iterate_in_threadpool(nothing)] == []
 
 
 async def test_iterate_raises_what_the_iterator_raises() -> None:

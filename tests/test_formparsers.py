@@ -364,7 +364,7 @@ class Watched(SpooledTemporaryFile[bytes]):
         super().rollover()
 
     def write(self, data: Any) -> int:
-        if self._rolled or self.tell() + len(data) > MB:
+        if vars(self)["_rolled"] or self.tell() + len(data) > MB:
             self.threads.add(threading.get_ident())
         return super().write(data)
 
@@ -455,7 +455,7 @@ async def test_disconnect_closes_the_files(opened: list[Any]) -> None:
     ]
     request = new_request(b"", MULTIPART, app=True)
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> Any:
         return messages.pop(0)
 
     with pytest.raises(ClientDisconnect):
@@ -536,7 +536,8 @@ async def test_cancelled_while_a_worker_writes_closes_the_file_after_it(
 
 def test_spool_that_was_closed_before_its_worker_began_writes_nothing(opened: list[Any]) -> None:
     spool = Spool()
-    spool.begin(UploadFile(formparsers.SpooledTemporaryFile(max_size=1), size=0))  # type: ignore[arg-type]
+    file: Any = formparsers.SpooledTemporaryFile(max_size=1)  # type: ignore[attr-defined]
+    spool.begin(UploadFile(file, size=0))
     spool.write(b"content")
     spool.end()
     spool.close_all()

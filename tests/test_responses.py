@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -258,7 +258,7 @@ def test_json_encoder_put_in_its_place_is_called(monkeypatch: pytest.MonkeyPatch
         calls.append(options)
         return "patched"
 
-    monkeypatch.setattr(responses.json, "dumps", dumps)
+    monkeypatch.setattr("pallasite.responses.json.dumps", dumps)
     assert JSONResponse({"a": 1}).body == b"patched"
     assert calls == [{"ensure_ascii": False, "allow_nan": False, "indent": None, "separators": (",", ":")}]
 
@@ -470,7 +470,7 @@ async def test_stream_disconnect_cancels_the_iteration() -> None:
     gone = anyio.Event()
     log: list[str] = []
 
-    async def chunks() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncGenerator[bytes, None]:
         try:
             while True:
                 yield b"x"

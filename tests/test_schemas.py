@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -11,11 +13,13 @@ from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import Host, Mount, Route, WebSocketRoute
 from pallasite.schemas import BaseSchemaGenerator, EndpointInfo, OpenAPIResponse, SchemaGenerator
+from tests.support.asgi import UNUSED
+from tests.support.clients import ClientFactory
 
 BASE = {"openapi": "3.0.0", "info": {"title": "Stones", "version": "1.0"}}
 
 
-def list_stones(request):
+def list_stones(request: Request) -> None:
     """
     responses:
       200:
@@ -23,7 +27,7 @@ def list_stones(request):
     """
 
 
-def add_stone(request):
+def add_stone(request: Request) -> None:
     """
     Prose for people, and then:
     ---
@@ -33,31 +37,31 @@ def add_stone(request):
     """
 
 
-def text(request):
+def text(request: Request) -> None:
     """Only for people"""
 
 
-def silent(request):
+def silent(request: Request) -> None:
     pass
 
 
 class Stone(HTTPEndpoint):
-    def get(self, request):
+    def get(self, request: Request) -> None:
         """
         summary: One stone
         """
 
-    async def delete(self, request):
+    async def delete(self, request: Request) -> None:
         """
         summary: Throw it away
         """
 
-    def query(self, request):
+    def query(self, request: Request) -> None:
         """
         summary: Look for it
         """
 
-    def helper(self):
+    def helper(self) -> None:
         """
         summary: Not a method of HTTP
         """
@@ -77,11 +81,11 @@ ROUTES = [
 ]
 
 
-def summaries(schema):
+def summaries(schema: Any) -> Any:
     return {path: sorted(methods) for path, methods in schema["paths"].items()}
 
 
-def test_schema_has_every_documented_endpoint():
+def test_schema_has_every_documented_endpoint() -> None:
     schema = SchemaGenerator(BASE).get_schema(ROUTES)
     assert {name: schema[name] for name in BASE} == BASE
     assert summaries(schema) == {
@@ -95,20 +99,20 @@ def test_schema_has_every_documented_endpoint():
 
 
 @pytest.mark.parametrize(("version", "knows_query"), [("3.1.0", False), ("3.2.0", True), ("4.0", True), ("", False)])
-def test_query_method_is_for_openapi_3_2_and_later(version, knows_query):
+def test_query_method_is_for_openapi_3_2_and_later(version: str, knows_query: bool) -> None:
     schema = SchemaGenerator({"openapi": version}).get_schema([Route("/", Stone)])
     assert ("query" in schema["paths"]["/"]) is knows_query
 
 
-def test_base_schema_is_left_as_it_was():
+def test_base_schema_is_left_as_it_was() -> None:
     base = {"openapi": "3.0.0"}
     generator = SchemaGenerator(base)
     assert generator.get_schema(ROUTES) == generator.get_schema(ROUTES)
     assert base == {"openapi": "3.0.0"}
 
 
-def test_endpoints_name_path_method_and_function():
-    bound = Stone({"type": "http", "method": "GET"}, None, None).get
+def test_endpoints_name_path_method_and_function() -> None:
+    bound = Stone({"type": "http", "method": "GET"}, UNUSED, UNUSED).get
     found = BaseSchemaGenerator().get_endpoints(
         [Route("/a", list_stones, methods=["PUT", "GET"]), Route("/b", bound), Route("/c", Stone)]
     )
@@ -123,16 +127,16 @@ def test_endpoints_name_path_method_and_function():
 
 
 @pytest.mark.parametrize("endpoint", [text, silent], ids=["prose", "none"])
-def test_docstring_without_schema_is_empty(endpoint):
+def test_docstring_without_schema_is_empty(endpoint: Any) -> None:
     assert BaseSchemaGenerator().parse_docstring(endpoint) == {}
 
 
-def test_base_generator_leaves_the_schema_to_subclasses():
+def test_base_generator_leaves_the_schema_to_subclasses() -> None:
     with pytest.raises(NotImplementedError):
         BaseSchemaGenerator().get_schema([])
 
 
-def test_response_is_yaml():
+def test_response_is_yaml() -> None:
     response = OpenAPIResponse({"a": {"b": [1, "é"]}})
     assert response.headers["content-type"] == "application/vnd.oai.openapi"
     assert yaml.safe_load(response.body) == {"a": {"b": [1, "é"]}}
@@ -140,7 +144,7 @@ def test_response_is_yaml():
         OpenAPIResponse("text")
 
 
-def test_response_without_yaml_says_what_is_missing(monkeypatch):
+def test_response_without_yaml_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pallasite.schemas.yaml", None)
     with pytest.raises(AssertionError, match="pyyaml"):
         OpenAPIResponse({})
@@ -149,7 +153,7 @@ def test_response_without_yaml_says_what_is_missing(monkeypatch):
     assert BaseSchemaGenerator().parse_docstring(silent) == {}
 
 
-def test_application_serves_its_schema(test_client_factory):
+def test_application_serves_its_schema(test_client_factory: ClientFactory) -> None:
     schemas = SchemaGenerator(BASE)
 
     def schema(request: Request) -> Response:

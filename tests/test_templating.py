@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import jinja2
 import pytest
 
@@ -10,13 +13,16 @@ from pallasite.background import BackgroundTask
 from pallasite.requests import Request
 from pallasite.routing import Mount, Route
 from pallasite.templating import Jinja2Templates, _TemplateResponse, is_escaped
+from pallasite.types import Message
+from tests.support.asgi import UNUSED
+from tests.support.clients import ClientFactory
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
 EVIL = "<script>alert('1')</script>"
 
 
 @pytest.fixture
-def directory(tmp_path):
+def directory(tmp_path: Path) -> Any:
     folder = tmp_path / "templates"
     folder.mkdir()
     (folder / "hello.html").write_text("Hello, {{ name }}!")
@@ -24,17 +30,18 @@ def directory(tmp_path):
 
 
 @pytest.fixture
-def templates(directory):
+def templates(directory: Path) -> Any:
     return Jinja2Templates(directory)
 
 
-def write(templates, name, text):
+def write(templates: Jinja2Templates, name: str, text: str) -> None:
+    assert isinstance(templates.env.loader, jinja2.FileSystemLoader)
     (folder,) = templates.env.loader.searchpath
     with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def test_response_is_the_rendered_template(templates):
+def test_response_is_the_rendered_template(templates: Jinja2Templates) -> None:
     response = templates.TemplateResponse(
         REQUEST, "hello.html", {"name": "Ada"}, status_code=201, headers={"x-a": "1"}, media_type="text/plain"
     )
@@ -45,13 +52,13 @@ def test_response_is_the_rendered_template(templates):
     assert response.context == {"name": "Ada", "request": REQUEST}
 
 
-def test_response_is_html_and_needs_no_context(templates):
+def test_response_is_html_and_needs_no_context(templates: Jinja2Templates) -> None:
     response = templates.TemplateResponse(REQUEST, "hello.html")
     assert (response.body, response.media_type) == (b"Hello, !", "text/html")
     assert response.context == {"request": REQUEST}
 
 
-def test_older_call_form_has_the_request_in_the_context(templates):
+def test_older_call_form_has_the_request_in_the_context(templates: Any) -> None:
     task = BackgroundTask(print)
     response = templates.TemplateResponse(
         "hello.html", {"request": REQUEST, "name": "Ada"}, status_code=404, background=task
@@ -69,19 +76,21 @@ def test_older_call_form_has_the_request_in_the_context(templates):
     ],
     ids=["no request", "no context", "status by position"],
 )
-def test_older_call_form_gone_wrong_says_why(templates, arguments, error, message):
+def test_older_call_form_gone_wrong_says_why(
+    templates: Jinja2Templates, arguments: Any, error: Any, message: str
+) -> None:
     with pytest.raises(error, match=message):
         templates.TemplateResponse(*arguments)
 
 
-def test_context_processors_add_to_every_context_in_turn(directory):
+def test_context_processors_add_to_every_context_in_turn(directory: Path) -> None:
     seen = []
 
-    def user(request):
+    def user(request: Request) -> Any:
         seen.append(request)
         return {"name": "Ada", "other": 1}
 
-    templates = Jinja2Templates(directory, context_processors=[user, lambda request: {"name": "Grace"}])
+    templates: Any = Jinja2Templates(directory, context_processors=[user, lambda request: {"name": "Grace"}])
     response = templates.TemplateResponse(REQUEST, "hello.html", {"kept": 1})
     assert response.body == b"Hello, Grace!"
     assert response.context == {"request": REQUEST, "kept": 1, "name": "Grace", "other": 1}
@@ -112,7 +121,7 @@ def test_context_processors_add_to_every_context_in_turn(directory):
         "logo.SVG.J2",
     ],
 )
-def test_html_like_templates_are_escaped(templates, name):
+def test_html_like_templates_are_escaped(templates: Jinja2Templates, name: str) -> None:
     write(templates, name, "{{ text }}")
     body = templates.TemplateResponse(REQUEST, name, {"text": EVIL}).body
     assert b"<" not in body
@@ -123,24 +132,24 @@ def test_html_like_templates_are_escaped(templates, name):
     "name",
     ["mail.txt", "data.json", "plain", "mail.txt.j2", "mail.TXT.Jinja", "query.sql.tmpl", "html"],
 )
-def test_other_templates_are_not_escaped(templates, name):
+def test_other_templates_are_not_escaped(templates: Jinja2Templates, name: str) -> None:
     write(templates, name, "{{ text }}")
     assert templates.TemplateResponse(REQUEST, name, {"text": EVIL}).body == EVIL.encode()
 
 
-def test_folders_do_not_decide_on_escaping():
+def test_folders_do_not_decide_on_escaping() -> None:
     assert is_escaped("v1.txt/page.html")
     assert not is_escaped("a.html/plain")
 
 
-def test_template_from_text_is_escaped(templates):
+def test_template_from_text_is_escaped(templates: Jinja2Templates) -> None:
     assert "<" not in templates.env.from_string("{{ text }}").render(text=EVIL)
 
 
-def test_url_for_makes_urls_of_routes(templates, test_client_factory):
+def test_url_for_makes_urls_of_routes(templates: Jinja2Templates, test_client_factory: ClientFactory) -> None:
     write(templates, "link.html", "{{ url_for('users:one', name=name) }} {{ url_for('plain') }}")
 
-    async def page(request):
+    async def page(request: Request) -> Any:
         return templates.TemplateResponse(request, "link.html", {"name": request.path_params["name"]})
 
     app = Pallasite(
@@ -153,14 +162,14 @@ def test_url_for_makes_urls_of_routes(templates, test_client_factory):
     assert response.text == "http://testserver/users/ada http://testserver/plain"
 
 
-def test_url_for_of_ones_own_is_kept(directory):
+def test_url_for_of_ones_own_is_kept(directory: Path) -> None:
     env = jinja2.Environment(loader=jinja2.DictLoader({"a": "{{ url_for('x') }}"}))
     env.globals["url_for"] = lambda name: f"own {name}"
     response = Jinja2Templates(env=env).TemplateResponse(REQUEST, "a")
     assert response.body == b"own x"
 
 
-def test_environment_is_used_as_it_is():
+def test_environment_is_used_as_it_is() -> None:
     env = jinja2.Environment(loader=jinja2.DictLoader({"a.html": "{{ text }}"}))
     templates = Jinja2Templates(env=env)
     assert templates.env is env
@@ -168,7 +177,7 @@ def test_environment_is_used_as_it_is():
     assert "url_for" in env.globals
 
 
-def test_directories_are_searched_in_order(directory, tmp_path):
+def test_directories_are_searched_in_order(directory: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "hello.html").write_text("other")
@@ -179,26 +188,26 @@ def test_directories_are_searched_in_order(directory, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing.html", "../templates/hello.html", "/etc/passwd"])
-def test_template_outside_or_missing_is_not_found(templates, name):
+def test_template_outside_or_missing_is_not_found(templates: Jinja2Templates, name: str) -> None:
     with pytest.raises(jinja2.TemplateNotFound):
         templates.get_template(name)
 
 
 @pytest.mark.parametrize("options", [{}, {"directory": "a", "env": jinja2.Environment()}], ids=["neither", "both"])
-def test_directory_or_environment_must_be_given(options):
+def test_directory_or_environment_must_be_given(options: Any) -> None:
     with pytest.raises(AssertionError, match="either 'directory' or 'env'"):
         Jinja2Templates(**options)
 
 
-def test_test_client_shows_template_and_context(templates, test_client_factory):
-    done = []
+def test_test_client_shows_template_and_context(templates: Jinja2Templates, test_client_factory: ClientFactory) -> None:
+    done: list[Any] = []
 
-    async def page(request):
+    async def page(request: Request) -> Any:
         return templates.TemplateResponse(
             request, "hello.html", {"name": "Ada"}, background=BackgroundTask(done.append, "sent")
         )
 
-    response = test_client_factory(Pallasite(routes=[Route("/", page)])).get("/")
+    response: Any = test_client_factory(Pallasite(routes=[Route("/", page)])).get("/")
     assert response.text == "Hello, Ada!"
     assert response.template.name == "hello.html"
     assert response.context["name"] == "Ada"
@@ -207,12 +216,12 @@ def test_test_client_shows_template_and_context(templates, test_client_factory):
 
 @pytest.mark.parametrize("extensions", [{}, {"http.response.debug": {}}], ids=["server", "test client"])
 @pytest.mark.anyio
-async def test_template_and_context_are_sent_only_to_who_asks(templates, extensions):
+async def test_template_and_context_are_sent_only_to_who_asks(templates: Jinja2Templates, extensions: Any) -> None:
     sent = []
 
-    async def send(message):
+    async def send(message: Message) -> None:
         sent.append(message["type"])
 
     response = templates.TemplateResponse(REQUEST, "hello.html", {"name": "Ada"})
-    await response({"type": "http", "extensions": extensions}, None, send)
+    await response({"type": "http", "extensions": extensions}, UNUSED, send)
     assert sent == [*extensions, "http.response.start", "http.response.body"]

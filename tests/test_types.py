@@ -25,7 +25,7 @@ def test_exception_handler_accepts_both_kinds() -> None:
 
 
 def test_lifespan_accepts_a_class_as_its_parameter() -> None:
-    assert get_args(types.Lifespan[int])
+    assert get_args(types.Lifespan[int])  # type: ignore[misc]
 
 
 def test_import_loads_no_other_module_of_the_package() -> None:

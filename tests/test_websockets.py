@@ -104,7 +104,11 @@ def test_scope_of_another_type_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["text", "bytes", "json"])
 def test_echo_returns_what_was_sent(test_client_factory: ClientFactory, kind: str) -> None:
-    values = {"text": ["", "grüße", "\x00"], "bytes": [b"", b"\x00\xff"], "json": [None, {"ä": [1, 2.5, True]}, ""]}
+    values: dict[str, list[Any]] = {
+        "text": ["", "grüße", "\x00"],
+        "bytes": [b"", b"\x00\xff"],
+        "json": [None, {"ä": [1, 2.5, True]}, ""],
+    }
 
     @endpoint
     async def app(websocket: WebSocket) -> None:
@@ -285,10 +289,11 @@ async def test_denial_messages_follow_their_order() -> None:
     await websocket.send({"type": "websocket.http.response.start", "status": 404, "headers": []})
     with pytest.raises(RuntimeError, match=r"websocket\.http\.response\.body"):
         await websocket.send({"type": "websocket.accept"})
-    await websocket.send({"type": "websocket.http.response.body", "body": b"a", "more_body": True})
-    assert websocket.application_state is WebSocketState.RESPONSE
-    await websocket.send({"type": "websocket.http.response.body", "body": b"b"})
-    assert websocket.application_state is WebSocketState.DISCONNECTED
+    states = []
+    for message in ({"body": b"a", "more_body": True}, {"body": b"b"}):
+        await websocket.send({"type": "websocket.http.response.body", **message})
+        states.append(websocket.application_state)
+    assert states == [WebSocketState.RESPONSE, WebSocketState.DISCONNECTED]
     with pytest.raises(WebSocketDisconnected):
         await websocket.close()
 

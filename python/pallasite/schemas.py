@@ -12,7 +12,7 @@ from pallasite.responses import Response
 from pallasite.routing import BaseRoute, Host, Mount, Route
 
 try:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 except ModuleNotFoundError:
     yaml = None
 

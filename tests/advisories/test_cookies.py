@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ async def test_cookie_without_a_name_does_not_pass_for_another(forged: bytes) ->
         assert found.get("__Host-id") in (None, "good")
         assert found.get("__Secure-id") is None
         assert found.get("id") is None
-        assert await cookies_of(*headers) == JSONResponse(found).body.decode()
+        assert await cookies_of(*headers) == bytes(JSONResponse(found).body).decode()
 
 
 @pytest.mark.advisory("CVE-2016-7401")
@@ -182,12 +183,13 @@ def test_copied_and_pickled_response_has_the_same_cookies() -> None:
     response.set_cookie("a", "b\nc")
     for again in (copy.copy(response), copy.deepcopy(response), pickle.loads(pickle.dumps(response))):
         assert again.headers["set-cookie"] == response.headers["set-cookie"]
-    for change in (
+    changes: list[Callable[[Any], object]] = [
         lambda headers: headers.update({"set-cookie": "a=b\nc"}),
         lambda headers: headers.__ior__({"set-cookie": "a=b\nc"}),
         lambda headers: headers.append("set-cookie", "a=b\nc"),
         lambda headers: headers.setdefault("x-set-cookie", "a=b\nc"),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(ValueError):
             change(response.headers)
 

@@ -163,7 +163,7 @@ def test_media_type_that_ends_its_line_is_refused(text: str) -> None:
 async def test_event_cannot_bring_another_event_or_field(text: str) -> None:
     for field in ("event", "id"):
         with pytest.raises(ValueError):
-            bytes(str(ServerSentEvent(**{field: text})), "utf-8")
+            bytes(str(ServerSentEvent(**{field: text})), "utf-8")  # type: ignore[arg-type]
     answer = await ask(EventSourceResponse([ServerSentEvent(data=text, event="mine")]))
     lines = answer.body.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
     assert [line for line in lines if line.startswith("event:")] == ["event: mine"]

@@ -136,7 +136,8 @@ async def test_parts_of_a_form_are_counted(part: bytes) -> None:
 @pytest.mark.advisory("GHSA-8423-8fgw-73vq")
 @pytest.mark.parametrize("part", MANY.values(), ids=MANY.keys())
 def test_parts_past_the_limit_are_not_looked_at(part: bytes) -> None:
-    parser, items = new_parser(), []
+    parser = new_parser()
+    items: list[Any] = []
     with pytest.raises(_core.FormError, match="too_many"):
         parser.feed(part * 100_000, items)
     assert parser.steps <= 2 * len(part) * 1_001
@@ -146,7 +147,7 @@ def test_parts_past_the_limit_are_not_looked_at(part: bytes) -> None:
 @pytest.mark.parametrize("part", MANY.values(), ids=MANY.keys())
 async def test_no_file_of_a_form_with_too_many_parts_stays_open(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Any] = []
-    make = formparsers.SpooledTemporaryFile
+    make = tempfile.SpooledTemporaryFile
 
     def opens(**options: Any) -> Any:
         opened.append(make(**options))
@@ -161,7 +162,8 @@ async def test_no_file_of_a_form_with_too_many_parts_stays_open(part: bytes, mon
 
 @pytest.mark.advisory("CVE-2024-47874", "CVE-2026-34517")
 async def test_field_is_refused_once_it_is_too_long() -> None:
-    parser, items = new_parser(), []
+    parser = new_parser()
+    items: list[Any] = []
     parser.feed(FIELD, items)
     for _ in range(16):
         parser.feed(b"x" * 65_536, items)
@@ -342,8 +344,9 @@ async def test_thousand_errors_are_one_refusal_and_no_log(caplog: pytest.LogCapt
 def test_transfer_encoding_of_a_part_is_not_undone() -> None:
     head = FILE.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
     content = b"eA==" + b" \t\r\n" * 100_000
-    parser, items = new_parser(), []
-    events = parser.feed(head + content + END, items)
+    parser = new_parser()
+    items: list[Any] = []
+    events: list[Any] | None = parser.feed(head + content + END, items)
     assert events is not None
     assert b"".join(bytes(event) for event in events[1:-1] if event is not None) == content
     assert parser.steps <= 4 * len(content)
@@ -368,7 +371,8 @@ def test_body_in_pieces_of_a_byte_costs_no_more_than_its_length() -> None:
 def test_form_in_pieces_of_a_byte_is_read_in_one_pass() -> None:
     for begin in (FIELD, FILE, b""):
         body = begin + b"\r\n-" * 5_000 + END
-        parser, items = new_parser(), []
+        parser = new_parser()
+        items: list[Any] = []
         for at in range(len(body)):
             try:
                 parser.feed(body[at : at + 1], items)
@@ -452,7 +456,7 @@ async def test_large_file_goes_to_disk_whatever_its_length_is_said_to_be(declare
 @pytest.mark.advisory("CVE-2025-54121")
 async def test_large_file_goes_to_disk_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[int] = set()
-    make = formparsers.SpooledTemporaryFile
+    make = tempfile.SpooledTemporaryFile
 
     class Watched(make):  # type: ignore[valid-type,misc]
         def rollover(self) -> None:

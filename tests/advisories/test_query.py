@@ -157,12 +157,13 @@ async def test_number_of_many_digits_is_refused_before_it_is_one(digits: str) ->
 
 @pytest.mark.advisory("CVE-2020-10735")
 def test_digits_cost_no_more_than_their_number() -> None:
+    scope = {"type": "http", "method": "GET", "headers": [], "query_string": b""}
     for path in ("/int/", "/float/", "/float/1."):
-        scope = {"type": "http", "method": "GET", "headers": [], "query_string": b""}
-        assert_linear(
-            lambda size, path=path: path + "9" * size,
-            lambda path, scope=scope: app.router.routes[2].matches({**scope, "path": path}),
-        )
+
+        def make(size: int, path: str = path) -> dict[str, Any]:
+            return {**scope, "path": path + "9" * size}
+
+        assert_linear(make, app.router.routes[2].matches)
 
 
 @pytest.mark.advisory("CVE-2024-41989")

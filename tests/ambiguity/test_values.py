@@ -33,7 +33,11 @@ def cookie(**attributes: Any) -> list[tuple[bytes, bytes]]:
 
 
 def text_in(charset: str) -> Response:
-    return type("Text", (Response,), {"charset": charset})(media_type="text/plain")
+    class Text(Response):
+        pass
+
+    Text.charset = charset
+    return Text(media_type="text/plain")
 
 
 REFUSE: dict[str, Callable[[str], object]] = {

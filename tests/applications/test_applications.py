@@ -171,7 +171,7 @@ def test_subclass_that_never_calls_init_works(test_client_factory: Any) -> None:
     class Own(Pallasite):
         def __init__(self) -> None:
             self.debug = False
-            self.state = pallasite.datastructures.State()  # type: ignore[attr-defined]
+            self.state = pallasite.datastructures.State()
             self.router = Router([Route("/", home)])
             self.exception_handlers = {}
             self.user_middleware = []

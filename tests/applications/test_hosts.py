@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from pallasite._http.origin import parse_origin
 from pallasite.applications import Pallasite
 from pallasite.authentication import AuthCredentials, AuthenticationBackend, SimpleUser, requires
 from pallasite.middleware import Middleware
-from pallasite.middleware._fixed_origin import FixedOrigin, parse_origin
+from pallasite.middleware._fixed_origin import FixedOrigin
 from pallasite.middleware.authentication import AuthenticationMiddleware
 from pallasite.middleware.errors import ServerErrorMiddleware
 from pallasite.middleware.httpsredirect import HTTPSRedirectMiddleware

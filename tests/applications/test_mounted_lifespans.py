@@ -280,7 +280,7 @@ async def test_cancellation_is_told_to_all(lives: Lives) -> None:
         return lifespan
 
     app = app_of(noting("outer"), Mount("/inner", app_of(noting("inner"))))
-    sent = []
+    sent: list[Any] = []
 
     async def receive() -> Any:
         if sent:

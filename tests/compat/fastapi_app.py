@@ -175,7 +175,7 @@ def observe() -> dict[str, Any]:
         found["not allowed"] = seen(client.put("/items/1"))
         found["form"] = seen(client.post("/form", data={"name": "Ada & Grace", "copies": "2"}))
         found["bad form"] = seen(client.post("/form", data={"copies": "many"}))
-        files = {"document": ("ä.txt", b"x" * 100_000, "text/plain"), "other": ("b.bin", b"yz")}
+        files: dict[str, Any] = {"document": ("ä.txt", b"x" * 100_000, "text/plain"), "other": ("b.bin", b"yz")}
         found["upload"] = seen(client.post("/upload", files=files))
         with client.websocket_connect("/echo/ada?shout=true") as session:
             session.send_text("hi")

@@ -177,7 +177,7 @@ class Maker:
                     journal.append(["instance", route.path])
                     return matches(scope)
 
-                route.matches = counted
+                route.matches = counted  # type: ignore[method-assign]
             case "replace":
                 router.routes = list(router.routes)
             case "drop" if router.routes:

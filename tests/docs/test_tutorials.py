@@ -29,9 +29,8 @@ from pallasite.authentication import (
 )
 from pallasite.background import BackgroundTask, BackgroundTasks
 from pallasite.convertors import CONVERTOR_TYPES, Convertor, StringConvertor, register_url_convertor
-from pallasite.datastructures import MutableHeaders
+from pallasite.datastructures import MutableHeaders, UploadFile
 from pallasite.endpoints import HTTPEndpoint, WebSocketEndpoint
-from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware
 from pallasite.middleware.authentication import AuthenticationMiddleware
 from pallasite.middleware.base import BaseHTTPMiddleware
@@ -51,7 +50,7 @@ ClientFactory = Callable[..., TestClient]
 
 
 def test_hello_world(test_client_factory: ClientFactory) -> None:
-    async def homepage(request):
+    async def homepage(request: Request) -> JSONResponse:
         return JSONResponse({"hello": "world"})
 
     app = Starlette(debug=True, routes=[Route("/", homepage)])
@@ -76,7 +75,7 @@ def test_path_parameters_with_convertors(test_client_factory: ClientFactory, mon
 
     register_url_convertor("day", DayConvertor())
 
-    async def show(request):
+    async def show(request: Request) -> PlainTextResponse:
         return PlainTextResponse(repr(request.path_params))
 
     app = Starlette(
@@ -107,10 +106,10 @@ def test_path_parameters_with_convertors(test_client_factory: ClientFactory, mon
 
 def test_class_based_endpoint(test_client_factory: ClientFactory) -> None:
     class Item(HTTPEndpoint):
-        async def get(self, request):
+        async def get(self, request: Request) -> PlainTextResponse:
             return PlainTextResponse(f"item {request.path_params['number']}")
 
-        async def put(self, request):
+        async def put(self, request: Request) -> JSONResponse:
             return JSONResponse(await request.json(), status_code=202)
 
     client = test_client_factory(Starlette(routes=[Route("/item/{number:int}", Item)]))
@@ -120,10 +119,12 @@ def test_class_based_endpoint(test_client_factory: ClientFactory) -> None:
 
 
 def test_form_with_an_upload(test_client_factory: ClientFactory) -> None:
-    async def upload(request):
+    async def upload(request: Request) -> JSONResponse:
         async with request.form() as form:
-            contents = await form["picture"].read()
-            return JSONResponse({"by": form["by"], "name": form["picture"].filename, "size": len(contents)})
+            picture = form["picture"]
+            assert isinstance(picture, UploadFile)
+            contents = await picture.read()
+            return JSONResponse({"by": form["by"], "name": picture.filename, "size": len(contents)})
 
     client = test_client_factory(Starlette(routes=[Route("/upload", upload, methods=["POST"])]))
     answer = client.post("/upload", data={"by": "ada"}, files={"picture": ("cat.png", b"\x89PNG...", "image/png")})
@@ -131,7 +132,7 @@ def test_form_with_an_upload(test_client_factory: ClientFactory) -> None:
 
 
 def test_cors_sessions_and_gzip_stacked(test_client_factory: ClientFactory) -> None:
-    async def count(request):
+    async def count(request: Request) -> JSONResponse:
         request.session["visits"] = request.session.get("visits", 0) + 1
         return JSONResponse({"visits": request.session["visits"], "padding": "x" * 2000})
 
@@ -184,7 +185,7 @@ def test_pure_asgi_timing_middleware_that_wraps_send(test_client_factory: Client
 
             await self.app(scope, receive, send_with_time)
 
-    async def homepage(request):
+    async def homepage(request: Request) -> PlainTextResponse:
         return PlainTextResponse("timed")
 
     async def echo(websocket: WebSocket) -> None:
@@ -209,7 +210,7 @@ def test_request_id_middleware(test_client_factory: ClientFactory) -> None:
             response.headers["X-Request-ID"] = request.state.request_id
             return response
 
-    async def homepage(request):
+    async def homepage(request: Request) -> PlainTextResponse:
         return PlainTextResponse(request.state.request_id)
 
     client = test_client_factory(Starlette(routes=[Route("/", homepage)], middleware=[Middleware(RequestIDMiddleware)]))
@@ -224,19 +225,19 @@ def test_exception_handlers(test_client_factory: ClientFactory) -> None:
     class OutOfStock(Exception):
         pass
 
-    async def not_found(request: Request, exc: HTTPException) -> Response:
+    async def not_found(request: Request, exc: Any) -> Response:
         return HTMLResponse("<h1>Nothing here</h1>", status_code=exc.status_code)
 
-    async def out_of_stock(request: Request, exc: OutOfStock) -> Response:
+    async def out_of_stock(request: Request, exc: Any) -> Response:
         return JSONResponse({"error": f"{exc} is out of stock"}, status_code=409)
 
     async def server_error(request: Request, exc: Exception) -> Response:
         return PlainTextResponse("We are looking into it", status_code=500)
 
-    async def buy(request):
+    async def buy(request: Request) -> None:
         raise OutOfStock(request.path_params["thing"])
 
-    async def broken(request):
+    async def broken(request: Request) -> None:
         raise RuntimeError("secret")
 
     app = Starlette(
@@ -320,7 +321,7 @@ def test_static_files_and_templates(test_client_factory: ClientFactory, tmp_path
     )
     templates = Jinja2Templates(directory=str(tmp_path / "templates"))
 
-    async def homepage(request):
+    async def homepage(request: Request) -> Any:
         return templates.TemplateResponse(request, "index.html", {"name": request.query_params["name"]})
 
     app = Starlette(
@@ -330,7 +331,7 @@ def test_static_files_and_templates(test_client_factory: ClientFactory, tmp_path
         ]
     )
     client = test_client_factory(app)
-    page = client.get("/", params={"name": "<Ada>"})
+    page: Any = client.get("/", params={"name": "<Ada>"})
     assert page.text == '<link href="http://testserver/static/css/site.css"><h1>Hello, &lt;Ada&gt;</h1>'
     assert page.template.name == "index.html"
     assert page.context["name"] == "<Ada>"
@@ -363,21 +364,21 @@ class BasicAuthBackend(AuthenticationBackend):
 
 
 def test_basic_auth_with_requires(test_client_factory: ClientFactory) -> None:
-    async def homepage(request):
+    async def homepage(request: Request) -> PlainTextResponse:
         if request.user.is_authenticated:
             return PlainTextResponse(f"Hello, {request.user.display_name}")
         return PlainTextResponse("Hello, you")
 
     @requires("authenticated")
-    async def account(request):
+    async def account(request: Request) -> PlainTextResponse:
         return PlainTextResponse(f"Account of {request.user.display_name}")
 
     @requires(["authenticated", "admin"], status_code=404)
-    async def admin(request):
+    async def admin(request: Request) -> PlainTextResponse:
         return PlainTextResponse("Everything is in order")
 
     @requires("authenticated", redirect="homepage")
-    def dashboard(request):
+    def dashboard(request: Request) -> PlainTextResponse:
         return PlainTextResponse("Dashboard")
 
     @requires("authenticated")
@@ -423,16 +424,16 @@ def test_basic_auth_with_requires(test_client_factory: ClientFactory) -> None:
 
 
 def test_sign_in_with_a_session(test_client_factory: ClientFactory) -> None:
-    async def login(request):
+    async def login(request: Request) -> RedirectResponse:
         async with request.form() as form:
             request.session["user"] = form["username"]
         return RedirectResponse(request.url_for("profile"), status_code=303)
 
-    async def logout(request):
+    async def logout(request: Request) -> RedirectResponse:
         request.session.clear()
         return RedirectResponse("/profile", status_code=303)
 
-    async def profile(request):
+    async def profile(request: Request) -> PlainTextResponse:
         return PlainTextResponse(request.session.get("user", "nobody"))
 
     app = Starlette(
@@ -467,7 +468,7 @@ def test_startup_and_shutdown_through_lifespan(test_client_factory: ClientFactor
         yield {"database": database}
         database.connected = False
 
-    async def homepage(request):
+    async def homepage(request: Request) -> JSONResponse:
         return JSONResponse({"connected": request.state.database.connected, "greeting": request.app.state.greeting})
 
     app = Starlette(routes=[Route("/", homepage)], lifespan=lifespan)
@@ -486,12 +487,12 @@ def test_background_mail(test_client_factory: ClientFactory) -> None:
     def notify_admin(username: str, *, urgent: bool = False) -> None:
         outbox.append(f"{username} is new, urgent: {urgent}")
 
-    async def signup(request):
+    async def signup(request: Request) -> JSONResponse:
         data = await request.json()
         task = BackgroundTask(send_welcome_email, to_address=data["email"])
         return JSONResponse({"status": "Signup successful"}, background=task)
 
-    async def signup_and_tell(request):
+    async def signup_and_tell(request: Request) -> JSONResponse:
         data = await request.json()
         tasks = BackgroundTasks()
         tasks.add_task(send_welcome_email, to_address=data["email"])
@@ -514,12 +515,12 @@ def test_background_mail(test_client_factory: ClientFactory) -> None:
 
 
 def test_client_fixture_headers_cookies_and_exceptions() -> None:
-    async def whoami(request):
+    async def whoami(request: Request) -> Any:
         response = JSONResponse({"agent": request.headers["user-agent"], "seen": request.cookies.get("seen")})
         response.set_cookie("seen", "yes")
         return response
 
-    async def broken(request):
+    async def broken(request: Request) -> None:
         raise RuntimeError("no such luck")
 
     app = Starlette(routes=[Route("/", whoami), Route("/broken", broken)])
@@ -549,7 +550,7 @@ def test_websocket_session_of_the_test_client() -> None:
 
 @pytest.mark.anyio
 async def test_async_client_over_the_asgi_transport() -> None:
-    async def homepage(request):
+    async def homepage(request: Request) -> JSONResponse:
         return JSONResponse({"host": request.url.hostname, "sent": (await request.body()).decode()})
 
     app = Starlette(routes=[Route("/", homepage, methods=["GET", "POST"])])
@@ -560,7 +561,7 @@ async def test_async_client_over_the_asgi_transport() -> None:
 
 
 def test_mounted_application_and_reverse_urls(test_client_factory: ClientFactory) -> None:
-    async def item(request):
+    async def item(request: Request) -> PlainTextResponse:
         return PlainTextResponse(str(request.url_for("api:item", number=request.path_params["number"] + 1)))
 
     api = [Route("/items/{number:int}", item, name="item")]

@@ -62,7 +62,7 @@ def watch_steps() -> None:
             Steps.longest = max(Steps.longest, time.thread_time() - started)
 
     watched_run.watched = True  # type: ignore[attr-defined]
-    asyncio.events.Handle._run = watched_run  # type: ignore[method-assign]
+    asyncio.events.Handle._run = watched_run  # type: ignore[method-assign, assignment]
 
 
 def counts(*, reset: bool) -> dict[str, Any]:

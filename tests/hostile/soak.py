@@ -160,10 +160,10 @@ def run(name: str, seconds: float, seed: int, directory: Path) -> Results:
         results.errors[str(error)] += 1
     finally:
         server.kill()
-    for error in server.unexpected_errors():
+    for entry in server.unexpected_errors():
         # What a server's own code says about bytes that are no HTTP or websocket has no frame of ours in it.
-        if "/pallasite/" in error or "/demo/" in error or "panicked" in error:
-            traceback = re.split(r"\n(?=[A-Z]+: |\[)", error)[0]  # what follows is the log's next line
+        if "/pallasite/" in entry or "/demo/" in entry or "panicked" in entry:
+            traceback = re.split(r"\n(?=[A-Z]+: |\[)", entry)[0]  # what follows is the log's next line
             results.errors[f"in the server's log: {traceback}"] += 1
     return results
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from starlette.exceptions import HTTPException as StarlettesHTTPException
@@ -15,6 +17,7 @@ from pallasite.middleware.body_limit import (
     _RequestBodyLimitResponseSent,
     _RequestBodyTooLarge,
 )
+from pallasite.types import ASGIApp, Receive, Scope, Send
 from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
@@ -31,11 +34,11 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 @pytest.fixture(params=[RequestBodyLimitMiddleware, StarlettesMiddleware], ids=["pallasite", "starlette"])
-def middleware(request):
+def middleware(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-async def request(app, *chunks, declared=None, kind="http"):
+async def request(app: ASGIApp, *chunks: Any, declared: Any = None, kind: str = "http") -> Any:
     """The messages that come back for a body in these chunks. A last chunk of None is a client that goes away."""
     pending = [
         {"type": "http.disconnect"}
@@ -45,7 +48,7 @@ async def request(app, *chunks, declared=None, kind="http"):
     ]
     sent = Sent()
 
-    async def receive():
+    async def receive() -> Any:
         return pending.pop(0)
 
     headers = [] if declared is None else [(b"host", b"x"), (b"content-length", declared)]
@@ -59,7 +62,7 @@ async def request(app, *chunks, declared=None, kind="http"):
     return sent
 
 
-async def echo(scope, receive, send):
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     body = b""
     while True:
         message = await receive()
@@ -73,7 +76,7 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
-async def unread(scope, receive, send):
+async def unread(scope: Scope, receive: Receive, send: Send) -> None:
     await send(dict(START))
     await send({"type": "http.response.body", "body": b"unread"})
 
@@ -100,7 +103,7 @@ async def unread(scope, receive, send):
         pytest.param([b"12", None], None, b"12 and gone", id="client gone"),
     ],
 )
-async def test_body_is_let_through_up_to_the_limit(middleware, chunks, declared, answer):
+async def test_body_is_let_through_up_to_the_limit(middleware: Any, chunks: Any, declared: Any, answer: Any) -> None:
     sent = await request(middleware(echo, max_body_size=5), *chunks, declared=declared)
     if answer == 413:
         assert sent == REFUSED
@@ -108,7 +111,7 @@ async def test_body_is_let_through_up_to_the_limit(middleware, chunks, declared,
         assert sent == [START, {"type": "http.response.body", "body": answer}]
 
 
-async def test_length_of_5000_digits_is_too_large():
+async def test_length_of_5000_digits_is_too_large() -> None:
     """Deviation: one that int() refuses to read is refused at once, not counted."""
     app = RequestBodyLimitMiddleware(echo, max_body_size=5)
     assert await request(app, b"12", declared=b"1" * 5000) == REFUSED
@@ -116,16 +119,16 @@ async def test_length_of_5000_digits_is_too_large():
 
 
 @pytest.mark.parametrize("declared", [b"5", None])
-async def test_unread_body_is_no_concern_when_within_or_undeclared(middleware, declared):
+async def test_unread_body_is_no_concern_when_within_or_undeclared(middleware: Any, declared: bytes | None) -> None:
     sent = await request(middleware(unread, max_body_size=5), b"123456", declared=declared)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[0]["status"] == 200
 
 
-async def test_unread_body_declared_too_large_replaces_the_response(middleware):
+async def test_unread_body_declared_too_large_replaces_the_response(middleware: Any) -> None:
     went_on = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(dict(START))
         went_on.append(True)
 
@@ -133,13 +136,13 @@ async def test_unread_body_declared_too_large_replaces_the_response(middleware):
     assert went_on == []
 
 
-async def test_body_is_refused_before_anything_is_read(middleware):
+async def test_body_is_refused_before_anything_is_read(middleware: Any) -> None:
     """No chunk is there to be read: receive() would fail."""
     assert await request(middleware(echo, max_body_size=5), declared=b"6") == REFUSED
 
 
-async def test_error_may_be_answered_by_the_application(middleware):
-    async def app(scope, receive, send):
+async def test_error_may_be_answered_by_the_application(middleware: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await receive()
         except (HTTPException, StarlettesHTTPException) as error:
@@ -150,24 +153,25 @@ async def test_error_may_be_answered_by_the_application(middleware):
     assert sent == [{**START, "status": 413}, {"type": "http.response.body", "body": b"Content Too Large"}]
 
 
-async def test_body_too_large_after_the_response_began_is_raised(middleware):
-    async def app(scope, receive, send):
+async def test_body_too_large_after_the_response_began_is_raised(middleware: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(dict(START))
         await receive()
 
     sent = Sent()
 
-    async def receive():
+    async def receive() -> Any:
         return {"type": "http.request", "body": b"123456"}
 
     with pytest.raises((HTTPException, StarlettesHTTPException)) as caught:
         await middleware(app, max_body_size=5)({"type": "http", "headers": []}, receive, sent)
+    assert isinstance(caught.value, (HTTPException, StarlettesHTTPException))
     assert caught.value.status_code == 413
     assert sent == [START]
 
 
-async def test_error_of_the_application_passes_and_the_scope_is_restored(middleware):
-    async def app(scope, receive, send):
+async def test_error_of_the_application_passes_and_the_scope_is_restored(middleware: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise KeyError("app")
 
     with pytest.raises(KeyError, match="app"):
@@ -181,7 +185,9 @@ async def test_error_of_the_application_passes_and_the_scope_is_restored(middlew
 )
 @pytest.mark.parametrize("is_declared", [True, False], ids=["declared", "counted"])
 @pytest.mark.parametrize("app", [echo, unread], ids=["read", "unread"])
-async def test_innermost_limit_decides(middleware, outer, inner, size, passes, is_declared, app):
+async def test_innermost_limit_decides(
+    middleware: Any, outer: int, inner: int, size: int, passes: bool, is_declared: bool, app: Any
+) -> None:
     stack = middleware(middleware(app, max_body_size=inner), max_body_size=outer)
     sent = await request(stack, b"x" * size, declared=b"%d" % size if is_declared else None)
     if passes or (app is unread and not is_declared):
@@ -190,9 +196,9 @@ async def test_innermost_limit_decides(middleware, outer, inner, size, passes, i
         assert sent == REFUSED
 
 
-async def test_bytes_read_above_the_inner_limit_before_it_was_reached_are_too_many(middleware):
-    def reading_first(app):
-        async def layer(scope, receive, send):
+async def test_bytes_read_above_the_inner_limit_before_it_was_reached_are_too_many(middleware: Any) -> None:
+    def reading_first(app: ASGIApp) -> Any:
+        async def layer(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await app(scope, receive, send)
 
@@ -202,10 +208,10 @@ async def test_bytes_read_above_the_inner_limit_before_it_was_reached_are_too_ma
     assert await request(stack, b"12345", b"") == REFUSED
 
 
-async def test_limit_is_in_the_scope_for_who_wants_to_know(middleware):
+async def test_limit_is_in_the_scope_for_who_wants_to_know(middleware: Any) -> None:
     seen = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope[MAX_BODY_SIZE_SCOPE_KEY])
         await unread(scope, receive, send)
 
@@ -215,21 +221,21 @@ async def test_limit_is_in_the_scope_for_who_wants_to_know(middleware):
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-async def test_other_scopes_pass_untouched(middleware, kind):
+async def test_other_scopes_pass_untouched(middleware: Any, kind: str) -> None:
     seen = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append((dict(scope), await receive()))
 
     await request(middleware(app, max_body_size=1), b"123456", kind=kind)
     assert seen == [({"type": kind, "headers": []}, {"type": "http.request", "body": b"123456", "more_body": False})]
 
 
-async def test_requests_at_the_same_time_are_counted_apart(middleware):
+async def test_requests_at_the_same_time_are_counted_apart(middleware: Any) -> None:
     app = middleware(echo, max_body_size=5)
     answers = []
 
-    async def one():
+    async def one() -> None:
         answers.append(await request(app, b"123", b"45"))
 
     async with anyio.create_task_group() as task_group:
@@ -238,7 +244,7 @@ async def test_requests_at_the_same_time_are_counted_apart(middleware):
     assert [answer[0]["status"] for answer in answers] == [200] * 5
 
 
-async def test_responder_shows_what_it_counted():
+async def test_responder_shows_what_it_counted() -> None:
     responder = RequestBodyLimitResponder(echo, 5)
     assert (responder.content_length, responder.total_size, responder.response_started) == (None, 0, False)
     await request(responder, b"123", declared=b"3")
@@ -246,17 +252,17 @@ async def test_responder_shows_what_it_counted():
     assert responder.scope["type"] == "http"
 
 
-async def test_errors_are_those_that_other_packages_look_for():
+async def test_errors_are_those_that_other_packages_look_for() -> None:
     error = _RequestBodyTooLarge()
     assert isinstance(error, HTTPException)
     assert (error.status_code, error.detail) == (413, "Content Too Large")
     assert issubclass(_RequestBodyLimitResponseSent, Exception)
 
 
-async def test_limit_that_was_in_the_scope_is_there_again_afterwards(middleware):
+async def test_limit_that_was_in_the_scope_is_there_again_afterwards(middleware: Any) -> None:
     seen = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope[MAX_BODY_SIZE_SCOPE_KEY])
 
     scope = {"type": "http", "headers": [], MAX_BODY_SIZE_SCOPE_KEY: 99}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from starlette.middleware.cors import CORSMiddleware as StarlettesCORS
@@ -13,7 +15,8 @@ from pallasite.datastructures import MutableHeaders
 from pallasite.exceptions import SecurityWarning
 from pallasite.middleware.cors import ALL_METHODS, SAFELISTED_HEADERS, CORSMiddleware
 from pallasite.responses import StreamingResponse
-from tests.support.asgi import Sent, never
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+from tests.support.asgi import UNUSED, Sent, never
 
 # Some of what is compared with Starlette is not what anybody should have.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:allow_credentials with every origin")]
@@ -40,12 +43,12 @@ ORIGINS = [None, ORIGIN, "https://other.example", "https://evil.example", "https
 
 
 @pytest.fixture(params=CONFIGURATIONS)
-def options(request):
+def options(request: pytest.FixtureRequest) -> Any:
     return CONFIGURATIONS[request.param]
 
 
-def app_with(*headers):
-    async def app(scope, receive, send):
+def app_with(*headers: Any) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(headers)})
         await send({"type": "http.response.body", "body": b"one ", "more_body": True})
         await send({"type": "http.response.body", "body": b"two"})
@@ -53,7 +56,7 @@ def app_with(*headers):
     return app
 
 
-async def request(app, method="GET", **headers):
+async def request(app: ASGIApp, method: str = "GET", **headers: Any) -> Any:
     sent = Sent()
     raw = [
         (name.replace("_", "-").encode(), text.encode("latin-1")) for name, text in headers.items() if text is not None
@@ -62,13 +65,13 @@ async def request(app, method="GET", **headers):
     return sent
 
 
-async def both(options, app, *arguments, **headers):
+async def both(options: Any, app: ASGIApp, *arguments: Any, **headers: Any) -> Any:
     ours = await request(CORSMiddleware(app, **options), *arguments, **headers)
     assert ours == await request(StarlettesCORS(app, **options), *arguments, **headers)
     return ours
 
 
-def fields(sent):
+def fields(sent: Sent) -> Any:
     return dict(sent[0]["headers"])
 
 
@@ -84,12 +87,12 @@ def fields(sent):
     ],
     ids=["none", "type", "vary", "own origin", "own credentials"],
 )
-async def test_response_headers_are_those_of_starlette(options, origin, present):
+async def test_response_headers_are_those_of_starlette(options: Any, origin: Any, present: Any) -> None:
     await both(options, app_with(*present), origin=origin)
 
 
 @pytest.mark.parametrize("origin", ORIGINS[1:])
-async def test_preflight_answers_are_those_of_starlette(options, origin):
+async def test_preflight_answers_are_those_of_starlette(options: Any, origin: Any) -> None:
     methods = ["GET", "POST", "DELETE", "get", ""]
     headers = [None, "", "x-token", "X-Token, accept", "x-token,x-other", "content-type , ACCEPT", ","]
     for method, wanted, private_network in itertools.product(methods, headers, [None, "true"]):
@@ -107,29 +110,29 @@ async def test_preflight_answers_are_those_of_starlette(options, origin):
 @pytest.mark.parametrize(
     "headers", [{"origin": ORIGIN}, {"access_control_request_method": "GET"}], ids=["origin only", "method only"]
 )
-async def test_options_that_is_no_preflight_reaches_the_application(headers):
+async def test_options_that_is_no_preflight_reaches_the_application(headers: Any) -> None:
     sent = await both({"allow_origins": ["*"]}, app_with(), "OPTIONS", **headers)
     assert sent[1]["body"] == b"one "
 
 
-async def test_allowed_origin_is_named_and_varied_by():
+async def test_allowed_origin_is_named_and_varied_by() -> None:
     sent = await request(CORSMiddleware(app_with(), allow_origins=[ORIGIN]), origin=ORIGIN)
     assert fields(sent) == {b"access-control-allow-origin": ORIGIN.encode(), b"vary": b"Origin"}
 
 
-async def test_other_origin_is_not_named():
+async def test_other_origin_is_not_named() -> None:
     sent = await request(CORSMiddleware(app_with(), allow_origins=[ORIGIN]), origin="https://evil.example")
     assert fields(sent) == {b"vary": b"Origin"}
 
 
-async def test_regex_has_to_match_the_whole_origin():
+async def test_regex_has_to_match_the_whole_origin() -> None:
     middleware = CORSMiddleware(app_with(), allow_origin_regex=r"https://.*\.example\.org")
     assert middleware.is_allowed_origin("https://a.example.org")
     assert not middleware.is_allowed_origin("https://a.example.org.evil.com")
     assert not middleware.is_allowed_origin("http://a.example.org")
 
 
-async def test_preflight_says_what_is_not_allowed():
+async def test_preflight_says_what_is_not_allowed() -> None:
     sent = await request(
         CORSMiddleware(app_with(), allow_origins=[ORIGIN]),
         "OPTIONS",
@@ -145,7 +148,7 @@ async def test_preflight_says_what_is_not_allowed():
 @pytest.mark.parametrize(
     "options", [{"allow_origins": ["*"], "allow_credentials": True}, {"allow_origin_regex": "(?s).*"}]
 )
-async def test_line_breaks_in_headers_are_not_mirrored(options):
+async def test_line_breaks_in_headers_are_not_mirrored(options: Any) -> None:
     hostile = "https://a\r\nset-cookie: a=b"
     middleware = CORSMiddleware(app_with(), allow_headers=["*"], **options)
     assert b"set-cookie" not in b"".join(
@@ -158,18 +161,18 @@ async def test_line_breaks_in_headers_are_not_mirrored(options):
         assert b"set-cookie" not in b"".join(text for _, text in sent[0]["headers"])
 
 
-async def test_message_without_headers_gets_some():
-    async def app(scope, receive, send):
+async def test_message_without_headers_gets_some() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200})
 
     sent = await both({"allow_origins": ["*"]}, app, origin=ORIGIN)
     assert fields(sent) == {b"access-control-allow-origin": b"*", b"vary": b"Origin"}
 
 
-async def test_headers_of_the_application_are_not_changed_in_place():
+async def test_headers_of_the_application_are_not_changed_in_place() -> None:
     headers = [(b"x", b"y")]
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     for _ in range(2):
@@ -177,27 +180,27 @@ async def test_headers_of_the_application_are_not_changed_in_place():
     assert headers == [(b"x", b"y")]
 
 
-async def test_error_of_the_application_passes():
-    async def app(scope, receive, send):
+async def test_error_of_the_application_passes() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise KeyError("app")
 
     with pytest.raises(KeyError, match="app"):
         await request(CORSMiddleware(app, allow_origins=["*"]), origin=ORIGIN)
 
 
-async def test_disconnect_while_sending_passes():
-    async def app(scope, receive, send):
+async def test_disconnect_while_sending_passes() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    async def send(message):
+    async def send(message: Message) -> None:
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        await CORSMiddleware(app)({"type": "http", "method": "GET", "headers": []}, None, send)
+        await CORSMiddleware(app)({"type": "http", "method": "GET", "headers": []}, UNUSED, send)
 
 
-async def test_stream_passes_chunk_by_chunk():
-    async def numbers():
+async def test_stream_passes_chunk_by_chunk() -> None:
+    async def numbers() -> AsyncIterator[Any]:
         for number in range(3):
             yield str(number)
 
@@ -206,18 +209,18 @@ async def test_stream_passes_chunk_by_chunk():
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-async def test_other_scopes_pass_untouched(kind):
-    seen = []
+async def test_other_scopes_pass_untouched(kind: str) -> None:
+    seen: list[Any] = []
 
-    async def app(*arguments):
+    async def app(*arguments: Any) -> None:
         seen.append(arguments)
 
-    arguments = {"type": kind, "headers": [(b"origin", ORIGIN.encode())]}, object(), object()
+    arguments: Any = {"type": kind, "headers": [(b"origin", ORIGIN.encode())]}, object(), object()
     await CORSMiddleware(app, allow_origins=["*"])(*arguments)
     assert seen == [arguments]
 
 
-async def test_attributes_are_those_of_starlette(options):
+async def test_attributes_are_those_of_starlette(options: Any) -> None:
     ours, theirs = CORSMiddleware(app_with(), **options), StarlettesCORS(app_with(), **options)
     for name, value in vars(theirs).items():
         if name != "app":
@@ -225,16 +228,16 @@ async def test_attributes_are_those_of_starlette(options):
     assert (ALL_METHODS[0], "Content-Type" in SAFELISTED_HEADERS) == ("DELETE", True)
 
 
-async def test_headers_changed_after_construction_are_sent():
+async def test_headers_changed_after_construction_are_sent() -> None:
     middleware = CORSMiddleware(app_with(), allow_origins=["*"])
     await request(middleware, origin=ORIGIN)
     middleware.simple_headers["Timing-Allow-Origin"] = "*"
     assert fields(await request(middleware, origin=ORIGIN))[b"timing-allow-origin"] == b"*"
 
 
-async def test_subclass_decides_on_origins():
+async def test_subclass_decides_on_origins() -> None:
     class Suffix(CORSMiddleware):
-        def is_allowed_origin(self, origin):
+        def is_allowed_origin(self, origin: str) -> bool:
             return origin.endswith(".org")
 
     sent = await request(Suffix(app_with()), origin=ORIGIN)
@@ -242,24 +245,24 @@ async def test_subclass_decides_on_origins():
 
 
 @pytest.mark.parametrize("base", [CORSMiddleware, StarlettesCORS])
-async def test_subclass_replaces_steps(base):
+async def test_subclass_replaces_steps(base: Any) -> None:
     calls = []
 
-    class Watching(base):
-        def preflight_response(self, request_headers):
+    class Watching(base):  # type: ignore[misc]
+        def preflight_response(self, request_headers: Any) -> Any:
             calls.append("preflight")
             return super().preflight_response(request_headers)
 
-        async def simple_response(self, scope, receive, send, request_headers):
+        async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Any) -> None:
             calls.append(f"simple {request_headers['origin']}")
             await super().simple_response(scope, receive, send, request_headers)
 
-        async def send(self, message, send, request_headers):
+        async def send(self, message: Message, send: Send, request_headers: Any) -> None:
             calls.append(message["type"])
             await super().send(message, send, request_headers)
 
         @staticmethod
-        def allow_explicit_origin(headers, origin):
+        def allow_explicit_origin(headers: Any, origin: str) -> None:
             calls.append("named")
             headers["X-Named"] = origin
 
@@ -271,7 +274,7 @@ async def test_subclass_replaces_steps(base):
     assert calls[-1] == "preflight"
 
 
-async def test_explicit_origin_can_be_set_on_any_headers():
+async def test_explicit_origin_can_be_set_on_any_headers() -> None:
     headers = MutableHeaders({"vary": "Cookie"})
     CORSMiddleware.allow_explicit_origin(headers, ORIGIN)
     assert headers.items() == [("vary", "Cookie, Origin"), ("access-control-allow-origin", ORIGIN)]
@@ -280,13 +283,15 @@ async def test_explicit_origin_can_be_set_on_any_headers():
 @pytest.mark.parametrize(
     "options", [{"allow_origins": ["*"]}, {"allow_origins": (ORIGIN, "*")}, {"allow_origin_regex": ".*"}]
 )
-def test_credentials_for_every_origin_are_warned_about(options, monkeypatch):
+def test_credentials_for_every_origin_are_warned_about(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(SecurityWarning, match="list trusted origins in allow_origins") as caught:
-        CORSMiddleware(None, allow_credentials=True, **options)
+        CORSMiddleware(UNUSED, allow_credentials=True, **options)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        CORSMiddleware(None, **options)
-        CORSMiddleware(None, allow_credentials=True, allow_origins=[ORIGIN], allow_origin_regex=r"https://.*\.example")
+        CORSMiddleware(UNUSED, **options)
+        CORSMiddleware(
+            UNUSED, allow_credentials=True, allow_origins=[ORIGIN], allow_origin_regex=r"https://.*\.example"
+        )
         monkeypatch.setattr(mode, "current", mode.STARLETTE)
-        CORSMiddleware(None, allow_credentials=True, **options)
+        CORSMiddleware(UNUSED, allow_credentials=True, **options)

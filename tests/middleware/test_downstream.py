@@ -256,7 +256,7 @@ async def test_middleware_thrown_away_with_its_loop_awaits_nothing(anyio_backend
     running.send(None)
     running.close()
     [task] = asyncio.all_tasks() - before
-    task.get_coro().close()  # type: ignore[union-attr]
+    task.get_coro().close()
     assert closed == ["app"]
     task.cancel()
     await asyncio.wait([task])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -274,7 +274,11 @@ async def read_body(request: Request) -> Response:
     "app",
     [
         Pallasite(routes=[Route("/", read_body, methods=["POST"])]),
-        Pallasite(debug=True, routes=[Route("/", read_body, methods=["POST"])], exception_handlers={Exception: fail}),
+        Pallasite(
+            debug=True,
+            routes=[Route("/", read_body, methods=["POST"])],
+            exception_handlers=cast(Any, {Exception: fail}),
+        ),
         ServerErrorMiddleware(request_response(read_body)),
     ],
     ids=["stock", "debug", "alone"],

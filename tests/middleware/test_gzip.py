@@ -6,6 +6,9 @@ import contextlib
 import gzip
 import threading
 import zlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES as STARLETTES_EXCLUSIONS
@@ -20,9 +23,13 @@ from pallasite.middleware.gzip import (
     IdentityResponder,
     unattached_send,
 )
+from pallasite.requests import Request
 from pallasite.responses import FileResponse, PlainTextResponse, StreamingResponse
 from pallasite.routing import Route, WebSocketRoute
-from tests.support.asgi import Sent, never
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+from pallasite.websockets import WebSocket
+from tests.support.asgi import UNUSED, Sent, never
+from tests.support.clients import ClientFactory
 
 pytestmark = pytest.mark.anyio
 
@@ -30,10 +37,10 @@ TEXT = b"".join(b"line %d of a text that compresses well\n" % number for number 
 ETAG = (b"etag", b'"abc"')
 
 
-def app_sending(*pieces, status=200, headers=(), **start):
+def app_sending(*pieces: Any, status: int = 200, headers: Any = (), **start: Any) -> Any:
     """An application that sends `pieces` of a body."""
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         head = {"type": "http.response.start", "status": status, "headers": list(headers), **start}
         await send(head)
         for piece in pieces[:-1]:
@@ -43,23 +50,25 @@ def app_sending(*pieces, status=200, headers=(), **start):
     return app
 
 
-async def request(app, *, accept=b"gzip", method="GET", extra=()):
+async def request(
+    app: ASGIApp, *, accept: bytes | None = b"gzip", method: str = "GET", extra: Sequence[tuple[bytes, bytes]] = ()
+) -> Sent:
     sent = Sent()
     headers = [*extra] if accept is None else [(b"accept-encoding", accept), *extra]
     await app({"type": "http", "method": method, "path": "/", "headers": headers}, never, sent)
     return sent
 
 
-def head(sent):
+def head(sent: Sent) -> Any:
     (start,) = (message for message in sent if message["type"] == "http.response.start")
     return dict(start["headers"])
 
 
-def body(sent):
+def body(sent: Sent) -> Any:
     return b"".join(message["body"] for message in sent if message["type"] == "http.response.body")
 
 
-async def test_body_is_compressed_and_the_head_says_so():
+async def test_body_is_compressed_and_the_head_says_so() -> None:
     app = GZipMiddleware(app_sending(TEXT, headers=[(b"content-length", b"%d" % len(TEXT)), ETAG]))
     sent = await request(app)
     assert gzip.decompress(body(sent)) == TEXT
@@ -71,7 +80,7 @@ async def test_body_is_compressed_and_the_head_says_so():
     }
 
 
-async def test_body_is_not_larger_than_starlettes():
+async def test_body_is_not_larger_than_starlettes() -> None:
     for level in range(10):
         ours = await request(GZipMiddleware(app_sending(TEXT), compresslevel=level))
         theirs = await request(StarlettesGZip(app_sending(TEXT), compresslevel=level))
@@ -101,7 +110,7 @@ async def test_body_is_not_larger_than_starlettes():
         (None, False),
     ],
 )
-async def test_compressed_only_for_clients_that_accept_it(accept, compressed):
+async def test_compressed_only_for_clients_that_accept_it(accept: bytes | None, compressed: bool) -> None:
     sent = await request(GZipMiddleware(app_sending(TEXT, headers=[ETAG])), accept=accept)
     assert (head(sent).get(b"content-encoding") == b"gzip") is compressed
     assert (gzip.decompress(body(sent)) if compressed else body(sent)) == TEXT
@@ -109,12 +118,12 @@ async def test_compressed_only_for_clients_that_accept_it(accept, compressed):
     assert head(sent)[b"etag"] == (b'W/"abc"' if compressed else b'"abc"')
 
 
-async def test_accept_encoding_in_several_lines_is_one_list():
+async def test_accept_encoding_in_several_lines_is_one_list() -> None:
     sent = await request(GZipMiddleware(app_sending(TEXT)), accept=b"br", extra=[(b"accept-encoding", b"gzip;q=0.1")])
     assert head(sent)[b"content-encoding"] == b"gzip"
 
 
-async def test_minimum_size_is_the_smallest_body_compressed():
+async def test_minimum_size_is_the_smallest_body_compressed() -> None:
     at, below = app_sending(b"x" * 40), app_sending(b"x" * 39)
     assert b"content-encoding" in head(await request(GZipMiddleware(at, minimum_size=40)))
     sent = await request(GZipMiddleware(below, minimum_size=40))
@@ -133,19 +142,19 @@ async def test_minimum_size_is_the_smallest_body_compressed():
         (200, [(b"content-type", b"application/grpc+proto")]),
     ],
 )
-async def test_left_alone_whole_and_streamed(accept, status, headers):
+async def test_left_alone_whole_and_streamed(accept: bytes | None, status: int, headers: Any) -> None:
     for pieces in ([TEXT], [TEXT, TEXT]):
         sent = await request(GZipMiddleware(app_sending(*pieces, status=status, headers=headers)), accept=accept)
         assert (head(sent), body(sent)) == (dict(headers), b"".join(pieces))
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
-async def test_response_without_body_gets_none(status):
+async def test_response_without_body_gets_none(status: int) -> None:
     sent = await request(GZipMiddleware(app_sending(b"", status=status, headers=[ETAG]), minimum_size=0))
     assert (head(sent), body(sent)) == (dict([ETAG]), b"")
 
 
-async def test_exclusions_can_be_chosen():
+async def test_exclusions_can_be_chosen() -> None:
     svg = app_sending(TEXT, headers=[(b"content-type", b"image/svg+xml")])
     sent = await request(GZipMiddleware(svg, exclude_content_types=("Image/*; x=y",)))
     assert b"content-encoding" not in head(sent)
@@ -156,7 +165,7 @@ async def test_exclusions_can_be_chosen():
     assert set(DEFAULT_EXCLUDED_CONTENT_TYPES) == set(STARLETTES_EXCLUSIONS)
 
 
-async def test_stream_is_flushed_with_every_piece():
+async def test_stream_is_flushed_with_every_piece() -> None:
     pieces = [b"first\n", b"", b"second\n", b"last\n"]
     sent = await request(GZipMiddleware(app_sending(*pieces, headers=[(b"content-length", b"18"), ETAG])))
     assert head(sent) == {b"vary": b"Accept-Encoding", b"content-encoding": b"gzip", b"etag": b'W/"abc"'}
@@ -166,7 +175,7 @@ async def test_stream_is_flushed_with_every_piece():
     assert [message.get("more_body", False) for message in sent[1:]] == [True, True, True, False]
 
 
-async def test_stream_not_accepted_goes_through_as_it_is():
+async def test_stream_not_accepted_goes_through_as_it_is() -> None:
     sent = await request(GZipMiddleware(app_sending(b"a", b"b")), accept=None)
     assert sent == [
         {"type": "http.response.start", "status": 200, "headers": [(b"vary", b"Accept-Encoding")]},
@@ -175,7 +184,7 @@ async def test_stream_not_accepted_goes_through_as_it_is():
     ]
 
 
-async def test_vary_and_weak_etag_are_kept():
+async def test_vary_and_weak_etag_are_kept() -> None:
     headers = [(b"vary", b"Cookie"), (b"vary", b"Origin"), (b"etag", b'W/"x"')]
     sent = await request(GZipMiddleware(app_sending(TEXT, headers=headers)))
     assert head(sent)[b"vary"] == b"Cookie, Origin, Accept-Encoding"
@@ -185,8 +194,8 @@ async def test_vary_and_weak_etag_are_kept():
 LENGTH = str(len(TEXT)).encode()
 
 
-async def test_trailers_leave_no_content_length():
-    async def app(scope, receive, send):
+async def test_trailers_leave_no_content_length() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(
             {"type": "http.response.start", "status": 200, "headers": [(b"content-length", LENGTH)], "trailers": True}
         )
@@ -201,10 +210,10 @@ async def test_trailers_leave_no_content_length():
 
 @pytest.mark.parametrize("accept", [b"gzip", b"identity"])
 @pytest.mark.parametrize("pieces", [[TEXT[:-1]], [TEXT + b"x"], [TEXT, b""], [TEXT, b"x", b""], [TEXT[:9], b""]])
-async def test_body_of_another_length_than_declared_is_not_completed(pieces, accept):
+async def test_body_of_another_length_than_declared_is_not_completed(pieces: Any, accept: bytes) -> None:
     right = b"".join(pieces) == TEXT
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", LENGTH)]})
         for piece in pieces[:-1]:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -213,14 +222,14 @@ async def test_body_of_another_length_than_declared_is_not_completed(pieces, acc
     sent = Sent()
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"accept-encoding", accept)]}
     with contextlib.nullcontext() if right else pytest.raises(RuntimeError, match="than its Content-Length"):
-        await GZipMiddleware(app, minimum_size=1)(scope, None, sent)
+        await GZipMiddleware(app, minimum_size=1)(scope, UNUSED, sent)
     ends = [message for message in sent if message["type"] == "http.response.body" and not message.get("more_body")]
     assert bool(ends) is right
 
 
 @pytest.mark.parametrize("length", [b"9", b"9 9", b""])
-async def test_length_of_what_head_would_have_got_is_no_concern(length):
-    async def app(scope, receive, send):
+async def test_length_of_what_head_would_have_got_is_no_concern(length: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
         await send({"type": "http.response.body", "body": b"", "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -228,12 +237,12 @@ async def test_length_of_what_head_would_have_got_is_no_concern(length):
     sent = Sent()
     method = "HEAD" if length == b"9" else "GET"
     scope = {"type": "http", "method": method, "path": "/", "headers": [(b"accept-encoding", b"gzip")]}
-    await GZipMiddleware(app, minimum_size=0)(scope, None, sent)
+    await GZipMiddleware(app, minimum_size=0)(scope, UNUSED, sent)
     assert not sent[-1].get("more_body", False)
 
 
-async def test_response_started_twice_is_an_error():
-    async def app(scope, receive, send):
+async def test_response_started_twice_is_an_error() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for _ in range(2):
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": TEXT, "more_body": True})
@@ -243,10 +252,10 @@ async def test_response_started_twice_is_an_error():
 
 
 @pytest.mark.parametrize("kind", ["http.response.pathsend", "http.response.zerocopysend"])
-async def test_file_that_the_server_sends_itself_is_left_alone(kind):
+async def test_file_that_the_server_sends_itself_is_left_alone(kind: str) -> None:
     start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]}
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]})
         await send(dict(start))
         await send({"type": kind, "path": "/a/file"})
@@ -256,8 +265,8 @@ async def test_file_that_the_server_sends_itself_is_left_alone(kind):
     assert sent[1] == start
 
 
-async def test_early_hint_after_the_start_was_given_does_not_send_it():
-    async def app(scope, receive, send):
+async def test_early_hint_after_the_start_was_given_does_not_send_it() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.early_hint", "links": []})
         await send({"type": "http.response.body", "body": TEXT})
@@ -267,7 +276,7 @@ async def test_early_hint_after_the_start_was_given_does_not_send_it():
     assert gzip.decompress(body(sent)) == TEXT
 
 
-async def test_response_sent_twice_is_compressed_twice_from_the_same_head():
+async def test_response_sent_twice_is_compressed_twice_from_the_same_head() -> None:
     response = PlainTextResponse(TEXT, headers={"etag": '"abc"'})
     app = GZipMiddleware(response)
     before = list(response.raw_headers)
@@ -278,19 +287,19 @@ async def test_response_sent_twice_is_compressed_twice_from_the_same_head():
     assert body(await request(app, accept=None)) == TEXT
 
 
-async def test_head_request_has_the_headers_of_a_get():
-    async def app(scope, receive, send):
+async def test_head_request_has_the_headers_of_a_get() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse(TEXT)(scope, receive, send)
 
     layer = GZipMiddleware(app)
     assert head(await request(layer, method="HEAD")) == head(await request(layer))
 
 
-async def test_large_piece_is_compressed_on_a_worker_thread(monkeypatch):
+async def test_large_piece_is_compressed_on_a_worker_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
     original = GZipResponder._compress
 
-    def noting(self, data, more_body):
+    def noting(self: Any, data: Any, more_body: bool) -> Any:
         threads.append(threading.get_ident())
         return original(self, data, more_body)
 
@@ -304,93 +313,93 @@ async def test_large_piece_is_compressed_on_a_worker_thread(monkeypatch):
     assert threads[-1] != here
 
 
-async def test_error_before_the_body_can_still_be_answered():
-    async def app(scope, receive, send):
+async def test_error_before_the_body_can_still_be_answered() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise LookupError("half way")
 
     sent = Sent()
     with pytest.raises(LookupError):
-        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, sent)
+        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, UNUSED, sent)
     assert sent == []
 
 
-async def test_stream_that_fails_is_not_finished():
-    async def app(scope, receive, send):
+async def test_stream_that_fails_is_not_finished() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": TEXT, "more_body": True})
         raise LookupError("half way")
 
     sent = Sent()
     with pytest.raises(LookupError):
-        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, sent)
+        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, UNUSED, sent)
     reader = zlib.decompressobj(wbits=31)
     assert reader.decompress(sent[1]["body"]) == TEXT
     assert not reader.eof
 
 
-async def test_client_that_leaves_ends_the_stream():
-    async def app(scope, receive, send):
+async def test_client_that_leaves_ends_the_stream() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while True:
             await send({"type": "http.response.body", "body": TEXT, "more_body": True})
 
     pieces = []
 
-    async def send(message):
+    async def send(message: Message) -> None:
         pieces.append(message)
         if len(pieces) == 4:
             raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
-        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, send)
+        await GZipMiddleware(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, UNUSED, send)
     assert len(pieces) == 4
 
 
 @pytest.mark.parametrize("level", [-2, 10])
-async def test_level_unknown_is_a_value_error(level):
+async def test_level_unknown_is_a_value_error(level: Any) -> None:
     with pytest.raises(ValueError, match="compresslevel"):
         GZipMiddleware(app_sending(b""), compresslevel=level)
 
 
-async def test_responder_subclass_brings_another_coding():
+async def test_responder_subclass_brings_another_coding() -> None:
     class Reversing(IdentityResponder):
         content_encoding = "reversed"
 
-        async def apply_compression(self, body, *, more_body):
+        async def apply_compression(self, body: Any, *, more_body: bool) -> Any:
             return body[::-1]
 
     sent = await request(Reversing(app_sending(TEXT), 0))
     assert (body(sent), head(sent)[b"content-encoding"]) == (TEXT[::-1], b"reversed")
 
 
-async def test_responder_without_request_cannot_send():
+async def test_responder_without_request_cannot_send() -> None:
     with pytest.raises(RuntimeError, match="send awaitable not set"):
         await unattached_send({})
     assert IdentityResponder(app_sending(b""), 0).send is unattached_send
 
 
-def test_application_compresses_responses_of_every_kind(test_client_factory, tmp_path):
+def test_application_compresses_responses_of_every_kind(test_client_factory: ClientFactory, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(TEXT)
     events = []
 
     @contextlib.asynccontextmanager
-    async def lifespan(app):
+    async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
         events.append("up")
         yield
         events.append("down")
 
-    async def pieces():
+    async def pieces() -> AsyncIterator[Any]:
         for start in range(0, len(TEXT), 500):
             yield TEXT[start : start + 500]
 
-    async def echo(websocket):
+    async def echo(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_text(await websocket.receive_text())
         await websocket.close()
 
-    async def fail(request):
+    async def fail(request: Request) -> None:
         raise LookupError("no")
 
     routes = [

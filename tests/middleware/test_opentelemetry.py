@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from opentelemetry import propagate, trace
@@ -13,44 +15,50 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pallasite.applications import Pallasite
 from pallasite.middleware import Middleware
 from pallasite.middleware.opentelemetry import OpenTelemetryMiddleware
+from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, StreamingResponse
 from pallasite.routing import Mount, Route, WebSocketRoute
-from tests.support.asgi import Sent
+from pallasite.types import Message
+from pallasite.websockets import WebSocket
+from tests.support.asgi import UNUSED, Sent
+from tests.support.clients import ClientFactory
 
 pytestmark = pytest.mark.anyio
 
 
 class Recorded(trace.NonRecordingSpan):
-    def __init__(self, name, parent, kind, attributes):
+    def __init__(self, name: str, parent: Any, kind: Any, attributes: Any) -> None:
         super().__init__(trace.INVALID_SPAN_CONTEXT)
         self.name, self.parent, self.kind, self.attributes = name, parent, kind, dict(attributes)
-        self.status = None
+        self.status: StatusCode | None = None
         self.ended = False
 
-    def update_name(self, name):
+    def update_name(self, name: str) -> None:
         self.name = name
 
-    def set_attribute(self, key, value):
+    def set_attribute(self, key: Any, value: Any) -> None:
         self.attributes[key] = value
 
-    def set_status(self, status, description=None):
+    def set_status(self, status: Any, description: Any = None) -> None:
         self.status = status.status_code
 
 
 class Recorder(trace.TracerProvider, trace.Tracer):
     """A provider that keeps its spans in a list."""
 
-    def __init__(self):
-        self.spans = []
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
 
-    def get_tracer(self, *arguments, **options):
+    def get_tracer(self, *arguments: Any, **options: Any) -> Any:
         return self
 
-    def start_span(self, *arguments, **options):
+    def start_span(self, *arguments: Any, **options: Any) -> trace.Span:
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def start_as_current_span(self, name, context=None, kind=SpanKind.INTERNAL, attributes=None, **options):
+    def start_as_current_span(  # type: ignore[override] # with those arguments only that the middleware gives
+        self, name: str, context: Any = None, kind: Any = SpanKind.INTERNAL, attributes: Any = None, **options: Any
+    ) -> Iterator[Any]:
         parent = trace.get_current_span(context).get_span_context()
         span = Recorded(name, parent, kind, attributes)
         self.spans.append(span)
@@ -62,21 +70,21 @@ class Recorder(trace.TracerProvider, trace.Tracer):
 
 
 @pytest.fixture
-def recorder():
+def recorder() -> Any:
     return Recorder()
 
 
-def application(recorder, routes, **options):
+def application(recorder: Any, routes: Any, **options: Any) -> Any:
     return Pallasite(
         routes=routes, middleware=[Middleware(OpenTelemetryMiddleware, tracer_provider=recorder, **options)]
     )
 
 
-def home(request):
+def home(request: Request) -> PlainTextResponse:
     return PlainTextResponse("ok")
 
 
-def test_span_is_named_after_method_and_route(recorder, test_client_factory):
+def test_span_is_named_after_method_and_route(recorder: Any, test_client_factory: ClientFactory) -> None:
     app = application(recorder, [Mount("/api", routes=[Route("/users/{name}", home)])])
     client = test_client_factory(app, base_url="http://example.org:8080")
     assert client.get("/api/users/ada?q=1", headers={"user-agent": "tests"}).text == "ok"
@@ -98,16 +106,16 @@ def test_span_is_named_after_method_and_route(recorder, test_client_factory):
     }
 
 
-def test_span_continues_the_clients_trace(recorder, test_client_factory):
+def test_span_continues_the_clients_trace(recorder: Any, test_client_factory: ClientFactory) -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     test_client_factory(application(recorder, [Route("/", home)])).get("/", headers={"traceparent": parent})
     assert f"{recorder.spans[0].parent.trace_id:032x}" == parent.split("-")[1]
 
 
-def test_span_is_current_in_the_endpoint(recorder, test_client_factory):
+def test_span_is_current_in_the_endpoint(recorder: Any, test_client_factory: ClientFactory) -> None:
     seen = []
 
-    async def endpoint(request):
+    async def endpoint(request: Request) -> Any:
         seen.append(trace.get_current_span())
         return home(request)
 
@@ -115,13 +123,13 @@ def test_span_is_current_in_the_endpoint(recorder, test_client_factory):
     assert seen == recorder.spans
 
 
-def test_span_of_no_route_is_named_after_the_method(recorder, test_client_factory):
+def test_span_of_no_route_is_named_after_the_method(recorder: Any, test_client_factory: ClientFactory) -> None:
     test_client_factory(application(recorder, [])).get("/nowhere")
     (span,) = recorder.spans
     assert (span.name, "http.route" in span.attributes) == ("GET", False)
 
 
-def test_span_of_a_mounted_application_has_the_mounts_path(recorder, test_client_factory):
+def test_span_of_a_mounted_application_has_the_mounts_path(recorder: Any, test_client_factory: ClientFactory) -> None:
     app = application(recorder, [Mount("/files", PlainTextResponse("ok")), Mount("/", PlainTextResponse("ok"))])
     client = test_client_factory(app)
     client.get("/files/a")
@@ -129,8 +137,8 @@ def test_span_of_a_mounted_application_has_the_mounts_path(recorder, test_client
     assert [span.name for span in recorder.spans] == ["GET /files", "GET /"]
 
 
-def test_error_and_error_response_are_marked(recorder, test_client_factory):
-    def fail(request):
+def test_error_and_error_response_are_marked(recorder: Any, test_client_factory: ClientFactory) -> None:
+    def fail(request: Request) -> None:
         raise LookupError("no")
 
     routes = [Route("/fail", fail), Route("/503", lambda request: PlainTextResponse("later", 503))]
@@ -144,8 +152,8 @@ def test_error_and_error_response_are_marked(recorder, test_client_factory):
     assert ("error.type" in missing.attributes, missing.status) == (False, None)
 
 
-def test_stream_is_one_span_to_its_end(recorder, test_client_factory):
-    async def pieces():
+def test_stream_is_one_span_to_its_end(recorder: Any, test_client_factory: ClientFactory) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
         assert not recorder.spans[0].ended
         yield b"a"
         yield b"b"
@@ -155,13 +163,13 @@ def test_stream_is_one_span_to_its_end(recorder, test_client_factory):
     assert [span.ended for span in recorder.spans] == [True]
 
 
-async def test_client_that_leaves_ends_the_span(recorder):
-    async def gone(message):
+async def test_client_that_leaves_ends_the_span(recorder: Any) -> None:
+    async def gone(message: Message) -> None:
         raise OSError("gone")
 
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
     with pytest.raises(OSError, match="gone"):
-        await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, gone)
+        await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, UNUSED, gone)
     assert [(span.ended, span.attributes["error.type"]) for span in recorder.spans] == [(True, "OSError")]
     assert not any("opentelemetry" in key for key in scope)
 
@@ -176,23 +184,25 @@ async def test_client_that_leaves_ends_the_span(recorder):
         ([r"testserver/pa+ge"], ["/health"]),
     ],
 )
-def test_excluded_urls_have_no_span(recorder, test_client_factory, excluded, traced):
+def test_excluded_urls_have_no_span(
+    recorder: Any, test_client_factory: ClientFactory, excluded: Any, traced: Any
+) -> None:
     app = application(recorder, [Route("/health", home), Route("/page", home)], excluded_urls=excluded)
     client = test_client_factory(app)
     assert [client.get(path).status_code for path in ("/health", "/page")] == [200, 200]
     assert [span.attributes["url.path"] for span in recorder.spans] == traced
 
 
-def test_request_has_one_span_however_many_layers_there_are(recorder, test_client_factory):
+def test_request_has_one_span_however_many_layers_there_are(recorder: Any, test_client_factory: ClientFactory) -> None:
     inner = application(recorder, [Route("/", home)])
     test_client_factory(application(recorder, [Mount("/inner", inner)])).get("/inner/")
     assert [span.name for span in recorder.spans] == ["GET /inner/"]
 
 
-async def test_scope_with_next_to_nothing_in_it_is_traced(recorder):
+async def test_scope_with_next_to_nothing_in_it_is_traced(recorder: Any) -> None:
     sent = Sent()
     scope = {"type": "http", "method": "get", "path": "/", "query_string": b"", "headers": []}
-    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, sent)
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, UNUSED, sent)
     (span,) = recorder.spans
     assert span.name == "GET"
     assert span.attributes["http.request.method_original"] == "get"
@@ -200,23 +210,23 @@ async def test_scope_with_next_to_nothing_in_it_is_traced(recorder):
 
 
 @pytest.mark.parametrize("host", [b"a:99999999", b"[", b"\xff", b"a b", b"", b"a:b", b"[::1%]:x"])
-async def test_forged_host_is_no_error(recorder, host):
+async def test_forged_host_is_no_error(recorder: Any, host: bytes) -> None:
     sent = Sent()
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"\xff", "headers": [(b"host", host)]}
-    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, None, sent)
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, UNUSED, sent)
     assert (len(recorder.spans), sent[0]["status"]) == (1, 200)
 
 
-async def test_no_op_provider_costs_no_span(monkeypatch):
+async def test_no_op_provider_costs_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace.NoOpTracerProvider, "get_tracer", lambda *arguments, **options: pytest.fail("asked"))
     monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
     sent = Sent()
-    await OpenTelemetryMiddleware(PlainTextResponse("ok"))({"type": "http", "headers": []}, None, sent)
+    await OpenTelemetryMiddleware(PlainTextResponse("ok"))({"type": "http", "headers": []}, UNUSED, sent)
     assert sent[0]["status"] == 200
 
 
-def test_websocket_and_lifespan_have_no_span(recorder, test_client_factory):
-    async def echo(websocket):
+def test_websocket_and_lifespan_have_no_span(recorder: Any, test_client_factory: ClientFactory) -> None:
+    async def echo(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_text(await websocket.receive_text())
         await websocket.close()
@@ -228,7 +238,7 @@ def test_websocket_and_lifespan_have_no_span(recorder, test_client_factory):
     assert recorder.spans == []
 
 
-def test_package_that_is_missing_is_named():
+def test_package_that_is_missing_is_named() -> None:
     script = """
 import sys
 sys.modules["opentelemetry"] = None
@@ -242,12 +252,12 @@ else:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_global_propagator_is_the_one_that_is_asked():
+def test_global_propagator_is_the_one_that_is_asked() -> None:
     assert "traceparent" in propagate.get_global_textmap().fields
 
 
-async def test_server_that_no_url_can_name_is_left_out(recorder):
-    async def send(message):
+async def test_server_that_no_url_can_name_is_left_out(recorder: Any) -> None:
+    async def send(message: Message) -> None:
         pass
 
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "server": ("h", 99999)}

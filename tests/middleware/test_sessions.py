@@ -6,6 +6,8 @@ import base64
 import contextlib
 import json
 import re
+from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import itsdangerous
@@ -20,7 +22,7 @@ from pallasite.background import BackgroundTask
 from pallasite.datastructures import Secret
 from pallasite.exceptions import SecurityWarning
 from pallasite.middleware import Middleware
-from pallasite.middleware.base import BaseHTTPMiddleware
+from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from pallasite.middleware.sessions import (
     MAX_COOKIE_BYTES,
     MIN_SECRET_BYTES,
@@ -33,8 +35,10 @@ from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pallasite.routing import Route, WebSocketRoute
 from pallasite.testclient import WebSocketDenialResponse
-from pallasite.websockets import WebSocketDisconnect
-from tests.support.asgi import Sent, never
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+from pallasite.websockets import WebSocket, WebSocketDisconnect
+from tests.support.asgi import UNUSED, Sent, never
+from tests.support.clients import ClientFactory
 
 pytestmark = pytest.mark.anyio
 
@@ -43,15 +47,23 @@ SIGNER = itsdangerous.TimestampSigner(SECRET)
 DAY = 24 * 60 * 60
 
 
-def signed(data, signer=SIGNER):
+def signed(data: Any, signer: Any = SIGNER) -> Any:
     return signer.sign(base64.b64encode(json.dumps(data).encode())).decode()
 
 
-async def visit(change, *, cookie=None, headers=(), layer=SessionMiddleware, response=None, **options):
+async def visit(
+    change: Any,
+    *,
+    cookie: str | None = None,
+    headers: Any = (),
+    layer: Any = SessionMiddleware,
+    response: Any = None,
+    **options: Any,
+) -> Any:
     """The headers of a response to a request that does `change(session)`, and what `change` gave back."""
     seen, sent = [], Sent()
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(change(Request(scope)))
         await (response or PlainTextResponse("ok", headers=dict(headers)))(scope, receive, send)
 
@@ -61,35 +73,35 @@ async def visit(change, *, cookie=None, headers=(), layer=SessionMiddleware, res
     return [(name, value.decode()) for name, value in sent[0]["headers"]], seen[0]
 
 
-def cookies(headers):
+def cookies(headers: Any) -> Any:
     return [value for name, value in headers if name == b"set-cookie"]
 
 
-def value_of(headers):
+def value_of(headers: Any) -> Any:
     (cookie,) = cookies(headers)
     return cookie.partition("=")[2].partition(";")[0]
 
 
-def stored_in(headers):
+def stored_in(headers: Any) -> Any:
     return json.loads(base64.b64decode(SIGNER.unsign(value_of(headers))))
 
 
-def look(request):
+def look(request: Request) -> Any:
     return dict(request.session)
 
 
-def put(**values):
+def put(**values: Any) -> Any:
     return lambda request: request.session.update(values)
 
 
-async def test_session_is_stored_and_comes_back():
+async def test_session_is_stored_and_comes_back() -> None:
     headers, _ = await visit(put(user="ada", n=[1, {"é": None}]))
     assert stored_in(headers) == {"user": "ada", "n": [1, {"é": None}]}
     _, seen = await visit(look, cookie=value_of(headers))
     assert seen == {"user": "ada", "n": [1, {"é": None}]}
 
 
-async def test_cookies_are_read_by_starlette_and_read_from_it():
+async def test_cookies_are_read_by_starlette_and_read_from_it() -> None:
     ours, _ = await visit(put(user="ada"))
     _, seen = await visit(look, cookie=value_of(ours), layer=StarlettesSessions)
     assert seen == {"user": "ada"}
@@ -100,15 +112,15 @@ async def test_cookies_are_read_by_starlette_and_read_from_it():
 
 
 @given(value=st.binary(max_size=100), secret=st.text(min_size=MIN_SECRET_BYTES, max_size=80))
-def test_signer_agrees_with_itsdangerous(value, secret):
-    ours, theirs = SessionMiddleware(None, secret).signer, itsdangerous.TimestampSigner(secret)
+def test_signer_agrees_with_itsdangerous(value: Any, secret: Any) -> None:
+    ours, theirs = SessionMiddleware(UNUSED, secret).signer, itsdangerous.TimestampSigner(secret)
     assert theirs.unsign(ours.sign(value), max_age=60) == value
     assert ours.unsign(theirs.sign(value), max_age=60) == value
     assert ours.unsign(theirs.sign(value).decode("latin-1").encode("latin-1")) == value
 
 
-def test_signer_takes_text_and_gives_the_time_as_itsdangerous_does():
-    signer = SessionMiddleware(None, SECRET).signer
+def test_signer_takes_text_and_gives_the_time_as_itsdangerous_does() -> None:
+    signer = SessionMiddleware(UNUSED, SECRET).signer
     signed_text = signer.sign("text")
     value, when = signer.unsign(signed_text.decode(), return_timestamp=True)
     assert (value, when) == SIGNER.unsign(signed_text, return_timestamp=True)
@@ -129,31 +141,31 @@ def test_signer_takes_text_and_gives_the_time_as_itsdangerous_does():
         ),
     ],
 )
-async def test_cookie_attributes_follow_the_options_as_starlettes_do(options, attributes):
+async def test_cookie_attributes_follow_the_options_as_starlettes_do(options: Any, attributes: str) -> None:
     ours, _ = await visit(put(a=1), **options)
     theirs, _ = await visit(put(a=1), layer=StarlettesSessions, **options)
     assert [cookie.partition("; ")[2] for cookie in cookies(ours)] == [attributes]
     assert [cookie.partition("; ")[2] for cookie in cookies(theirs)] == [attributes]
 
 
-async def test_cookie_name_can_be_chosen():
+async def test_cookie_name_can_be_chosen() -> None:
     headers, _ = await visit(put(a=1), session_cookie="sid")
     assert cookies(headers)[0].startswith("sid=")
 
 
-async def test_secret_can_be_a_secret_and_not_empty():
-    assert SIGNER.unsign(SessionMiddleware(None, Secret(SECRET)).signer.sign(b"x")) == b"x"
+async def test_secret_can_be_a_secret_and_not_empty() -> None:
+    assert SIGNER.unsign(SessionMiddleware(UNUSED, Secret(SECRET)).signer.sign(b"x")) == b"x"
     with pytest.raises(ValueError, match="must not be empty"):
-        SessionMiddleware(None, "")
+        SessionMiddleware(UNUSED, "")
 
 
-async def test_secret_that_is_short_is_warned_about(monkeypatch):
+async def test_secret_that_is_short_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(SecurityWarning, match="secret_key is only 15 bytes long") as caught:
-        SessionMiddleware(None, "x" * (MIN_SECRET_BYTES - 1))
+        SessionMiddleware(UNUSED, "x" * (MIN_SECRET_BYTES - 1))
     assert caught[0].filename == __file__
-    SessionMiddleware(None, "é" * (MIN_SECRET_BYTES // 2))  # bytes count
+    SessionMiddleware(UNUSED, "é" * (MIN_SECRET_BYTES // 2))  # bytes count
     monkeypatch.setattr(mode, "current", mode.STARLETTE)
-    SessionMiddleware(None, "x")  # warnings are errors here
+    SessionMiddleware(UNUSED, "x")  # warnings are errors here
 
 
 @pytest.mark.parametrize(
@@ -167,34 +179,34 @@ async def test_secret_that_is_short_is_warned_about(monkeypatch):
         {"session_cookie": "__Host-session", "https_only": True, "domain": "example.org"},
     ],
 )
-async def test_cookie_that_browsers_drop_is_a_value_error(options, monkeypatch):
+async def test_cookie_that_browsers_drop_is_a_value_error(options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="browsers drop cookie"):
-        SessionMiddleware(None, SECRET, **options)
+        SessionMiddleware(UNUSED, SECRET, **options)
     # Starlette's own tests want the first two accepted.
     monkeypatch.setattr(mode, "current", mode.STARLETTE)
     if "session_cookie" in options:
         with pytest.raises(ValueError, match="browsers drop cookie"):
-            SessionMiddleware(None, SECRET, **options)
+            SessionMiddleware(UNUSED, SECRET, **options)
     else:
-        SessionMiddleware(None, SECRET, **options)
+        SessionMiddleware(UNUSED, SECRET, **options)
 
 
-async def test_host_prefix_works():
+async def test_host_prefix_works() -> None:
     headers, _ = await visit(put(a=1), session_cookie="__Host-session", https_only=True)
     assert cookies(headers)[0].startswith("__Host-session=")
 
 
-async def test_line_break_in_an_option_is_a_value_error():
+async def test_line_break_in_an_option_is_a_value_error() -> None:
     with pytest.raises(ValueError):
         await visit(put(a=1), path="/\r\nx: y")
 
 
-async def test_session_not_looked_at_leaves_the_response_alone():
+async def test_session_not_looked_at_leaves_the_response_alone() -> None:
     headers, _ = await visit(lambda request: None, cookie=signed({"a": 1}))
     assert not {b"vary", b"set-cookie"} & {name for name, _ in headers}
 
 
-async def test_session_looked_at_varies_by_cookie():
+async def test_session_looked_at_varies_by_cookie() -> None:
     headers, _ = await visit(look, cookie=signed({"a": 1}))
     assert (dict(headers)[b"vary"], cookies(headers)) == ("Cookie", [])
     headers, _ = await visit(look, headers=[("vary", "Accept-Encoding")])
@@ -216,7 +228,7 @@ START = {"a": 1, "list": [{"x": 1}], "end": 0}
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_change_of_any_kind_is_stored(change):
+async def test_change_of_any_kind_is_stored(change: Any) -> None:
     expected = json.loads(json.dumps(START))
     change(expected)
     headers, _ = await visit(lambda request: change(request.session), cookie=signed(START))
@@ -233,12 +245,12 @@ async def test_change_of_any_kind_is_stored(change):
     ],
     ids=["pop missing", "setdefault present", "get", "items"],
 )
-async def test_reading_stores_nothing(change):
+async def test_reading_stores_nothing(change: Any) -> None:
     headers, _ = await visit(lambda request: change(request.session), cookie=signed(START))
     assert cookies(headers) == []
 
 
-def test_session_knows_whether_it_was_changed():
+def test_session_knows_whether_it_was_changed() -> None:
     session = Session({"a": 1})
     assert (session.accessed, session.modified) == (False, False)
     session.mark_accessed()
@@ -253,14 +265,14 @@ def test_session_knows_whether_it_was_changed():
     assert session == {"a": 1, "b": 2}
 
 
-async def test_session_cleared_removes_the_cookie():
+async def test_session_cleared_removes_the_cookie() -> None:
     headers, _ = await visit(lambda request: request.session.clear(), cookie=signed({"a": 1}))
     assert cookies(headers) == ["session=null; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; httponly; samesite=lax"]
     headers, _ = await visit(lambda request: request.session.clear())
     assert cookies(headers) == []
 
 
-async def test_session_too_large_is_refused_loudly_at_the_limit():
+async def test_session_too_large_is_refused_loudly_at_the_limit() -> None:
     smallest, _ = await visit(put(a=""))
     room = (MAX_COOKIE_BYTES - len("session=") - len(value_of(smallest))) // 4 * 3
     headers, _ = await visit(put(a="x" * (room - 3)))
@@ -269,22 +281,22 @@ async def test_session_too_large_is_refused_loudly_at_the_limit():
         await visit(put(a="x" * (room + 4)))
 
 
-async def test_session_that_is_no_json_is_a_type_error():
+async def test_session_that_is_no_json_is_a_type_error() -> None:
     with pytest.raises(TypeError):
         await visit(put(a=object()))
 
 
-def expired():
+def expired() -> Any:
     class Earlier(itsdangerous.TimestampSigner):
-        def get_timestamp(self):
+        def get_timestamp(self) -> Any:
             return super().get_timestamp() - 15 * DAY
 
     return signed({"a": 1}, Earlier(SECRET))
 
 
-def from_the_future():
+def from_the_future() -> Any:
     class Later(itsdangerous.TimestampSigner):
-        def get_timestamp(self):
+        def get_timestamp(self) -> Any:
             return super().get_timestamp() + DAY
 
     return signed({"a": 1}, Later(SECRET))
@@ -314,19 +326,19 @@ FORGED = {
 
 
 @pytest.mark.parametrize("cookie", FORGED.values(), ids=FORGED)
-async def test_cookie_forged_garbled_or_expired_is_an_empty_session(cookie):
+async def test_cookie_forged_garbled_or_expired_is_an_empty_session(cookie: Any) -> None:
     headers, seen = await visit(look, cookie=cookie)
     assert (seen, cookies(headers)) == ({}, [])
 
 
 @given(garbage=st.text(st.characters(codec="latin-1", exclude_characters=";"), max_size=60))
-def test_cookie_of_any_text_is_an_empty_session(garbage):
-    layer = SessionMiddleware(None, SECRET)
+def test_cookie_of_any_text_is_an_empty_session(garbage: Any) -> None:
+    layer = SessionMiddleware(UNUSED, SECRET)
     scope = {"headers": [(b"cookie", b"session=" + garbage.encode("latin-1"))]}
     assert layer._load(scope) == (None, {})
 
 
-async def test_expired_is_judged_by_max_age():
+async def test_expired_is_judged_by_max_age() -> None:
     _, seen = await visit(look, cookie=expired(), max_age=16 * DAY)
     assert seen == {"a": 1}
     _, seen = await visit(look, cookie=expired(), max_age=None)
@@ -335,30 +347,32 @@ async def test_expired_is_judged_by_max_age():
     assert seen == {}
 
 
-async def test_plain_dictionary_put_in_its_place_is_stored():
-    def replace(request):
+async def test_plain_dictionary_put_in_its_place_is_stored() -> None:
+    def replace(request: Request) -> None:
         request.scope["session"] = {"user": "grace"}
 
     headers, _ = await visit(replace, cookie=signed({"a": 1}))
     assert stored_in(headers) == {"user": "grace"}
 
 
-async def test_signer_of_ones_own_is_used():
+async def test_signer_of_ones_own_is_used() -> None:
     signer = itsdangerous.TimestampSigner("another", salt="pepper")
     sent = Sent()
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         Request(scope).session["n"] = Request(scope).session["n"] + 1
         await PlainTextResponse("ok")(scope, receive, send)
 
-    layer = SessionMiddleware(app, SECRET)
+    layer: Any = SessionMiddleware(app, SECRET)
     layer.signer = signer
-    await layer({"type": "http", "headers": [(b"cookie", b"session=" + signed({"n": 1}, signer).encode())]}, None, sent)
+    await layer(
+        {"type": "http", "headers": [(b"cookie", b"session=" + signed({"n": 1}, signer).encode())]}, UNUSED, sent
+    )
     value = value_of([(name, value.decode()) for name, value in sent[0]["headers"]])
     assert json.loads(base64.b64decode(signer.unsign(value))) == {"n": 2}
 
 
-async def test_response_sent_twice_gives_each_client_its_own_cookie():
+async def test_response_sent_twice_gives_each_client_its_own_cookie() -> None:
     response = PlainTextResponse("shared")
     first, _ = await visit(put(user="ada"), response=response)
     second, _ = await visit(put(user="grace"), response=response)
@@ -366,18 +380,18 @@ async def test_response_sent_twice_gives_each_client_its_own_cookie():
     assert stored_in(second) == {"user": "grace"}
 
 
-async def test_lifespan_passes_through_untouched():
+async def test_lifespan_passes_through_untouched() -> None:
     scopes = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         scopes.append(scope)
 
-    await SessionMiddleware(app, SECRET)({"type": "lifespan"}, None, None)
+    await SessionMiddleware(app, SECRET)({"type": "lifespan"}, UNUSED, UNUSED)
     assert scopes == [{"type": "lifespan"}]
 
 
-async def test_stream_stores_what_was_changed_before_its_start():
-    async def pieces():
+async def test_stream_stores_what_was_changed_before_its_start() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
         yield b"a"
         await anyio.lowlevel.checkpoint()
         yield b"b"
@@ -386,39 +400,39 @@ async def test_stream_stores_what_was_changed_before_its_start():
     assert stored_in(headers) == {"a": 1}
 
 
-async def test_error_and_disconnect_go_through():
-    async def broken(scope, receive, send):
+async def test_error_and_disconnect_go_through() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         Request(scope).session["a"] = 1
         raise LookupError("no")
 
-    async def gone(message):
+    async def gone(message: Message) -> None:
         raise OSError("gone")
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     with pytest.raises(LookupError):
-        await SessionMiddleware(broken, SECRET)(dict(scope), None, None)
+        await SessionMiddleware(broken, SECRET)(dict(scope), UNUSED, UNUSED)
     with pytest.raises(OSError, match="gone"):
-        await SessionMiddleware(PlainTextResponse("ok"), SECRET)(dict(scope), None, gone)
+        await SessionMiddleware(PlainTextResponse("ok"), SECRET)(dict(scope), UNUSED, gone)
 
 
-def test_application_keeps_a_session_across_requests_and_websockets(test_client_factory):
+def test_application_keeps_a_session_across_requests_and_websockets(test_client_factory: ClientFactory) -> None:
     events = []
 
     @contextlib.asynccontextmanager
-    async def lifespan(app):
+    async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
         events.append("up")
         yield
         events.append("down")
 
-    async def count(request):
+    async def count(request: Request) -> JSONResponse:
         request.session["visits"] = request.session.get("visits", 0) + 1
         return JSONResponse(request.session)
 
-    async def sign_out(request):
+    async def sign_out(request: Request) -> JSONResponse:
         request.session.clear()
         return JSONResponse({})
 
-    async def tell(websocket):
+    async def tell(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_json(websocket.session)
         await websocket.close()
@@ -438,10 +452,10 @@ def test_application_keeps_a_session_across_requests_and_websockets(test_client_
     assert events == ["up", "down"]
 
 
-def websocket_app(*steps):
+def websocket_app(*steps: Any) -> Any:
     """An application that does these to its session, sending those that are messages."""
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         for step in steps:
             await send(dict(step)) if isinstance(step, dict) else step(Request({**scope, "type": "http"}))
@@ -453,20 +467,21 @@ ACCEPT, CLOSE = {"type": "websocket.accept"}, {"type": "websocket.close", "code"
 
 
 @pytest.mark.parametrize("accept", [ACCEPT, {**ACCEPT, "headers": None}, {**ACCEPT, "headers": [(b"x-a", b"b")]}])
-def test_websocket_handshake_stores_what_was_changed_before(test_client_factory, accept):
+def test_websocket_handshake_stores_what_was_changed_before(test_client_factory: ClientFactory, accept: Any) -> None:
     client = test_client_factory(websocket_app(put(a=1), accept, CLOSE))
     with client.websocket_connect("/") as websocket:
+        assert websocket.extra_headers is not None
         (*others, (name, value)) = websocket.extra_headers
         assert others == (accept.get("headers") or [])
         assert (name, stored_in([(name, value.decode())])) == (b"set-cookie", {"a": 1})
 
 
-def test_websocket_refused_stores_nothing(test_client_factory):
+def test_websocket_refused_stores_nothing(test_client_factory: ClientFactory) -> None:
     with pytest.raises(WebSocketDisconnect), test_client_factory(websocket_app(put(a=1), CLOSE)).websocket_connect("/"):
         pass
 
 
-def test_websocket_denied_by_a_response_stores_what_was_changed_before(test_client_factory):
+def test_websocket_denied_by_a_response_stores_what_was_changed_before(test_client_factory: ClientFactory) -> None:
     start = {"type": "websocket.http.response.start", "status": 403, "headers": []}
     client = test_client_factory(websocket_app(put(a=1), start, {"type": "websocket.http.response.body"}))
     with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/"):
@@ -476,7 +491,7 @@ def test_websocket_denied_by_a_response_stores_what_was_changed_before(test_clie
 
 
 @pytest.mark.parametrize("accepted", [False, True], ids=["not-looked-at", "changed-before"])
-def test_websocket_session_changed_after_accept_is_an_error(test_client_factory, accepted):
+def test_websocket_session_changed_after_accept_is_an_error(test_client_factory: ClientFactory, accepted: bool) -> None:
     before = [put(a=1)] if accepted else []
     client = test_client_factory(websocket_app(*before, ACCEPT, look, put(b=2), CLOSE))
     with pytest.raises(SessionNotStored), client.websocket_connect("/") as websocket:
@@ -503,12 +518,12 @@ READINGS = {
 }
 
 
-def late(change, *, first=None, cookie=None):
+def late(change: Any, *, first: Any = None, cookie: str | None = None) -> Any:
     """A request whose streamed body changes the session: whether that raised, and the chunks that were sent."""
     events = []
 
-    def app(scope):
-        async def pieces():
+    def app(scope: Scope) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
             yield b"head"
             events.append("changing")
             change(Request(scope).session)
@@ -517,17 +532,17 @@ def late(change, *, first=None, cookie=None):
 
         return StreamingResponse(pieces())
 
-    async def stream(scope, receive, send):
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
         if first is not None:
             first(Request(scope).session)
         await app(scope)(scope, receive, send)
 
-    async def run():
+    async def run() -> Any:
         sent = Sent()
         headers = [] if cookie is None else [(b"cookie", f"session={cookie}".encode())]
         scope = {"type": "http", "method": "GET", "path": "/", "headers": headers, "asgi": {"spec_version": "2.4"}}
         try:
-            await SessionMiddleware(stream, SECRET)(scope, None, sent)
+            await SessionMiddleware(stream, SECRET)(scope, UNUSED, sent)
         except SessionNotStored:
             events.append("refused")
         return events, [message for message in sent if message["type"] == "http.response.body"]
@@ -537,63 +552,65 @@ def late(change, *, first=None, cookie=None):
 
 @pytest.mark.parametrize("looked_at", [False, True])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_change_after_the_start_is_an_error_where_it_is_made(change, looked_at):
+async def test_change_after_the_start_is_an_error_where_it_is_made(change: Any, looked_at: bool) -> None:
     first = look_at if looked_at else None
     events, body = await late(change, first=first, cookie=signed({"a": 1, "list": []}))
     assert events == ["changing", "refused"]
     assert [message["more_body"] for message in body] == [True]  # broken off, not ended
 
 
-def look_at(session):
+def look_at(session: Any) -> None:
     session.mark_accessed()
 
 
 @pytest.mark.parametrize("first", [None, look_at, lambda session: session.update(c=3)], ids=["", "read", "changed"])
 @pytest.mark.parametrize("change", READINGS.values(), ids=READINGS)
-async def test_reading_after_the_start_is_no_error(change, first):
+async def test_reading_after_the_start_is_no_error(change: Any, first: Any) -> None:
     events, body = await late(change, first=first, cookie=signed({"a": 1, "list": []}))
     assert events == ["changing", "changed"]
     assert body[-1]["more_body"] is False
 
 
-async def test_reading_an_empty_session_after_the_start_is_no_error():
+async def test_reading_an_empty_session_after_the_start_is_no_error() -> None:
     events, _ = await late(lambda session: session.get("a"))
     assert events == ["changing", "changed"]
 
 
-async def test_session_written_with_more_space_may_be_read_after_the_start():
+async def test_session_written_with_more_space_may_be_read_after_the_start() -> None:
     spaced = SIGNER.sign(base64.b64encode(b'{"a": 1, "list": []}')).decode()
     events, _ = await late(lambda session: session["a"], cookie=spaced)
     assert events == ["changing", "changed"]
 
 
 @pytest.mark.parametrize("first", [None, look_at], ids=["", "read"])
-async def test_nested_change_after_the_start_is_an_error_at_the_end(first):
+async def test_nested_change_after_the_start_is_an_error_at_the_end(first: Any) -> None:
     events, _ = await late(lambda session: session["list"].append(1), first=first, cookie=signed({"a": 1, "list": []}))
     assert events == ["changing", "changed", "refused"]
 
 
-async def test_nested_values_taken_out_after_the_start_are_an_error_at_the_end():
+async def test_nested_values_taken_out_after_the_start_are_an_error_at_the_end() -> None:
     events, _ = await late(lambda session: dict.clear(session), first=look_at, cookie=signed({"a": 1}))
     assert events == ["changing", "changed", "refused"]
 
 
 @pytest.mark.parametrize("replaced", [{"user": "ada"}, {}])
-async def test_another_session_put_in_its_place_after_the_start_is_an_error(replaced):
-    async def app(scope, receive, send):
+async def test_another_session_put_in_its_place_after_the_start_is_an_error(replaced: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("ok")(scope, receive, send)
         scope["session"] = replaced
 
-    async def send(message):
+    async def send(message: Message) -> None:
         pass
 
     with pytest.raises(SessionNotStored, match="after the response started"):
-        await SessionMiddleware(app, SECRET)({"type": "http", "headers": []}, None, send)
+        await SessionMiddleware(app, SECRET)({"type": "http", "headers": []}, UNUSED, send)
 
 
-def test_change_in_a_background_task_is_logged_and_raised(test_client_factory, caplog):
-    async def endpoint(request):
-        def forget():
+def test_change_in_a_background_task_is_logged_and_raised(
+    test_client_factory: ClientFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endpoint(request: Request) -> PlainTextResponse:
+        def forget() -> None:
             request.session.clear()
 
         return PlainTextResponse("ok", background=BackgroundTask(forget))
@@ -604,11 +621,11 @@ def test_change_in_a_background_task_is_logged_and_raised(test_client_factory, c
     assert "forget failed" in caplog.text
 
 
-def test_function_middleware_inside_may_still_change_it(test_client_factory):
-    async def endpoint(request):
+def test_function_middleware_inside_may_still_change_it(test_client_factory: ClientFactory) -> None:
+    async def endpoint(request: Request) -> PlainTextResponse:
         return PlainTextResponse("ok")
 
-    async def count(request, call_next):
+    async def count(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         request.session["visits"] = 1
         return response

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from starlette.middleware.trustedhost import TrustedHostMiddleware as StarlettesMiddleware
 
 from pallasite.middleware.trustedhost import ENFORCE_DOMAIN_WILDCARD, TrustedHostMiddleware
-from tests.support.asgi import Sent
+from pallasite.types import ASGIApp, Receive, Scope, Send
+from tests.support.asgi import UNUSED, Sent
 
 pytestmark = pytest.mark.anyio
 
 
-async def ok(scope, receive, send):
+async def ok(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
-async def request(app, host, kind="http", **scope):
+async def request(app: ASGIApp, host: str | None, kind: str = "http", **scope: Any) -> Any:
     sent = Sent()
     headers = [] if host is None else [(b"host", host.encode("latin-1"))]
-    await app(
-        {"type": kind, "scheme": "https", "path": "/a", "query_string": b"b=c", "headers": headers, **scope}, None, sent
-    )
+    scope = {"type": kind, "scheme": "https", "path": "/a", "query_string": b"b=c", "headers": headers, **scope}
+    await app(scope, UNUSED, sent)
     return sent
 
 
@@ -58,7 +60,7 @@ HOSTS = ["example.org", "*.example.com", "www.only.example", "[2001:db8::1]", "L
         ("x" * 100_000, False),
     ],
 )
-async def test_host_is_answered_if_allowed(host, is_allowed):
+async def test_host_is_answered_if_allowed(host: Any, is_allowed: bool) -> None:
     sent = await request(TrustedHostMiddleware(ok, HOSTS), host)
     assert sent == await request(StarlettesMiddleware(ok, HOSTS), host)
     assert sent[0]["status"] == (200 if is_allowed else 400)
@@ -67,7 +69,7 @@ async def test_host_is_answered_if_allowed(host, is_allowed):
 
 
 @pytest.mark.parametrize("hosts", [None, ["*"], ["example.org", "*"]])
-async def test_any_host_is_answered_by_default(hosts):
+async def test_any_host_is_answered_by_default(hosts: Any) -> None:
     middleware = TrustedHostMiddleware(ok, hosts)
     assert middleware.allow_any
     assert (await request(middleware, "what ever"))[0]["status"] == 200
@@ -81,20 +83,20 @@ async def test_any_host_is_answered_by_default(hosts):
         ("ONLY.example", b"https://www.ONLY.example/a?b=c"),
     ],
 )
-async def test_missing_www_is_redirected(host, location):
+async def test_missing_www_is_redirected(host: str, location: bytes) -> None:
     sent = await request(TrustedHostMiddleware(ok, HOSTS), host)
     assert sent == await request(StarlettesMiddleware(ok, HOSTS), host)
     assert sent[0]["status"] == 307
     assert dict(sent[0]["headers"])[b"location"] == location
 
 
-async def test_missing_www_is_refused_when_redirects_are_off():
+async def test_missing_www_is_refused_when_redirects_are_off() -> None:
     sent = await request(TrustedHostMiddleware(ok, HOSTS, www_redirect=False), "only.example")
     assert sent[0]["status"] == 400
 
 
-async def test_websocket_to_another_host_is_refused():
-    extensions = {"websocket.http.response": {}}
+async def test_websocket_to_another_host_is_refused() -> None:
+    extensions: dict[str, Any] = {"websocket.http.response": {}}
     middleware = TrustedHostMiddleware(ok, HOSTS)
     sent = await request(middleware, "evil.example", kind="websocket", extensions=extensions)
     assert sent[0]["type"] == "websocket.http.response.start"
@@ -102,19 +104,19 @@ async def test_websocket_to_another_host_is_refused():
     assert (await request(middleware, "example.org", kind="websocket"))[0]["status"] == 200
 
 
-async def test_lifespan_passes():
+async def test_lifespan_passes() -> None:
     assert (await request(TrustedHostMiddleware(ok, HOSTS), None, kind="lifespan"))[0]["status"] == 200
 
 
-async def test_error_of_the_application_passes():
-    async def app(scope, receive, send):
+async def test_error_of_the_application_passes() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise KeyError("app")
 
     with pytest.raises(KeyError, match="app"):
         await request(TrustedHostMiddleware(app, HOSTS), "example.org")
 
 
-async def test_host_added_later_is_answered():
+async def test_host_added_later_is_answered() -> None:
     middleware = TrustedHostMiddleware(ok, HOSTS)
     assert (await request(middleware, "late.example"))[0]["status"] == 400
     middleware.allowed_hosts.append("late.example")
@@ -122,7 +124,7 @@ async def test_host_added_later_is_answered():
 
 
 @pytest.mark.parametrize("pattern", ["a*", "*example.com", "a.*.com", "**", "*.*"])
-async def test_wildcard_elsewhere_than_in_front_is_an_error(pattern):
+async def test_wildcard_elsewhere_than_in_front_is_an_error(pattern: str) -> None:
     with pytest.raises(AssertionError, match="wildcard") as caught:
         TrustedHostMiddleware(ok, [pattern])
     assert str(caught.value) == ENFORCE_DOMAIN_WILDCARD

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeAlias
 
 import anyio
 import pytest
@@ -16,13 +18,17 @@ import pytest
 from pallasite.applications import Pallasite
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.routing import Mount
-from tests.support.asgi import Sent
+from pallasite.types import ASGIApp, Message, Send
+from tests.support.asgi import UNUSED, Sent
+from tests.support.clients import ClientFactory
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
     from pallasite.middleware import wsgi
 
 pytestmark = pytest.mark.anyio
+
+WSGIApp: TypeAlias = Callable[[dict[str, Any], Any], Any]
 
 SCOPE = {
     "type": "http",
@@ -34,41 +40,41 @@ SCOPE = {
 }
 
 
-def environ(**changes):
+def environ(**changes: Any) -> Any:
     return wsgi.build_environ({**SCOPE, **changes}, b"")
 
 
-async def request(app, *received, send=None, **changes):
+async def request(app: WSGIApp, *received: Any, send: Send | None = None, **changes: Any) -> Any:
     """Every message that `app` sends."""
     sent, waiting = Sent(), list(received or [{"type": "http.request"}])
 
-    async def receive():
+    async def receive() -> Any:
         return waiting.pop(0)
 
     await wsgi.WSGIMiddleware(app)({**SCOPE, **changes}, receive, sent if send is None else send)
     return sent
 
 
-def answer(*pieces, status="200 OK", headers=()):
-    def app(environ, start_response):
+def answer(*pieces: Any, status: str = "200 OK", headers: Any = ()) -> Any:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
         start_response(status, list(headers))
         return pieces
 
     return app
 
 
-def body(sent):
+def body(sent: Sent) -> Any:
     return b"".join(message["body"] for message in sent if message["type"] == "http.response.body")
 
 
-def test_module_warns_when_it_is_imported_and_only_then():
+def test_module_warns_when_it_is_imported_and_only_then() -> None:
     with pytest.warns(StarletteDeprecationWarning, match="wsgi is deprecated"):
         importlib.reload(wsgi)
     quiet = "import sys, pallasite.applications; assert 'pallasite.middleware.wsgi' not in sys.modules"
     subprocess.run([sys.executable, "-W", "error", "-c", quiet], check=True)
 
 
-def test_environ_holds_what_the_scope_says():
+def test_environ_holds_what_the_scope_says() -> None:
     found = wsgi.build_environ(
         {
             **SCOPE,
@@ -123,12 +129,12 @@ def test_environ_holds_what_the_scope_says():
         (b"", [b"7"], "0"),
     ],
 )
-def test_environ_says_how_long_the_body_is(body, given, length):
+def test_environ_says_how_long_the_body_is(body: bytes, given: Any, length: str | None) -> None:
     headers = [(b"content-length", value) for value in given]
     assert wsgi.build_environ({**SCOPE, "headers": headers}, body).get("CONTENT_LENGTH") == length
 
 
-def test_environ_of_a_server_without_address_is_localhost():
+def test_environ_of_a_server_without_address_is_localhost() -> None:
     found = environ()
     assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("localhost", 80)
     assert "REMOTE_ADDR" not in found
@@ -145,18 +151,18 @@ def test_environ_of_a_server_without_address_is_localhost():
         ("", "/\udcff", "", "/\xed\xb3\xbf"),
     ],
 )
-def test_environ_paths_are_bytes_as_characters(root_path, path, script_name, path_info):
+def test_environ_paths_are_bytes_as_characters(root_path: str, path: str, script_name: str, path_info: str) -> None:
     found = environ(root_path=root_path, path=path)
     assert (found["SCRIPT_NAME"], found["PATH_INFO"]) == (script_name, path_info)
 
 
-def test_environ_leaves_out_fields_that_could_pass_for_others():
+def test_environ_leaves_out_fields_that_could_pass_for_others() -> None:
     found = environ(headers=[(b"x_user", b"root"), (b"x-user", b"ada"), (b"proxy", b"http://evil.example")])
     assert {name for name in found if name.startswith("HTTP_")} == {"HTTP_X_USER"}
     assert found["HTTP_X_USER"] == "ada"
 
 
-async def test_response_is_sent_piece_by_piece():
+async def test_response_is_sent_piece_by_piece() -> None:
     sent = await request(answer(b"one ", b"", b"two", headers=[("X-A", " b ")], status="201 Created"))
     assert sent == [
         {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"b")]},
@@ -167,13 +173,13 @@ async def test_response_is_sent_piece_by_piece():
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "204"])
-async def test_response_without_body_is_a_head_and_an_end(status):
+async def test_response_without_body_is_a_head_and_an_end(status: str) -> None:
     sent = await request(answer(status=status))
     assert [message.get("status") for message in sent] == [204, None]
 
 
-async def test_body_of_a_request_is_read_whole():
-    def app(environ, start_response):
+async def test_body_of_a_request_is_read_whole() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
         start_response("200 OK", [])
         return [environ["wsgi.input"].read()]
 
@@ -181,13 +187,13 @@ async def test_body_of_a_request_is_read_whole():
     assert body(await request(app, *pieces)) == b"1 2 3 "
 
 
-async def test_request_cut_off_does_not_reach_the_application():
+async def test_request_cut_off_does_not_reach_the_application() -> None:
     cut = [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
     assert await request(answer(b"never"), *cut) == []
 
 
-async def test_write_sends_before_what_is_returned():
-    def app(environ, start_response):
+async def test_write_sends_before_what_is_returned() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
         write = start_response("200 OK", [])
         write(b"one ")
         return [b"two"]
@@ -195,24 +201,24 @@ async def test_write_sends_before_what_is_returned():
     assert body(await request(app)) == b"one two"
 
 
-async def test_iterable_is_closed_even_after_an_error():
+async def test_iterable_is_closed_even_after_an_error() -> None:
     class Pieces:
         closed = 0
 
-        def __init__(self, pieces):
+        def __init__(self, pieces: Any) -> None:
             self.pieces = pieces
 
-        def __iter__(self):
+        def __iter__(self) -> Iterator[Any]:
             for piece in self.pieces:
                 if piece is None:
                     raise LookupError("no more")
                 yield piece
 
-        def close(self):
+        def close(self) -> None:
             Pieces.closed += 1
 
-    def app_giving(pieces):
-        def app(environ, start_response):
+    def app_giving(pieces: Any) -> Any:
+        def app(environ: dict[str, Any], start_response: Any) -> Any:
             start_response("200 OK", [])
             return Pieces(pieces)
 
@@ -224,16 +230,16 @@ async def test_iterable_is_closed_even_after_an_error():
     assert Pieces.closed == 2
 
 
-async def test_error_of_the_application_reaches_the_server():
-    def app(environ, start_response):
+async def test_error_of_the_application_reaches_the_server() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> None:
         raise LookupError("no")
 
     with pytest.raises(LookupError):
         await request(app)
 
 
-async def test_error_answered_by_the_application_is_sent_and_raised():
-    def app(environ, start_response):
+async def test_error_answered_by_the_application_is_sent_and_raised() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
         start_response("200 OK", [("x-a", "1")])
         try:
             raise LookupError("no")
@@ -248,8 +254,8 @@ async def test_error_answered_by_the_application_is_sent_and_raised():
     assert body(sent) == b"sorry"
 
 
-async def test_error_after_the_start_cannot_be_answered():
-    def app(environ, start_response):
+async def test_error_after_the_start_cannot_be_answered() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
         start_response("200 OK", [])(b"started")
         try:
             raise LookupError("no")
@@ -263,29 +269,32 @@ async def test_error_after_the_start_cannot_be_answered():
     assert (sent[0]["status"], body(sent)) == (200, b"started")
 
 
-async def test_application_that_breaks_the_rules_is_told():
-    def starting_twice(environ, start_response):
+async def test_application_that_breaks_the_rules_is_told() -> None:
+    def starting_twice(environ: dict[str, Any], start_response: Any) -> None:
         start_response("200 OK", [])
         start_response("200 OK", [])
+
+    def never_starting(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        return [b"x"]
 
     with pytest.raises(AssertionError, match="called before"):
         await request(starting_twice)
     with pytest.raises(AssertionError, match="did not call"):
-        await request(lambda environ, start_response: [b"x"])
+        await request(never_starting)
     with pytest.raises(ValueError):
         await request(answer(b"x", headers=[("x-a", "1\r\nx-b: 2")]))
 
 
-async def test_application_waits_for_a_slow_client():
+async def test_application_waits_for_a_slow_client() -> None:
     made, gate = [], anyio.Event()
 
-    def app(environ, start_response):
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
         for number in range(100):
             made.append(number)
             yield b"x"
 
-    async def send(message):
+    async def send(message: Message) -> None:
         await gate.wait()
 
     async with anyio.create_task_group() as group:
@@ -296,10 +305,10 @@ async def test_application_waits_for_a_slow_client():
     assert len(made) == 100
 
 
-async def test_client_that_leaves_ends_the_application():
+async def test_client_that_leaves_ends_the_application() -> None:
     closed = threading.Event()
 
-    def app(environ, start_response):
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
         try:
             while True:
@@ -307,7 +316,7 @@ async def test_client_that_leaves_ends_the_application():
         finally:
             closed.set()
 
-    async def send(message):
+    async def send(message: Message) -> None:
         if message["type"] == "http.response.body":
             raise OSError("gone")
 
@@ -316,24 +325,24 @@ async def test_client_that_leaves_ends_the_application():
     assert closed.is_set()
 
 
-async def test_websocket_is_refused_and_lifespan_is_not_understood():
+async def test_websocket_is_refused_and_lifespan_is_not_understood() -> None:
     sent = Sent()
-    await wsgi.WSGIMiddleware(answer(b""))({"type": "websocket"}, None, sent)
+    await wsgi.WSGIMiddleware(answer(b""))({"type": "websocket"}, UNUSED, sent)
     assert sent == [{"type": "websocket.close", "code": 1000}]
     with pytest.raises(AssertionError, match="lifespan"):
-        await wsgi.WSGIMiddleware(answer(b""))({"type": "lifespan"}, None, None)
+        await wsgi.WSGIMiddleware(answer(b""))({"type": "lifespan"}, UNUSED, UNUSED)
 
 
-def test_mounted_beside_a_lifespan(test_client_factory):
+def test_mounted_beside_a_lifespan(test_client_factory: ClientFactory) -> None:
     events = []
 
     @contextlib.asynccontextmanager
-    async def lifespan(app):
+    async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
         events.append("up")
         yield
         events.append("down")
 
-    def app(environ, start_response):
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
         data = environ["wsgi.input"].read()
         start_response("200 OK", [("content-type", "text/plain")])
         return io.BytesIO(environ["SCRIPT_NAME"].encode() + environ["PATH_INFO"].encode() + b" " + data)

@@ -7,8 +7,8 @@ import json
 import math
 import sys
 import tracemalloc
-from collections import OrderedDict, namedtuple
-from typing import Any
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -88,6 +88,11 @@ class _Level(enum.IntEnum):
     LOW = 1
 
 
+class _Point(NamedTuple):
+    x: int
+    y: int
+
+
 _OTHERS: list[Any] = [
     math.nan,
     math.inf,
@@ -103,7 +108,7 @@ _OTHERS: list[Any] = [
     _Colour.RED,
     _Level.LOW,
     OrderedDict(a=1),
-    namedtuple("Point", "x y")(1, 2),  # noqa: PYI024
+    _Point(1, 2),
     {(1, 2): 3},
     {frozenset(): 1},
     {(): 1},

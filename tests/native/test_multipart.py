@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_feed_file_comes_back_as_it_arrives() -> None:
     assert parser.feed(FILE, items) == [(1, "a", "f", headers)]
     assert items == [("before", "0"), None]
     assert parser.feed(b"whole piece", items) == [b"whole piece"]
-    events = parser.feed(b"\r\n--Bx and\r", items)
+    events: list[Any] | None = parser.feed(b"\r\n--Bx and\r", items)
     assert events is not None
     assert [bytes(event or b"") for event in events] == [b"\r\n--Bx and"]
     assert parser.feed(b"!\r\n--B--", items) == [b"\r", b"!", None]
@@ -56,20 +57,22 @@ def test_feed_file_comes_back_as_it_arrives() -> None:
 
 @pytest.mark.parametrize("lookalike", [b"\r\n--Bx", b"\r\n--B-", b"\r\n--B\r", b"\r\n", b"\r"])
 def test_feed_full_of_lookalikes_makes_one_event(lookalike: bytes) -> None:
-    parser, items = new_parser(), []
+    parser = new_parser()
+    items: list[Any] = []
     parser.feed(FILE, items)
     content = lookalike * 10_000 + b"."
     assert parser.feed(content, items) == [content]
     before, after = content[:-4], content[-4:]
     parser.feed(before, items)
-    events = parser.feed(after, items) or []
+    events: list[Any] = parser.feed(after, items) or []
     assert len(events) <= 3
     assert b"".join(bytes(event or b"") for event in events).endswith(after)
 
 
 def test_feed_streamed_fields_come_back_as_files_do() -> None:
     items: list[Any] = []
-    [begin, content, end] = new_parser(streamed=True).feed(FIELD + b"--B--", items) or []
+    events: list[Any] = new_parser(streamed=True).feed(FIELD + b"--B--", items) or []
+    [begin, content, end] = events
     assert begin == (0, "a", None, [(b"content-disposition", b'form-data; name="a"')])
     assert (bytes(content or b""), end) == (b"1", None)
     assert items == [None]
@@ -129,7 +132,8 @@ def test_error_has_its_code_and_stays(body: bytes, code: str) -> None:
     with pytest.raises(_core.FormError) as caught:
         read(body, parser=parser)
     assert caught.value.args[0] == code
-    for again in (lambda: parser.feed(b"--B--", []), parser.finish):
+    attempts: list[Callable[[], object]] = [lambda: parser.feed(b"--B--", []), parser.finish]
+    for again in attempts:
         with pytest.raises(_core.FormError) as same:
             again()
         assert same.value.args == caught.value.args
@@ -154,7 +158,8 @@ def test_limits_may_be_reached() -> None:
 )
 @pytest.mark.parametrize("size", [1, 7, 65536])
 def test_steps_are_linear_in_hostile_content(hostile: bytes, size: int) -> None:
-    parser, items = new_parser(files=10**6), []
+    parser = new_parser(files=10**6)
+    items: list[Any] = []
     body = FILE + hostile * (40_000 // len(hostile)) + b"\r\n--B--"
     for start in range(0, len(body), size):
         parser.feed(body[start : start + size], items)
@@ -179,7 +184,8 @@ def resident_bytes() -> int:
     ids=["preamble", "header without end", "field without end", "file without end", "epilogue"],
 )
 def test_memory_does_not_grow_with_the_body(opening: bytes, piece: bytes, failing: str | None) -> None:
-    parser, items = new_parser(), []
+    parser = new_parser()
+    items: list[Any] = []
     parser.feed(opening, items)
     before = resident_bytes()
     failed = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,15 +23,15 @@ class _Send:
 
 def test_observer_passes_messages_on_and_gives_back_what_send_gives() -> None:
     send = _Send()
-    observer = Observer(send)  # type: ignore[arg-type]
+    observer = Observer(send)
     message = {"type": "http.response.body"}
-    assert observer(message) == 1
+    assert cast(int, observer(message)) == 1
     assert send.messages[0] is message
     assert observer.send is send
 
 
 def test_observer_has_started_after_the_start_only() -> None:
-    observer = Observer(_Send())  # type: ignore[arg-type]
+    observer = Observer(_Send())
     assert observer.started is False
     observer({"type": "http.response.debug"})
     assert observer.started is False
@@ -46,13 +46,13 @@ def test_observer_knows_the_type_by_its_text() -> None:
         pass
 
     for kind in ("".join(["http.", "response.start"]), Text("http.response.start")):
-        observer = Observer(_Send())  # type: ignore[arg-type]
+        observer = Observer(_Send())
         observer({"type": kind})
         assert observer.started is True
 
 
 def test_observer_accepts_any_mapping() -> None:
-    observer = Observer(_Send())  # type: ignore[arg-type]
+    observer = Observer(_Send())
     observer(MappingProxyType({"type": "http.response.start"}))  # type: ignore[arg-type]
     assert observer.started is True
 
@@ -61,7 +61,7 @@ def test_observer_accepts_any_mapping() -> None:
 def test_observer_message_without_type_is_a_key_error(message: Any) -> None:
     send = _Send()
     with pytest.raises(KeyError, match="type"):
-        Observer(send)(message)  # type: ignore[arg-type]
+        Observer(send)(message)
     assert send.messages == []
 
 
@@ -77,7 +77,7 @@ def test_observer_start_counts_even_if_send_fails() -> None:
 
 def test_observer_takes_part_in_garbage_collection() -> None:
     send = _Send()
-    send.observer = Observer(send)  # type: ignore[attr-defined, arg-type]
+    send.observer = Observer(send)  # type: ignore[attr-defined]
     gone = weakref.ref(send)
     del send
     gc.collect()
@@ -86,7 +86,7 @@ def test_observer_takes_part_in_garbage_collection() -> None:
 
 def test_observer_adds_fields_behind_those_of_the_response() -> None:
     send = _Send()
-    observer = Observer(send)  # type: ignore[arg-type]
+    observer = Observer(send)
     observer.add_field(b"vary", b"Accept")
     observer.add_field(b"x-a", b"1")
     headers = [(b"vary", b"Origin")]
@@ -103,14 +103,14 @@ def test_observer_adds_fields_behind_those_of_the_response() -> None:
 @pytest.mark.parametrize("headers", [{}, {"headers": ()}, {"headers": iter(())}])
 def test_observer_adds_fields_to_any_message(headers: dict[str, Any]) -> None:
     send = _Send()
-    observer = Observer(send)  # type: ignore[arg-type]
+    observer = Observer(send)
     observer.add_field(b"vary", b"Accept")
     observer(MappingProxyType({"type": "http.response.start", **headers}))  # type: ignore[arg-type]
     assert send.messages[0]["headers"] == [(b"vary", b"Accept")]
 
 
 def test_observer_adds_no_field_after_the_start() -> None:
-    observer = Observer(_Send())  # type: ignore[arg-type]
+    observer = Observer(_Send())
     observer({"type": "http.response.start"})
     with pytest.raises(RuntimeError, match="already started"):
         observer.add_field(b"vary", b"Accept")
@@ -118,7 +118,7 @@ def test_observer_adds_no_field_after_the_start() -> None:
 
 def test_observer_with_fields_can_be_collected() -> None:
     send = _Send()
-    observer = Observer(send)  # type: ignore[arg-type]
+    observer = Observer(send)
     observer.add_field(b"vary", b"Accept")
     send.messages.append(observer)
     gone = weakref.ref(observer)

@@ -38,7 +38,8 @@ def test_fields_table(pieces: list[bytes], fields: list[tuple[str, str]]) -> Non
 
 
 def test_feed_gives_fields_as_soon_as_they_are_complete() -> None:
-    parser, items = _core.UrlencodedParser(3, 8), []
+    parser = _core.UrlencodedParser(3, 8)
+    items: list[Any] = []
     parser.feed(b"a=1&b=2", items)
     assert items == [("a", "1")]
     parser.finish(items)
@@ -55,7 +56,8 @@ def test_feed_gives_fields_as_soon_as_they_are_complete() -> None:
     ],
 )
 def test_error_has_its_code_and_stays(pieces: list[bytes], code: str) -> None:
-    parser, items = _core.UrlencodedParser(3, 8), []
+    parser = _core.UrlencodedParser(3, 8)
+    items: list[Any] = []
 
     def read_all() -> None:
         for piece in pieces:
@@ -72,7 +74,8 @@ def test_error_has_its_code_and_stays(pieces: list[bytes], code: str) -> None:
 @pytest.mark.parametrize("size", [1, 3, 10**6])
 @pytest.mark.parametrize("hostile", [b"&", b"a&", b"=", b"%", b"a=b", b"+%2"])
 def test_steps_are_linear_in_hostile_bodies(hostile: bytes, size: int) -> None:
-    parser, items = _core.UrlencodedParser(10**6, 10**6), []
+    parser = _core.UrlencodedParser(10**6, 10**6)
+    items: list[Any] = []
     body = hostile * (30_000 // len(hostile))
     for start in range(0, len(body), size):
         parser.feed(body[start : start + size], items)

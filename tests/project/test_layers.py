@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 def imported(name: str) -> set[str]:
     """The modules of this package that `name` imports when it is imported, written without the package's name."""
-    found = set()
+    found: set[Any] = set()
     for statement in statements(ast.parse(module_path(name).read_text(encoding="utf-8")).body):
         if isinstance(statement, ast.ImportFrom) and statement.level:
             pytest.fail(f"{name} imports relatively; absolute imports keep the direction visible")

@@ -77,28 +77,31 @@ PART = b'--x\r\ncontent-disposition: form-data; name="a"'
 BODY = SHORT_BYTES | st.sampled_from(
     [b"{}", b'"\\udfff"', b"a=b&c", PART + b"\r\n\r\n1\r\n--x--", PART + b'; filename="b"\r\n\r\n1\r\n--x--']
 )
-HTTP_REQUEST = st.fixed_dictionaries(
+HTTP_REQUEST: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.just("http.request")}, optional={"body": BODY, "more_body": st.booleans()}
 )
-WEBSOCKET_RECEIVE = st.fixed_dictionaries(
+WEBSOCKET_RECEIVE: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"type": st.just("websocket.receive")},
     optional={
         "text": st.none() | JSON_TEXT,
         "bytes": st.none() | JSON_TEXT.map(lambda text: text.encode("utf-8", "replace")),
     },
 )
-OTHER = st.one_of(
+OTHER: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.sampled_from([{"type": "websocket.connect"}, {"type": "http.disconnect"}, {"type": "lifespan.startup"}]),
     st.fixed_dictionaries(
         {"type": st.just("websocket.disconnect")},
         optional={"code": st.integers(1000, 4999), "reason": st.none() | SHORT_TEXT},
     ),
 )
-OPENING = {
+OPENING: dict[str, dict[str, Any]] = {
     "http": {"type": "http.request", "body": b"", "more_body": True},
     "websocket": {"type": "websocket.connect"},
 }
-GOODBYE = {"http": {"type": "http.disconnect"}, "websocket": {"type": "websocket.disconnect", "code": 1006}}
+GOODBYE: dict[str, dict[str, Any]] = {
+    "http": {"type": "http.disconnect"},
+    "websocket": {"type": "websocket.disconnect", "code": 1006},
+}
 
 
 class Exchange(NamedTuple):
@@ -174,7 +177,9 @@ def exchanges(draw: st.DrawFn, scope: st.SearchStrategy[dict[str, Any]]) -> Exch
     if kind == "websocket" and draw(st.booleans()):
         del given["method"], given["query_string"], given["http_version"]  # optional there, or not there at all
     usual = HTTP_REQUEST if kind == "http" else WEBSOCKET_RECEIVE
-    messages = draw(st.lists(usual, max_size=4) | st.lists(HTTP_REQUEST | WEBSOCKET_RECEIVE | OTHER, max_size=5))
+    messages: list[dict[str, Any]] = draw(
+        st.lists(usual, max_size=4) | st.lists(HTTP_REQUEST | WEBSOCKET_RECEIVE | OTHER, max_size=5)
+    )
     if draw(st.sampled_from([True, True, False])):
         messages = [dict(OPENING[kind]), *messages]
     return Exchange(given, messages, draw(st.sampled_from([ALL, ALL, ALL, 0, 1, 2])), draw(st.sampled_from(BACKENDS)))
@@ -205,7 +210,8 @@ def hold(app: ASGIApp, exchange: Exchange) -> None:
 
 async def _converse(app: ASGIApp, exchange: Exchange) -> tuple[list[Any], Exception | None]:
     """What is sent, and what is raised. Once the client is gone, `send` fails."""
-    scope, messages, sent, gone = dict(exchange.scope), list(exchange.messages), [], False
+    scope, messages, gone = dict(exchange.scope), list(exchange.messages), False
+    sent: list[Any] = []
 
     async def receive() -> Any:
         await anyio.lowlevel.checkpoint()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http.cookies import SimpleCookie
-from http.cookies import _unquote as unquote  # type: ignore[attr-defined]
+from http.cookies import _unquote as unquote
 
 from hypothesis import example, given
 from hypothesis import strategies as st

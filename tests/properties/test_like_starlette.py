@@ -452,7 +452,7 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
         # that goes, either may be noticed first, and what is called in what order depends on its buffers.
         "raised": None if failure is None or kit.has_functions else (type(failure).__name__, str(failure)),
         "fails": failure is not None,
-        "cause": type(failure.__cause__).__name__ if "already started" in str(failure) else None,
+        "cause": type(failure.__cause__).__name__ if failure and "already started" in str(failure) else None,
         # Nor has it a handler there.
         "log": [] if kit.has_functions else [entry for entry in kit.log if "ClientDisconnect" not in entry],
         "params": scope.get("path_params"),

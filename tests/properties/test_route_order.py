@@ -44,13 +44,13 @@ class WordConvertor(Convertor[str]):
         return value.upper()
 
 
-OWN = {"even": EvenConvertor(), "word": WordConvertor()}
-ALL = {**CONVERTOR_TYPES, **OWN}
+OWN: dict[str, Convertor[Any]] = {"even": EvenConvertor(), "word": WordConvertor()}
+ALL: dict[str, Convertor[Any]] = {**CONVERTOR_TYPES, **OWN}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def own_convertors() -> Iterator[None]:
-    starlette.convertors.CONVERTOR_TYPES.update(OWN)
+    starlette.convertors.CONVERTOR_TYPES.update(OWN)  # type: ignore[arg-type]
     yield
     for name in OWN:
         del starlette.convertors.CONVERTOR_TYPES[name]
@@ -162,7 +162,8 @@ def tables(draw: st.DrawFn) -> tuple[list[Any], list[dict[str, Any]]]:
             source = draw(st.sampled_from(sources))
             parts = re.split(r"\{\w+(?::(\w+))?\}", source)
             parts[1::2] = [draw(st.sampled_from(TAKEN.get(kind, ["a", "ab", "1"]))) for kind in parts[1::2]]
-            request["path"] = draw(st.sampled_from(["", request.get("root_path", "")])) + "".join(parts)
+            prefix: str = draw(st.sampled_from(["", str(request.get("root_path", ""))]))
+            request["path"] = prefix + "".join(parts)
     return routes, requests
 
 

@@ -139,7 +139,7 @@ def test_unknown_convertor_and_repeated_name_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda p: Route(p, show), lambda p: WebSocketRoute(p, show), lambda p: Mount(p, show)]
+    "make", [lambda p: Route(p, show), lambda p: WebSocketRoute(p, show), lambda p: Mount(p, Router())]
 )
 def test_path_without_slash_is_refused(make: Any) -> None:
     with pytest.raises(AssertionError, match="must start with '/'"):

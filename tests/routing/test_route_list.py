@@ -154,7 +154,7 @@ def test_routes_that_change_while_their_index_is_made_are_indexed_again() -> Non
 
     class Busy(Route):
         @property
-        def name(self) -> str:  # type: ignore[override]
+        def name(self) -> str:
             if len(router.routes) < 4:
                 router.routes.append(Route("/late", show, name="late"))
             return "busy"

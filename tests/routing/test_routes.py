@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +18,7 @@ from pallasite.routing import (
     WebSocketRoute,
     request_response,
 )
-from pallasite.types import Scope
+from pallasite.types import ASGIApp, Scope
 from pallasite.websockets import WebSocket, WebSocketDisconnect
 from tests.routing.endpoints import names, other, show
 from tests.support.asgi import Sent, scope_of
@@ -148,8 +148,8 @@ def test_equality_and_repr_say_what_routes_are() -> None:
     assert Route("/x", show) != WebSocketRoute("/x", show)
     assert repr(Route("/x", show, methods=["PUT"])) == "Route(path='/x', name='show', methods=['PUT'])"
     assert repr(WebSocketRoute("/x", show)) == "WebSocketRoute(path='/x', name='show')"
-    assert repr(Mount("/x", other, name="m")).startswith("Mount(path='/x', name='m', app=")
-    assert repr(Host("a", other)).startswith("Host(host='a', name='', app=")
+    assert repr(Mount("/x", cast(ASGIApp, other), name="m")).startswith("Mount(path='/x', name='m', app=")
+    assert repr(Host("a", cast(ASGIApp, other))).startswith("Host(host='a', name='', app=")
 
 
 async def test_base_route_leaves_its_methods_to_subclasses() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import anyio
@@ -73,7 +73,7 @@ class Stream:
         self.ended: list[str] = []
         self.steps = 0
 
-    async def __call__(self) -> AsyncIterator[Any]:
+    async def __call__(self) -> AsyncGenerator[Any, None]:
         try:
             for item in self.first:
                 self.steps += 1

@@ -148,7 +148,7 @@ async def test_no_ping_is_sent_without_an_interval() -> None:
 
 @pytest.mark.anyio
 async def test_client_that_goes_away_ends_the_iterable_and_the_task_behind_runs() -> None:
-    done = []
+    done: list[Any] = []
     stream = Stream("one")
     client = Client(EventSourceResponse(stream(), background=BackgroundTask(done.append, "done")))
     async with anyio.create_task_group() as group:
@@ -270,12 +270,15 @@ async def test_iterable_that_never_waits_leaves_the_loop_to_others() -> None:
     async def send(message: Message) -> None:
         client.sent[:] = [message]
 
+    async def run() -> None:
+        await client.app(client.scope, client.receive, send)
+
     async def leave() -> None:
         client.gone.set()
 
     with anyio.fail_after(FOREVER_SECONDS):
         async with anyio.create_task_group() as group:
-            group.start_soon(client.app, client.scope, client.receive, send)
+            group.start_soon(run)
             group.start_soon(leave)
     assert not client.is_complete
 
@@ -297,7 +300,8 @@ async def test_body_iterator_can_be_wrapped() -> None:
 
     async def shout() -> AsyncIterator[str]:
         async for block in inner:
-            yield bytes(block).decode().upper()
+            assert isinstance(block, bytes)
+            yield block.decode().upper()
 
     response.body_iterator = shout()
     client = Client(response)

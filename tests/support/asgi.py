@@ -19,6 +19,10 @@ FACTOR = 16
 LIMIT = 80
 
 
+#: In place of an application, a `receive` or a `send` that must not be called.
+UNUSED: Any = None
+
+
 class Sent(list[Any]):
     """The messages that an application sends, where this is its `send`."""
 

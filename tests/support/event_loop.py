@@ -17,8 +17,9 @@ from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
 
+import pytest
 import trio
-from blockbuster import BlockBuster, blockbuster
+from blockbuster import BlockBuster
 
 import pallasite
 
@@ -76,8 +77,6 @@ def _replaced_asyncio() -> Iterator[None]:
     def get_running_loop() -> object:
         return True if trio.lowlevel.in_trio_run() else asyncio.get_running_loop()
 
-    blockbuster.asyncio = SimpleNamespace(get_running_loop=get_running_loop)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blockbuster.blockbuster.asyncio", SimpleNamespace(get_running_loop=get_running_loop))
         yield
-    finally:
-        blockbuster.asyncio = asyncio

@@ -219,7 +219,7 @@ def test_lifespan_context_assigned_is_read_at_the_start(lib: Any, test_client_fa
 def test_application_class_replaced_in_its_module_is_what_is_made(lib: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     applications = lib("applications")
 
-    class Instrumented(applications.Starlette):  # type: ignore[misc]
+    class Instrumented(applications.Starlette):  # type: ignore[misc, name-defined]
         instances: list[Any] = []
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -56,7 +56,7 @@ def test_route_method_patched_on_a_subclass_is_reached(
 ) -> None:
     routing = lib("routing")
 
-    class Own(routing.Route):  # type: ignore[misc]
+    class Own(routing.Route):  # type: ignore[misc, name-defined]
         pass
 
     async def home(request: Any) -> Any:
@@ -270,7 +270,7 @@ def test_convertor_types_patched_reach_paths_compiled_later(
 ) -> None:
     routing, convertors = lib("routing"), lib("convertors")
 
-    class Upper(convertors.Convertor):  # type: ignore[misc]
+    class Upper(convertors.Convertor):  # type: ignore[misc, name-defined]
         regex = "[a-z]+"
 
         def convert(self, value: str) -> str:

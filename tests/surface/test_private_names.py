@@ -138,7 +138,7 @@ async def test_body_too_large_is_an_http_exception_that_groups_can_be_split_by(l
     [error] = caught
     assert isinstance(error, body_limit._RequestBodyTooLarge)
     assert isinstance(error, lib("exceptions").HTTPException)
-    assert error.status_code == 413  # type: ignore[attr-defined]
+    assert error.status_code == 413
     matching, others = ExceptionGroup("", [error, ValueError()]).split(body_limit._RequestBodyTooLarge)
     assert matching is not None
     assert others is not None
@@ -260,7 +260,7 @@ async def test_request_body_is_filled_by_a_subclass(lib: Any) -> None:
     class Doubled(lib("requests").Request):  # type: ignore[misc]
         async def body(self) -> bytes:
             if not hasattr(self, "_body"):
-                self._body = 2 * await super().body()
+                self._body: bytes = 2 * await super().body()
             return self._body
 
     request = Doubled(scope_of(), receiving(b"1"), ignore)

@@ -62,7 +62,7 @@ async def test_scope_given_by_the_server_is_the_one_that_is_filled(lib: Any) -> 
     async def send(message: Any) -> None:
         pass
 
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "method": "GET",
         "path": "/",
@@ -112,7 +112,8 @@ def test_scope_copied_by_middleware_is_what_the_endpoint_sees(lib: Any, test_cli
 
 
 def test_mount_sets_root_path_and_app_root_path(lib: Any, test_client_factory: Any) -> None:
-    routing, seen = lib("routing"), {}
+    routing = lib("routing")
+    seen: dict[str, Any] = {}
     inner = routing.Mount("/in/{x}", routes=[routing.Route("/deep", seeing(lib, seen))])
     app = lib("applications").Starlette(routes=[routing.Mount("/out", routes=[inner])])
     assert test_client_factory(app, root_path="/root").get("/root/out/in/1/deep").text == "seen"
@@ -123,7 +124,8 @@ def test_mount_sets_root_path_and_app_root_path(lib: Any, test_client_factory: A
 
 
 def test_outermost_router_stays_in_the_scope(lib: Any, test_client_factory: Any) -> None:
-    routing, seen = lib("routing"), {}
+    routing = lib("routing")
+    seen: dict[str, Any] = {}
     inner = lib("applications").Starlette(routes=[routing.Route("/x", seeing(lib, seen))])
     outer = lib("applications").Starlette(routes=[routing.Mount("/sub", app=inner)])
     assert test_client_factory(outer).get("/sub/x").text == "seen"
@@ -147,7 +149,7 @@ def test_session_put_there_by_another_is_used(lib: Any) -> None:
 def test_auth_and_user_are_written_by_authentication(lib: Any, test_client_factory: Any) -> None:
     authentication = lib("authentication")
 
-    class Backend(authentication.AuthenticationBackend):  # type: ignore[misc]
+    class Backend(authentication.AuthenticationBackend):  # type: ignore[misc, name-defined]
         async def authenticate(self, conn: Any) -> Any:
             return authentication.AuthCredentials(["admin"]), authentication.SimpleUser("ada")
 

@@ -16,8 +16,8 @@ def make_application(lib: Any) -> Any:
             self.max_body_size = None
             self.state = lib("datastructures").State()
             self.router = lib("routing").Router(routes)
-            self.exception_handlers = {}
-            self.user_middleware = []
+            self.exception_handlers: dict[Any, Any] = {}
+            self.user_middleware: list[Any] = []
             self.middleware_stack = None
             self.built = 0
             self.setup()
@@ -72,7 +72,7 @@ def test_router_subclass_can_bring_its_own_dispatch(lib: Any, test_client_factor
     routing = lib("routing")
     seen: list[str] = []
 
-    class Own(routing.Router):  # type: ignore[misc]
+    class Own(routing.Router):  # type: ignore[misc, name-defined]
         async def app(self, scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "lifespan":
                 await self.lifespan(scope, receive, send)
@@ -131,7 +131,7 @@ def test_router_subclass_that_fills_its_routes_serves(lib: Any, test_client_fact
 def test_route_subclass_can_override_matches_and_handle(lib: Any, test_client_factory: Any) -> None:
     routing = lib("routing")
 
-    class Own(routing.Route):  # type: ignore[misc]
+    class Own(routing.Route):  # type: ignore[misc, name-defined]
         def matches(self, scope: Any) -> Any:
             match, child_scope = super().matches(scope)
             if match is routing.Match.FULL:
@@ -156,14 +156,14 @@ def test_route_subclass_without_base_init_serves(lib: Any, test_client_factory: 
     """As FastAPI's routes do: the triple from `compile_path`, and an application of their own."""
     routing = lib("routing")
 
-    class Own(routing.Route):  # type: ignore[misc]
+    class Own(routing.Route):  # type: ignore[misc, name-defined]
         def __init__(self, path: str, endpoint: Any) -> None:
             self.path, self.endpoint, self.name = path, endpoint, "own"
             self.methods = {"GET"}
             self.path_regex, self.path_format, self.param_convertors = routing.compile_path(path)
             self.app = routing.request_response(endpoint)
 
-    class OwnSocket(routing.WebSocketRoute):  # type: ignore[misc]
+    class OwnSocket(routing.WebSocketRoute):  # type: ignore[misc, name-defined]
         def __init__(self, path: str, endpoint: Any) -> None:
             self.path, self.endpoint, self.name = path, endpoint, "socket"
             self.path_regex, self.path_format, self.param_convertors = routing.compile_path(path)
@@ -190,7 +190,7 @@ def test_route_subclass_without_base_init_serves(lib: Any, test_client_factory: 
 def test_base_route_subclass_stands_among_the_others(lib: Any, test_client_factory: Any) -> None:
     routing = lib("routing")
 
-    class ByHeader(routing.BaseRoute):  # type: ignore[misc]
+    class ByHeader(routing.BaseRoute):  # type: ignore[misc, name-defined]
         def __init__(self, value: str) -> None:
             self.value = value
 

@@ -18,8 +18,8 @@ async def home(request: Any) -> None:
 
 
 def make_arguments(lib: Any, name: str, folder: Path) -> dict[str, Any]:
-    """What the `__init__` of a class needs."""
-    return {
+    """Return the arguments that the `__init__` of a class needs."""
+    arguments: dict[str, dict[str, Any]] = {
         "Route": {"path": "/", "endpoint": home},
         "WebSocketRoute": {"path": "/", "endpoint": home},
         "Mount": {"path": "/m", "app": asgi},
@@ -54,7 +54,8 @@ def make_arguments(lib: Any, name: str, folder: Path) -> dict[str, Any]:
         "WebSocketEndpoint": {"scope": scope_of(type="websocket"), "receive": asgi, "send": asgi},
         "URL": {"url": "/"},
         "Secret": {"value": "s"},
-    }.get(name, {})
+    }
+    return arguments.get(name, {})
 
 
 CLASSES = {
@@ -123,7 +124,7 @@ CLASSES = {
 def test_subclass_instances_take_attributes_and_weak_references(lib: Any, name: str, tmp_path: Path) -> None:
     base = getattr(lib(CLASSES[name]), name)
 
-    class Own(base):  # type: ignore[misc]
+    class Own(base):  # type: ignore[misc, valid-type]
         shared = "class"
 
     options = make_arguments(lib, name, tmp_path)
@@ -143,7 +144,7 @@ def test_subclass_instances_take_attributes_and_weak_references(lib: Any, name: 
 def test_subclass_may_leave_out_the_base_init(lib: Any, name: str) -> None:
     base = getattr(lib(CLASSES[name]), name)
 
-    class Own(base):  # type: ignore[misc]
+    class Own(base):  # type: ignore[misc, valid-type]
         def __init__(self, *, told: str) -> None:
             self.__dict__["told"] = told
 

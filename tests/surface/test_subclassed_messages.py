@@ -14,7 +14,7 @@ def test_request_subclass_can_change_the_body(lib: Any, test_client_factory: Any
     class Upper(lib("requests").Request):  # type: ignore[misc]
         async def body(self) -> bytes:
             if not hasattr(self, "_body"):
-                self._body = (await super().body()).upper()
+                self._body: bytes = (await super().body()).upper()
             return self._body
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

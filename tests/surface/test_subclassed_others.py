@@ -86,7 +86,7 @@ async def test_upload_file_subclass_can_override_its_methods(lib: Any) -> None:
             await super().write(data.upper())
 
         async def read(self, size: int = -1) -> bytes:
-            return b"<" + await super().read(size) + b">"
+            return b"<%b>" % await super().read(size)
 
         async def seek(self, offset: int) -> None:
             await super().seek(offset)
@@ -238,7 +238,7 @@ def test_endpoint_subclass_dispatches_by_method(lib: Any, test_client_factory: A
 def test_authentication_subclasses_say_who_it_is(lib: Any, test_client_factory: Any) -> None:
     authentication = lib("authentication")
 
-    class Member(authentication.BaseUser):  # type: ignore[misc]
+    class Member(authentication.BaseUser):  # type: ignore[misc, name-defined]
         def __init__(self, name: str) -> None:
             self.name = name
 
@@ -250,12 +250,12 @@ def test_authentication_subclasses_say_who_it_is(lib: Any, test_client_factory: 
         def display_name(self) -> str:
             return self.name
 
-    class Guest(authentication.SimpleUser):  # type: ignore[misc]
+    class Guest(authentication.SimpleUser):  # type: ignore[misc, name-defined]
         @property
         def display_name(self) -> str:
             return f"guest {self.username}"
 
-    class Backend(authentication.AuthenticationBackend):  # type: ignore[misc]
+    class Backend(authentication.AuthenticationBackend):  # type: ignore[misc, name-defined]
         async def authenticate(self, conn: Any) -> Any:
             name = conn.headers.get("x-user")
             if name is None:

@@ -26,7 +26,7 @@ def test_scope_of_a_request_is_complete(test_client_factory: ClientFactory) -> N
         await OK(scope, receive, send)
 
     client = test_client_factory(app, base_url="https://example.org:8443/api", root_path="/api", client=("me", 7))
-    client.put("/a%2Fb/ä%2541?q=%C3%A4&r", headers={"X-Token": b"\xe9", "Accept": "*/*"}, content=b"12")
+    client.put("/a%2Fb/ä%2541?q=%C3%A4&r", headers={b"X-Token": b"\xe9", b"Accept": b"*/*"}, content=b"12")
     headers = scopes[0].pop("headers")
     assert headers[0] == (b"host", b"example.org:8443")
     assert set(headers) >= {(b"x-token", b"\xe9"), (b"user-agent", b"testclient"), (b"content-length", b"2")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import anyio
 import anyio.from_thread
@@ -48,7 +49,7 @@ def test_disconnect_follows_the_complete_response(test_client_factory: ClientFac
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen)
             await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(receive)
+            tasks.start_soon(cast(Any, receive))
             await send(START)
             await send(body(b"a", more=True))
             await anyio.wait_all_tasks_blocked()
@@ -111,7 +112,7 @@ def test_stream_starts_before_there_is_a_body(test_client_factory: ClientFactory
 
 
 def test_stream_closed_after_its_last_chunk_lets_background_work_finish(test_client_factory: ClientFactory) -> None:
-    done = []
+    done: list[Any] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(START)

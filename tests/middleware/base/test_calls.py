@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import anyio.lowlevel
 import pytest
 
-from pallasite.middleware.base import BaseHTTPMiddleware
-from pallasite.responses import PlainTextResponse
-from tests.middleware.base.places import Client, chunk, hello, pass_on, start, three_chunks
+from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.types import Receive, Scope, Send
+from tests.middleware.base.places import Client, Place, chunk, hello, pass_on, start, three_chunks
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-async def test_background_work_comes_after_the_response_and_is_awaited(layer, place, layers):
-    events = []
+async def test_background_work_comes_after_the_response_and_is_awaited(layer: Any, place: Place, layers: int) -> None:
+    events: list[Any] = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
         events.append(client.is_complete)
         await anyio.sleep(0.005)
@@ -31,14 +35,14 @@ async def test_background_work_comes_after_the_response_and_is_awaited(layer, pl
     assert events == [True, {"type": "http.disconnect"}]
 
 
-async def test_other_response_drops_the_applications_messages_and_lets_it_end(layer, place):
+async def test_other_response_drops_the_applications_messages_and_lets_it_end(layer: Any, place: Place) -> None:
     events = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await three_chunks(scope, receive, send)
         events.append(await receive())
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> PlainTextResponse:
         await call_next(request)
         return PlainTextResponse("other")
 
@@ -46,12 +50,14 @@ async def test_other_response_drops_the_applications_messages_and_lets_it_end(la
     assert (client.body, events) == (b"other", [{"type": "http.disconnect"}])
 
 
-async def test_other_response_and_then_an_error_of_the_application_is_raised(layer, place_in_own_task):
-    async def app(scope, receive, send):
+async def test_other_response_and_then_an_error_of_the_application_is_raised(
+    layer: Any, place_in_own_task: Place
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await three_chunks(scope, receive, send)
         raise KeyError("late")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> PlainTextResponse:
         await call_next(request)
         return PlainTextResponse("other")
 
@@ -61,12 +67,12 @@ async def test_other_response_and_then_an_error_of_the_application_is_raised(lay
     assert client.body == b"other"
 
 
-async def test_dropped_endless_stream_leaves_the_loop_to_others(layer, place):
-    async def app(scope, receive, send):
+async def test_dropped_endless_stream_leaves_the_loop_to_others(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         async with anyio.create_task_group() as task_group:
 
-            async def end_on_disconnect():
+            async def end_on_disconnect() -> None:
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 task_group.cancel_scope.cancel()
@@ -75,7 +81,7 @@ async def test_dropped_endless_stream_leaves_the_loop_to_others(layer, place):
             while True:
                 await send(chunk(b"more"))
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> PlainTextResponse:
         await call_next(request)
         return PlainTextResponse("other")
 
@@ -83,11 +89,11 @@ async def test_dropped_endless_stream_leaves_the_loop_to_others(layer, place):
     assert client.body == b"other"
 
 
-async def test_dispatch_that_never_calls_next_starts_nothing(layer):
-    async def app(scope, receive, send):
+async def test_dispatch_that_never_calls_next_starts_nothing(layer: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("not called")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> PlainTextResponse:
         return PlainTextResponse("own")
 
     client = await Client().request(layer(app, dispatch=dispatch))
@@ -101,8 +107,8 @@ async def test_dispatch_that_never_calls_next_starts_nothing(layer):
     ]
 
 
-async def test_second_call_after_the_first_response_was_read(layer, place):
-    async def dispatch(request, call_next):
+async def test_second_call_after_the_first_response_was_read(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Any:
         first = await call_next(request)
         body = b"".join([part async for part in first.body_iterator])
         second = await call_next(request)
@@ -113,16 +119,16 @@ async def test_second_call_after_the_first_response_was_read(layer, place):
     assert (client.body, client.headers[b"x-first"]) == (b"hello", b"hello")
 
 
-async def test_second_call_after_an_error_starts_anew(place_in_own_task):
+async def test_second_call_after_an_error_starts_anew(place_in_own_task: Place) -> None:
     calls = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         calls.append(1)
         if len(calls) < 3:
             raise ConnectionError
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         while True:
             try:
                 return await call_next(request)
@@ -133,11 +139,11 @@ async def test_second_call_after_an_error_starts_anew(place_in_own_task):
     assert (client.body, len(calls)) == (b"hello", 3)
 
 
-async def test_two_calls_at_the_same_time_both_give_a_response(place):
-    async def dispatch(request, call_next):
+async def test_two_calls_at_the_same_time_both_give_a_response(place: Place) -> None:
+    async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         bodies = []
 
-        async def call():
+        async def call() -> None:
             response = await call_next(request)
             bodies.append(b"".join([part async for part in response.body_iterator]))
 

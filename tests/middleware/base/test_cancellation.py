@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from pallasite.responses import PlainTextResponse
-from tests.middleware.base.places import Client, chunk, hello, pass_on, start
+from pallasite.middleware.base import RequestResponseEndpoint
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+from tests.middleware.base.places import Client, Place, chunk, hello, pass_on, start
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_error_of_dispatch_cancels_the_application_at_each_await(layer, place):
+async def test_error_of_dispatch_cancels_the_application_at_each_await(layer: Any, place: Place) -> None:
     events = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send(start())
             await send(chunk(b"never taken"))
@@ -30,7 +34,7 @@ async def test_error_of_dispatch_cancels_the_application_at_each_await(layer, pl
             finally:
                 events.append("app ends")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> None:
         await call_next(request)
         raise KeyError("dispatch")
 
@@ -39,10 +43,10 @@ async def test_error_of_dispatch_cancels_the_application_at_each_await(layer, pl
     assert events == ["clean up", "app ends"]
 
 
-async def test_error_of_dispatch_does_not_break_a_shield(layer, place):
+async def test_error_of_dispatch_does_not_break_a_shield(layer: Any, place: Place) -> None:
     events = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send(start())
             await send(chunk(b"never taken"))
@@ -54,7 +58,7 @@ async def test_error_of_dispatch_does_not_break_a_shield(layer, place):
             await anyio.lowlevel.checkpoint()
             events.append("not cancelled again")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> None:
         await call_next(request)
         raise KeyError("dispatch")
 
@@ -63,16 +67,16 @@ async def test_error_of_dispatch_does_not_break_a_shield(layer, place):
     assert events == ["cleaned up"]
 
 
-async def test_error_of_dispatch_cancels_an_application_that_has_not_answered(layer, place):
+async def test_error_of_dispatch_cancels_an_application_that_has_not_answered(layer: Any, place: Place) -> None:
     events = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await anyio.sleep_forever()
         finally:
             events.append("app ends")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> None:
         with anyio.move_on_after(0.02):
             await call_next(request)
         raise KeyError("dispatch")
@@ -82,10 +86,10 @@ async def test_error_of_dispatch_cancels_an_application_that_has_not_answered(la
     assert events == ["app ends"]
 
 
-async def test_client_gone_while_sending_ends_the_application(layer, place):
+async def test_client_gone_while_sending_ends_the_application(layer: Any, place: Place) -> None:
     events = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         try:
             while True:
@@ -93,7 +97,7 @@ async def test_client_gone_while_sending_ends_the_application(layer, place):
         finally:
             events.append("app ends")
 
-    async def fail(message):
+    async def fail(message: Message) -> None:
         if len(client.sent) == 4:
             raise OSError("gone")
 
@@ -103,7 +107,7 @@ async def test_client_gone_while_sending_ends_the_application(layer, place):
     assert (len(client.sent), events) == (4, ["app ends"])
 
 
-async def cancelled_when(reached, app):
+async def cancelled_when(reached: Any, app: ASGIApp) -> None:
     """Runs a request and cancels it once `reached` is set."""
     async with anyio.create_task_group() as task_group:
         task_group.start_soon(Client().request, app)
@@ -112,10 +116,10 @@ async def cancelled_when(reached, app):
         task_group.cancel_scope.cancel()
 
 
-async def test_cancellation_from_outside_ends_both(layer, place):
+async def test_cancellation_from_outside_ends_both(layer: Any, place: Place) -> None:
     events, reached = [], anyio.Event()
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         try:
             await send(chunk(b"one "))
@@ -124,7 +128,7 @@ async def test_cancellation_from_outside_ends_both(layer, place):
         finally:
             events.append("app")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: Any) -> None:
         try:
             response = await call_next(request)
             assert [part async for part in response.body_iterator]
@@ -136,18 +140,18 @@ async def test_cancellation_from_outside_ends_both(layer, place):
     assert sorted(events) == ["app", "dispatch"]
 
 
-async def test_asyncio_cancel_from_outside_ends_both(layer, place, on_asyncio):
+async def test_asyncio_cancel_from_outside_ends_both(layer: Any, place: Place, on_asyncio: None) -> None:
     events = []
     started = asyncio.Event()
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             started.set()
             await asyncio.sleep(30)
         finally:
             events.append("app")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         try:
             return await call_next(request)
         finally:
@@ -162,10 +166,10 @@ async def test_asyncio_cancel_from_outside_ends_both(layer, place, on_asyncio):
     assert sorted(events) == ["app", "dispatch"]
 
 
-async def test_cancellation_during_background_work_reaches_it(layer, place):
+async def test_cancellation_during_background_work_reaches_it(layer: Any, place: Place) -> None:
     events, reached = [], anyio.Event()
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
         try:
             reached.set()
@@ -177,8 +181,8 @@ async def test_cancellation_during_background_work_reaches_it(layer, place):
     assert events == ["app ends"]
 
 
-async def test_chunk_whose_sending_was_cancelled_is_not_sent(layer, place_in_own_task):
-    async def app(scope, receive, send):
+async def test_chunk_whose_sending_was_cancelled_is_not_sent(layer: Any, place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         await send(chunk(b"one "))
         with anyio.move_on_after(0.02):
@@ -188,7 +192,7 @@ async def test_chunk_whose_sending_was_cancelled_is_not_sent(layer, place_in_own
 
     over = anyio.Event()
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         first = await response.body_iterator.__anext__()
         with anyio.fail_after(5):

@@ -7,15 +7,28 @@ import contextvars
 import gc
 import sys
 import weakref
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 import sniffio
 
-from pallasite.middleware.base import BaseHTTPMiddleware
-from pallasite.responses import PlainTextResponse
-from tests.middleware.base.places import Client, body_message, chunk, hello, in_child_task, pass_on, start, three_chunks
+from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.types import Receive, Scope, Send
+from tests.middleware.base.places import (
+    Client,
+    Place,
+    body_message,
+    chunk,
+    hello,
+    in_child_task,
+    pass_on,
+    start,
+    three_chunks,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -23,12 +36,12 @@ pytestmark = pytest.mark.anyio
 word = contextvars.ContextVar("word", default="nothing")
 
 
-async def test_context_of_dispatch_is_seen_below(layer, place):
-    async def app(scope, receive, send):
+async def test_context_of_dispatch_is_seen_below(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert word.get() == "from dispatch"
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         word.set("from dispatch")
         return await call_next(request)
 
@@ -37,14 +50,14 @@ async def test_context_of_dispatch_is_seen_below(layer, place):
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-async def test_context_set_below_is_seen_by_dispatch(place_in_own_task, layers):
-    async def app(scope, receive, send):
+async def test_context_set_below_is_seen_by_dispatch(place_in_own_task: Place, layers: int) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         word.set("from below")
         await hello(scope, receive, send)
 
     seen = []
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         seen.append(word.get())
         return response
@@ -56,12 +69,12 @@ async def test_context_set_below_is_seen_by_dispatch(place_in_own_task, layers):
     assert seen == ["from below"] * layers
 
 
-async def test_context_set_below_is_seen_by_dispatch_when_the_application_fails(place_in_own_task):
-    async def app(scope, receive, send):
+async def test_context_set_below_is_seen_by_dispatch_when_the_application_fails(place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         word.set("from below")
         raise KeyError
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> PlainTextResponse:
         with pytest.raises(KeyError):
             await call_next(request)
         return PlainTextResponse(word.get())
@@ -70,8 +83,8 @@ async def test_context_set_below_is_seen_by_dispatch_when_the_application_fails(
     assert client.body == b"from below"
 
 
-async def test_context_variable_can_be_reset_below_across_waits(layer, place):
-    async def app(scope, receive, send):
+async def test_context_variable_can_be_reset_below_across_waits(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         token = word.set("for a while")
         await send(start())
         await anyio.lowlevel.checkpoint()
@@ -85,17 +98,17 @@ async def test_context_variable_can_be_reset_below_across_waits(layer, place):
 
 
 @pytest.mark.parametrize("before", [None, "before"])
-async def test_context_variable_reset_below_is_reset_above(place_in_own_task, before):
-    fresh = contextvars.ContextVar("fresh")
+async def test_context_variable_reset_below_is_reset_above(place_in_own_task: Place, before: str | None) -> None:
+    fresh: contextvars.ContextVar[str] = contextvars.ContextVar("fresh")
     if before is not None:
         fresh.set(before)
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         token = fresh.set("for a while")
         await hello(scope, receive, send)
         fresh.reset(token)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         assert fresh.get() == "for a while"
         return response
@@ -104,13 +117,13 @@ async def test_context_variable_reset_below_is_reset_above(place_in_own_task, be
     assert fresh.get(None) == before
 
 
-async def test_context_variable_set_by_dispatch_afterwards_is_kept(place_in_own_task):
-    async def app(scope, receive, send):
+async def test_context_variable_set_by_dispatch_afterwards_is_kept(place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         token = word.set("for a while")
         await hello(scope, receive, send)
         word.reset(token)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         word.set("mine")
         return response
@@ -119,10 +132,12 @@ async def test_context_variable_set_by_dispatch_afterwards_is_kept(place_in_own_
     assert word.get() == "mine"
 
 
-async def test_current_task_of_the_application_stays_the_same(layer, place_in_own_task, anyio_backend):
+async def test_current_task_of_the_application_stays_the_same(
+    layer: Any, place_in_own_task: Place, anyio_backend: str
+) -> None:
     tasks = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert sniffio.current_async_library() == anyio_backend
         tasks.append(anyio.get_current_task().id)
         await send(start())
@@ -134,7 +149,7 @@ async def test_current_task_of_the_application_stays_the_same(layer, place_in_ow
         await send(chunk(b"", more_body=False))
         tasks.append(anyio.get_current_task().id)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         own = anyio.get_current_task().id
         response = await call_next(request)
         assert anyio.get_current_task().id == own
@@ -146,11 +161,12 @@ async def test_current_task_of_the_application_stays_the_same(layer, place_in_ow
     assert len(set(tasks)) == 1
 
 
-async def test_task_is_shown_as_what_it_runs(on_asyncio):
-    shown = []
+async def test_task_is_shown_as_what_it_runs(on_asyncio: None) -> None:
+    shown: list[Any] = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
+        assert task is not None
         shown.append(repr(task))
         shown.extend(task.get_stack())
         await hello(scope, receive, send)
@@ -160,7 +176,7 @@ async def test_task_is_shown_as_what_it_runs(on_asyncio):
     assert len(shown) > 1
 
 
-async def test_no_task_is_left_behind(layer, place, on_asyncio):
+async def test_no_task_is_left_behind(layer: Any, place: Place, on_asyncio: None) -> None:
     before = asyncio.all_tasks()
     for app in (hello, three_chunks):
         await Client().request(layer(layer(place(app), dispatch=pass_on), dispatch=pass_on))
@@ -169,14 +185,14 @@ async def test_no_task_is_left_behind(layer, place, on_asyncio):
     assert asyncio.all_tasks() == before
 
 
-async def test_request_leaves_no_reference_circle(on_asyncio):
+async def test_request_leaves_no_reference_circle(on_asyncio: None) -> None:
     class Payload:
         pass
 
     payload = Payload()
     gone = weakref.ref(payload)
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await three_chunks(scope, receive, send)
 
@@ -194,9 +210,9 @@ async def test_request_leaves_no_reference_circle(on_asyncio):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-async def test_eager_child_task_of_the_application_sends(layer, on_asyncio):
+async def test_eager_child_task_of_the_application_sends(layer: Any, on_asyncio: None) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)
+    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
     try:
         client = await Client().request(layer(in_child_task(three_chunks), dispatch=pass_on))
     finally:
@@ -204,15 +220,15 @@ async def test_eager_child_task_of_the_application_sends(layer, on_asyncio):
     assert client.body == b"one two three"
 
 
-async def test_send_of_an_outer_layer_used_below_an_inner_one(layer):
+async def test_send_of_an_outer_layer_used_below_an_inner_one(layer: Any) -> None:
     """What `request._send` of a dispatch is good for: an event stream that goes past the inner layer."""
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await scope["outer_send"](start())
         await scope["outer_send"](chunk(b"past"))
         await scope["outer_send"](chunk(b" by", more_body=False))
 
-    async def note(request, call_next):
+    async def note(request: Request, call_next: RequestResponseEndpoint) -> Any:
         request.scope["outer_send"] = request._send
         try:
             return await call_next(request)
@@ -220,7 +236,7 @@ async def test_send_of_an_outer_layer_used_below_an_inner_one(layer):
             return Quiet()
 
     class Quiet:
-        async def __call__(self, scope, receive, send):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             pass
 
     client = Client()

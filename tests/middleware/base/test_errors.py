@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
-from pallasite.middleware.base import BaseHTTPMiddleware
-from pallasite.responses import PlainTextResponse
-from tests.middleware.base.places import START, Client, chunk, hello, in_child_task, pass_on, start, three_chunks
+from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.types import Receive, Scope, Send
+from tests.middleware.base.places import (
+    START,
+    App,
+    Client,
+    Place,
+    chunk,
+    hello,
+    in_child_task,
+    pass_on,
+    start,
+    three_chunks,
+)
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_error_before_the_response_reaches_dispatch(layer, place_in_own_task):
-    async def app(scope, receive, send):
+async def test_error_before_the_response_reaches_dispatch(layer: Any, place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise KeyError("app")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         try:
             return await call_next(request)
         except KeyError as error:
@@ -25,10 +40,10 @@ async def test_error_before_the_response_reaches_dispatch(layer, place_in_own_ta
     assert (client.status, client.body) == (500, b"KeyError('app')")
 
 
-async def test_error_before_the_response_passes_unchanged_through_layers(layer, place_in_own_task):
+async def test_error_before_the_response_passes_unchanged_through_layers(layer: Any, place_in_own_task: Place) -> None:
     error = KeyError("app")
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise error
 
     stack = layer(layer(place_in_own_task(app), dispatch=pass_on), dispatch=pass_on)
@@ -37,8 +52,8 @@ async def test_error_before_the_response_passes_unchanged_through_layers(layer, 
     assert caught.value is error
 
 
-async def test_error_group_of_the_application_stays_a_group(layer):
-    async def app(scope, receive, send):
+async def test_error_group_of_the_application_stays_a_group(layer: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise ExceptionGroup("two", [ValueError(1), KeyError(2)])
 
     with pytest.raises(ExceptionGroup, match="two"):
@@ -46,8 +61,8 @@ async def test_error_group_of_the_application_stays_a_group(layer):
 
 
 @pytest.mark.parametrize("how", ["cause", "context", "neither"])
-async def test_error_keeps_what_it_came_from(layer, place_in_own_task, how):
-    async def app(scope, receive, send):
+async def test_error_keeps_what_it_came_from(layer: Any, place_in_own_task: Place, how: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if how == "neither":
             raise KeyError("outer")
         try:
@@ -61,33 +76,34 @@ async def test_error_keeps_what_it_came_from(layer, place_in_own_task, how):
     assert repr(caught.value.__cause__) == ("None" if how == "neither" else "ValueError('inner')")
 
 
-async def test_application_without_response_is_an_error(layer, place):
-    async def app(scope, receive, send):
+async def test_application_without_response_is_an_error(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
     with pytest.raises(RuntimeError, match=r"^No response returned\.$"):
         await Client().request(layer(place(app), dispatch=pass_on))
 
 
-async def test_application_that_cannot_be_called_is_an_error(layer):
+async def test_application_that_cannot_be_called_is_an_error(layer: Any) -> None:
     with pytest.raises(TypeError):
         await Client().request(layer(lambda scope: None, dispatch=pass_on))
 
 
-async def test_application_that_is_no_coroutine_function_is_awaited(layer, place):
+async def test_application_that_is_no_coroutine_function_is_awaited(layer: Any, place: Place) -> None:
     class Task:
-        def __init__(self, *arguments):
+        def __init__(self, *arguments: Any) -> None:
             self.arguments = arguments
 
-        def __await__(self):
+        def __await__(self) -> Any:
             return hello(*self.arguments).__await__()
 
-    client = await Client().request(layer(place(Task) if place is not in_child_task else Task, dispatch=pass_on))
+    app = Task if place is in_child_task else place(cast(App, Task))
+    client = await Client().request(layer(app, dispatch=pass_on))
     assert client.body == b"hello"
 
 
-async def test_error_after_the_response_is_raised_at_the_end(layer, place_in_own_task):
-    async def app(scope, receive, send):
+async def test_error_after_the_response_is_raised_at_the_end(layer: Any, place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
         raise KeyError("after")
 
@@ -98,8 +114,8 @@ async def test_error_after_the_response_is_raised_at_the_end(layer, place_in_own
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-async def test_error_in_the_stream_aborts_the_response(place_in_own_task, layers):
-    async def app(scope, receive, send):
+async def test_error_in_the_stream_aborts_the_response(place_in_own_task: Place, layers: int) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         await send(chunk(b"half"))
         raise KeyError("broken")
@@ -113,13 +129,13 @@ async def test_error_in_the_stream_aborts_the_response(place_in_own_task, layers
     assert client.sent == [START, chunk(b"half")]
 
 
-async def test_error_in_the_stream_can_be_handled_by_who_reads_it(place_in_own_task):
-    async def app(scope, receive, send):
+async def test_error_in_the_stream_can_be_handled_by_who_reads_it(place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         await send(chunk(b"half"))
         raise KeyError("broken")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         try:
             return PlainTextResponse(b"".join([part async for part in response.body_iterator]))
@@ -130,8 +146,8 @@ async def test_error_in_the_stream_can_be_handled_by_who_reads_it(place_in_own_t
     assert (client.status, client.body) == (502, b"sorry")
 
 
-async def test_error_of_dispatch_is_raised_plainly(layer, place):
-    async def dispatch(request, call_next):
+async def test_error_of_dispatch_is_raised_plainly(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> None:
         await call_next(request)
         raise KeyError("dispatch")
 

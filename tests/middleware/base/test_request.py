@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import anyio.lowlevel
 import pytest
 
-from pallasite.middleware.base import BaseHTTPMiddleware
-from tests.middleware.base.places import Client, body_message, hello, pass_on
+from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from pallasite.requests import Request
+from pallasite.responses import Response
+from pallasite.types import Receive, Scope, Send
+from tests.middleware.base.places import Client, Place, body_message, hello, pass_on
 
 pytestmark = pytest.mark.anyio
 
 
-async def read_all(receive):
-    messages = []
+async def read_all(receive: Receive) -> Any:
+    messages: list[Any] = []
     while not messages or messages[-1].get("more_body"):
         messages.append(await receive())
     return messages
@@ -28,14 +33,14 @@ READERS = {
 
 
 @pytest.mark.parametrize("what", READERS)
-async def test_body_read_by_dispatch_is_read_again_by_the_application(layer, place, what):
-    seen = []
+async def test_body_read_by_dispatch_is_read_again_by_the_application(layer: Any, place: Place, what: Any) -> None:
+    seen: list[Any] = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.extend(message["body"] for message in await read_all(receive))
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         read = None
         if what == "body":
             read = await request.body()
@@ -53,12 +58,12 @@ async def test_body_read_by_dispatch_is_read_again_by_the_application(layer, pla
     assert seen == READERS[what][0]
 
 
-async def test_body_read_by_the_application_is_gone_for_dispatch(layer, place):
-    async def app(scope, receive, send):
+async def test_body_read_by_the_application_is_gone_for_dispatch(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await read_all(receive)
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         with pytest.raises(RuntimeError, match="Stream consumed"):
             await request.body()
@@ -68,14 +73,14 @@ async def test_body_read_by_the_application_is_gone_for_dispatch(layer, place):
     assert client.body == b"hello"
 
 
-async def test_body_is_read_in_each_of_three_layers_and_below(layer, place):
-    seen = []
+async def test_body_is_read_in_each_of_three_layers_and_below(layer: Any, place: Place) -> None:
+    seen: list[Any] = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append([message["body"] for message in await read_all(receive)])
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         seen.append(await request.body())
         return await call_next(request)
 
@@ -86,12 +91,12 @@ async def test_body_is_read_in_each_of_three_layers_and_below(layer, place):
     assert seen == [b"ab", b"ab", b"ab", [b"ab"]]
 
 
-async def test_disconnect_reaches_the_application_and_is_known_to_dispatch(layer, place):
-    async def app(scope, receive, send):
+async def test_disconnect_reaches_the_application_and_is_known_to_dispatch(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert [await receive(), await receive()] == [{"type": "http.disconnect"}] * 2
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         assert await request.is_disconnected()
         return response
@@ -102,8 +107,8 @@ async def test_disconnect_reaches_the_application_and_is_known_to_dispatch(layer
     assert client.body == b"hello"
 
 
-async def test_disconnect_after_the_body_reaches_the_application(layer, place):
-    async def app(scope, receive, send):
+async def test_disconnect_after_the_body_reaches_the_application(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await read_all(receive)
         client.disconnected.set()
         assert [await receive(), await receive()] == [{"type": "http.disconnect"}] * 2
@@ -114,13 +119,13 @@ async def test_disconnect_after_the_body_reaches_the_application(layer, place):
     assert client.body == b"hello"
 
 
-async def test_disconnect_seen_by_dispatch_is_not_waited_for_again(layer, place):
-    async def app(scope, receive, send):
+async def test_disconnect_seen_by_dispatch_is_not_waited_for_again(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert (await receive())["body"] == b"ab"
         assert (await receive())["type"] == "http.disconnect"
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         await request.body()
         assert await request.is_disconnected()
         client.disconnected = anyio.Event()  # a server that tells it only once
@@ -131,8 +136,8 @@ async def test_disconnect_seen_by_dispatch_is_not_waited_for_again(layer, place)
     assert client.body == b"hello"
 
 
-async def test_second_body_from_the_server_is_an_error(place_in_own_task):
-    async def app(scope, receive, send):
+async def test_second_body_from_the_server_is_an_error(place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await receive()
 
@@ -141,8 +146,8 @@ async def test_second_body_from_the_server_is_an_error(place_in_own_task):
         await client.request(BaseHTTPMiddleware(place_in_own_task(app), dispatch=pass_on))
 
 
-async def test_message_of_an_unknown_type_is_passed_over(place):
-    async def app(scope, receive, send):
+async def test_message_of_an_unknown_type_is_passed_over(place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert [message["body"] for message in await read_all(receive)] == [b"ab"]
         await hello(scope, receive, send)
 
@@ -151,11 +156,11 @@ async def test_message_of_an_unknown_type_is_passed_over(place):
     assert client.body == b"hello"
 
 
-async def test_waiting_receive_is_told_of_the_responses_end(layer):
+async def test_waiting_receive_is_told_of_the_responses_end(layer: Any) -> None:
     seen = []
 
-    async def app(scope, receive, send):
-        async def listen():
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def listen() -> None:
             seen.append(await receive())
 
         async with anyio.create_task_group() as task_group:
@@ -167,12 +172,12 @@ async def test_waiting_receive_is_told_of_the_responses_end(layer):
     assert (client.body, seen) == (b"hello", [{"type": "http.disconnect"}])
 
 
-async def test_scope_changed_by_dispatch_is_seen_below(layer, place):
-    async def app(scope, receive, send):
+async def test_scope_changed_by_dispatch_is_seen_below(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["state"] == {"user": "ada"}
         await hello(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         request.state.user = "ada"
         return await call_next(request)
 
@@ -181,13 +186,13 @@ async def test_scope_changed_by_dispatch_is_seen_below(layer, place):
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-async def test_other_scopes_pass_untouched(layer, kind):
+async def test_other_scopes_pass_untouched(layer: Any, kind: str) -> None:
     seen = []
 
-    async def app(*arguments):
+    async def app(*arguments: Any) -> None:
         seen.append(arguments)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> None:
         raise AssertionError("not for HTTP")
 
     client = Client()

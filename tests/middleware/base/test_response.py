@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 import pytest
 from starlette.middleware.base import BaseHTTPMiddleware as StarlettesBase
 
-from pallasite.middleware.base import BaseHTTPMiddleware
-from tests.middleware.base.places import START, Client, chunk, hello, pass_on, start, three_chunks
+from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from pallasite.requests import Request
+from pallasite.types import Receive, Scope, Send
+from tests.middleware.base.places import START, Client, Place, chunk, hello, pass_on, start, three_chunks
 from tests.support.asgi import Sent
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_response_passes_with_headers_changed(layer, place):
-    async def dispatch(request, call_next):
+async def test_response_passes_with_headers_changed(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         response.headers["x-layer"] = "2"
         return response
@@ -25,9 +30,10 @@ async def test_response_passes_with_headers_changed(layer, place):
 
 @pytest.mark.parametrize("app", [hello, three_chunks], ids=["plain", "stream"])
 @pytest.mark.parametrize("layers", [1, 2, 5, 150])
-async def test_messages_through_layers_are_those_of_starlette(place, app, layers):
+async def test_messages_through_layers_are_those_of_starlette(place: Place, app: Any, layers: int) -> None:
     sent = []
-    for base in (BaseHTTPMiddleware, StarlettesBase):
+    bases: list[Any] = [BaseHTTPMiddleware, StarlettesBase]
+    for base in bases:
         stack = place(app)
         for _ in range(layers):
             stack = base(stack, dispatch=pass_on)
@@ -35,12 +41,12 @@ async def test_messages_through_layers_are_those_of_starlette(place, app, layers
     assert sent[0] == sent[1]
 
 
-async def test_body_replaced_by_dispatch_is_sent(layer, place):
-    async def dispatch(request, call_next):
+async def test_body_replaced_by_dispatch_is_sent(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Any:
         response = await call_next(request)
         chunks = [part async for part in response.body_iterator]
 
-        async def upper():
+        async def upper() -> AsyncIterator[Any]:
             for part in chunks:
                 yield part.upper()
 
@@ -51,12 +57,12 @@ async def test_body_replaced_by_dispatch_is_sent(layer, place):
     assert (client.body, client.is_complete) == (b"ONE TWO THREE", True)
 
 
-async def test_body_wrapped_by_dispatch_is_streamed(layer, place):
-    async def dispatch(request, call_next):
+async def test_body_wrapped_by_dispatch_is_streamed(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Any:
         response = await call_next(request)
         inner = response.body_iterator
 
-        async def numbered():
+        async def numbered() -> AsyncIterator[Any]:
             number = 0
             async for part in inner:
                 number += 1
@@ -69,8 +75,8 @@ async def test_body_wrapped_by_dispatch_is_streamed(layer, place):
     assert client.body == b"1:one 2:two 3:three"
 
 
-async def test_body_read_in_part_by_dispatch_is_sent_from_there(layer, place):
-    async def dispatch(request, call_next):
+async def test_body_read_in_part_by_dispatch_is_sent_from_there(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Any:
         response = await call_next(request)
         assert await response.body_iterator.__anext__() == b"one "
         return response
@@ -79,8 +85,8 @@ async def test_body_read_in_part_by_dispatch_is_sent_from_there(layer, place):
     assert (client.body, client.is_complete) == (b"two three", True)
 
 
-async def test_body_closed_by_dispatch_is_sent_no_more(layer, place):
-    async def dispatch(request, call_next):
+async def test_body_closed_by_dispatch_is_sent_no_more(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Any:
         response = await call_next(request)
         await response.body_iterator.aclose()
         return response
@@ -89,14 +95,14 @@ async def test_body_closed_by_dispatch_is_sent_no_more(layer, place):
     assert (client.body, client.is_complete) == (b"", True)
 
 
-async def half(scope, receive, send):
+async def half(scope: Scope, receive: Receive, send: Send) -> None:
     await send(start())
     await send(chunk(b"half"))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-async def test_body_left_unfinished_by_application_is_not_completed(place, wrapped):
-    async def dispatch(request, call_next):
+async def test_body_left_unfinished_by_application_is_not_completed(place: Place, wrapped: bool) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Any:
         response = await call_next(request)
         if wrapped:
             pieces = response.body_iterator
@@ -109,15 +115,15 @@ async def test_body_left_unfinished_by_application_is_not_completed(place, wrapp
     assert (client.body, client.is_complete) == (b"half", False)
 
 
-async def test_body_left_unfinished_for_a_client_that_is_gone_is_no_error(place):
-    async def app(scope, receive, send):
+async def test_body_left_unfinished_for_a_client_that_is_gone_is_no_error(place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         await half(scope, receive, send)
 
     sent = Sent()
 
-    async def receive():
+    async def receive() -> Any:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
@@ -125,8 +131,8 @@ async def test_body_left_unfinished_for_a_client_that_is_gone_is_no_error(place)
     assert [message.get("body") for message in sent] == [None, b"half"]
 
 
-async def test_early_hint_and_debug_and_pathsend_pass(layer, place):
-    async def app(scope, receive, send):
+async def test_early_hint_and_debug_and_pathsend_pass(layer: Any, place: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.early_hint", "links": [b"</a.css>"]})
         await send({"type": "http.response.debug", "info": {"template": "x"}})
         await send(start())
@@ -141,20 +147,20 @@ async def test_early_hint_and_debug_and_pathsend_pass(layer, place):
     ]
 
 
-async def test_message_out_of_place_is_refused(layer, place_in_own_task):
-    async def app(scope, receive, send):
+async def test_message_out_of_place_is_refused(layer: Any, place_in_own_task: Place) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(chunk(b"too early"))
 
     with pytest.raises(AssertionError):
         await Client().request(layer(place_in_own_task(app), dispatch=pass_on))
 
 
-async def test_headers_that_are_no_list_can_be_changed(anyio_backend):
-    async def app(scope, receive, send):
+async def test_headers_that_are_no_list_can_be_changed(anyio_backend: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({**START, "headers": ((b"x-app", b"1"),)})
         await send(chunk(b"", more_body=False))
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         response = await call_next(request)
         response.headers["x-layer"] = "2"
         return response
@@ -163,17 +169,17 @@ async def test_headers_that_are_no_list_can_be_changed(anyio_backend):
     assert client.headers == {b"x-app": b"1", b"x-layer": b"2"}
 
 
-async def test_background_of_the_response_set_by_dispatch_runs_after_it(layer, place):
+async def test_background_of_the_response_set_by_dispatch_runs_after_it(layer: Any, place: Place) -> None:
     events = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
         events.append("app ends")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: Any) -> Any:
         response = await call_next(request)
 
-        async def background():
+        async def background() -> None:
             events.append(f"dispatch's, {len(client.sent)} sent")
 
         response.background = background

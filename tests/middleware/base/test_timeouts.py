@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from pallasite.responses import PlainTextResponse
-from tests.middleware.base.places import Client, chunk, start, three_chunks
+from pallasite.middleware.base import RequestResponseEndpoint
+from pallasite.requests import Request
+from pallasite.responses import PlainTextResponse, Response
+from pallasite.types import Receive, Scope, Send
+from tests.middleware.base.places import Client, Place, chunk, start, three_chunks
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_fail_after_around_call_next_ends_while_application_goes_on(layer, place):
-    async def dispatch(request, call_next):
+async def test_fail_after_around_call_next_ends_while_application_goes_on(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         with anyio.fail_after(10):
             return await call_next(request)
 
@@ -23,8 +27,8 @@ async def test_fail_after_around_call_next_ends_while_application_goes_on(layer,
     assert (client.body, client.is_complete) == (b"one two three", True)
 
 
-async def test_fail_after_in_each_of_three_layers(layer, place):
-    async def dispatch(request, call_next):
+async def test_fail_after_in_each_of_three_layers(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         with anyio.fail_after(10):
             response = await call_next(request)
         with anyio.fail_after(10):
@@ -38,11 +42,11 @@ async def test_fail_after_in_each_of_three_layers(layer, place):
     assert client.body == b"one two three"
 
 
-async def test_task_group_around_call_next_ends_while_application_goes_on(layer, place):
-    async def dispatch(request, call_next):
+async def test_task_group_around_call_next_ends_while_application_goes_on(layer: Any, place: Place) -> None:
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         responses = []
 
-        async def call():
+        async def call() -> None:
             responses.append(await call_next(request))
 
         async with anyio.create_task_group() as task_group:
@@ -53,8 +57,8 @@ async def test_task_group_around_call_next_ends_while_application_goes_on(layer,
     assert client.body == b"one two three"
 
 
-async def test_application_scope_stays_open_while_dispatch_enters_and_leaves_its_own(layer):
-    async def app(scope, receive, send):
+async def test_application_scope_stays_open_while_dispatch_enters_and_leaves_its_own(layer: Any) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         with anyio.move_on_after(30) as outer:
             await send(start())
             with anyio.move_on_after(20):
@@ -64,7 +68,7 @@ async def test_application_scope_stays_open_while_dispatch_enters_and_leaves_its
         assert not outer.cancelled_caught
         await send(chunk(b"", more_body=False))
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         with anyio.CancelScope():
             response = await call_next(request)
             with anyio.fail_after(5):
@@ -77,10 +81,12 @@ async def test_application_scope_stays_open_while_dispatch_enters_and_leaves_its
     assert client.body == b"one two"
 
 
-async def test_application_deadline_that_passes_while_it_waits_to_send_cancels_it(layer, place_in_own_task):
+async def test_application_deadline_that_passes_while_it_waits_to_send_cancels_it(
+    layer: Any, place_in_own_task: Place
+) -> None:
     events, over = [], anyio.Event()
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         await send(chunk(b"one "))
         with anyio.move_on_after(0.02) as scope_:
@@ -89,7 +95,7 @@ async def test_application_deadline_that_passes_while_it_waits_to_send_cancels_i
         over.set()
         await send(chunk(b"end", more_body=False))
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         first = await response.body_iterator.__anext__()
         with anyio.fail_after(5):
@@ -101,20 +107,20 @@ async def test_application_deadline_that_passes_while_it_waits_to_send_cancels_i
     assert (client.body, events) == (b"one ", [True])
 
 
-async def test_asyncio_wait_for_around_call_next(layer, place, on_asyncio):
-    async def dispatch(request, call_next):
+async def test_asyncio_wait_for_around_call_next(layer: Any, place: Place, on_asyncio: None) -> None:
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         return await asyncio.wait_for(call_next(request), 10)
 
     client = await Client().request(layer(place(three_chunks), dispatch=dispatch))
     assert client.body == b"one two three"
 
 
-async def test_asyncio_timeouts_in_dispatch_and_application(layer, place, on_asyncio):
-    async def app(scope, receive, send):
+async def test_asyncio_timeouts_in_dispatch_and_application(layer: Any, place: Place, on_asyncio: None) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         async with asyncio.timeout(10):
             await three_chunks(scope, receive, send)
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
         async with asyncio.timeout(10):
             response = await call_next(request)
         async with asyncio.timeout(10):
@@ -125,10 +131,10 @@ async def test_asyncio_timeouts_in_dispatch_and_application(layer, place, on_asy
     assert client.body == b"one two three"
 
 
-async def test_asyncio_timeout_of_parked_application_reaches_it(layer, on_asyncio):
+async def test_asyncio_timeout_of_parked_application_reaches_it(layer: Any, on_asyncio: None) -> None:
     events, over = [], anyio.Event()
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         await send(chunk(b"one "))
         try:
@@ -138,7 +144,7 @@ async def test_asyncio_timeout_of_parked_application_reaches_it(layer, on_asynci
             events.append("timeout")
             over.set()
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         first = await response.body_iterator.__anext__()
         with anyio.fail_after(5):
@@ -150,16 +156,16 @@ async def test_asyncio_timeout_of_parked_application_reaches_it(layer, on_asynci
     assert (client.body, events) == (b"one ", ["timeout"])
 
 
-async def test_timeout_of_call_next_leaves_application_running_to_its_end(layer, place):
-    events = []
+async def test_timeout_of_call_next_leaves_application_running_to_its_end(layer: Any, place: Place) -> None:
+    events: list[Any] = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         events.append(await receive())
         await send(start())
         await send(chunk(b"late", more_body=False))
         events.append("app ends")
 
-    async def dispatch(request, call_next):
+    async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         with anyio.move_on_after(0.02):
             return await call_next(request)
         return PlainTextResponse("too slow", status_code=504)
