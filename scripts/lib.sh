@@ -5,6 +5,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 MIN_MINOR=11 # CPython 3.11, as pyproject.toml's requires-python says
 
+# `--help` as the first argument prints the comment at the top of the script, and does nothing else.
+case ${1:-} in
+    -h | --help) sed -n -e 1d -e '/^#/!q' -e 's/^# \{0,1\}//p' "$0"; exit ;;
+esac
+
 say() { if [ -t 2 ]; then printf '\033[1m==> %s\033[0m\n' "$*" >&2; else printf '==> %s\n' "$*" >&2; fi; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
@@ -57,8 +62,9 @@ require_rust() {
     command -v cargo >/dev/null && command -v rustc >/dev/null ||
         fail "Rust is missing: install it with rustup or your system's packages, then open a new shell"
     need=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-    have=$(rustc --version 2>/dev/null | cut -d' ' -f2)
-    [ -n "$have" ] || fail "rustc does not run: run 'rustup default stable'"
+    # With rustup but without a default toolchain, `rustc` is there and fails.
+    have=$(rustc --version 2>/dev/null | cut -d' ' -f2) || true
+    [ -n "$have" ] || fail "rustc does not run, as with rustup before a toolchain is chosen: run 'rustup default stable'"
     [ "$(printf '%s\n%s\n' "$need" "$have" | sort -t. -k1,1n -k2,2n | head -1)" = "$need" ] ||
         fail "Rust $have is too old, Pallasite needs $need or later: run 'rustup update stable'"
     command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null ||
