@@ -11,13 +11,12 @@ import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
 from pallasite._compat import alias
+from tests.support.processes import ENVIRONMENT, read_until, running
 
-PYTHON_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 INSTALL = "import pallasite\npallasite.install_as_starlette()\n"
 
 
@@ -25,7 +24,7 @@ def run(*arguments: str, **environment: str) -> str:
     """What Python prints, given these arguments; a failure shows what it said."""
     result = subprocess.run(
         [sys.executable, *arguments],
-        env={**PYTHON_ENVIRONMENT, **environment},
+        env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -303,7 +302,7 @@ def as_starlette(folder: Path, *command: str, **environment: str) -> subprocess.
     return subprocess.run(
         [sys.executable, "-m", "pallasite", "as-starlette", *command],
         cwd=folder,
-        env={**PYTHON_ENVIRONMENT, **environment},
+        env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -342,22 +341,8 @@ def test_command_reaches_the_processes_of_uvicorn(option: str, processes: int, t
     with (tmp_path / "main.py").open("a") as file:
         file.write("app = Starlette()\n")
     command = [sys.executable, "-m", "pallasite", "as-starlette", "-m", "uvicorn", "main:app", "--port=0", option]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=PYTHON_ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as server:
-        assert server.stdout is not None
-        said: list[Any] = []
-        try:
-            while (
-                sum("standing in" in line for line in said) < processes
-                or sum("startup complete" in line for line in said) < processes
-            ):
-                line = server.stdout.readline()
-                assert line, said
-                said.append(line)
-        finally:
-            server.terminate()
-            server.communicate(timeout=30)
+    with running(command, tmp_path) as server:
+        read_until(server, "standing in", "startup complete", times=processes)
 
 
 def test_command_keeps_pythonpath_and_the_sitecustomize_behind_it(tmp_path: Path) -> None:

@@ -15,19 +15,13 @@ from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse
 from pallasite.routing import Route, Router, WebSocketRoute, request_response, websocket_session
 from pallasite.websockets import WebSocket
+from tests.support.asgi import Sent, scope_of, socket_scope_of
 
 pytestmark = pytest.mark.anyio
-
-HTTP: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
 
 
 async def receive() -> dict[str, Any]:
     return {"type": "websocket.connect"}
-
-
-class Sent(list[Any]):
-    async def __call__(self, message: Any) -> None:
-        self.append(message)
 
 
 async def fail(connection: Any) -> Any:
@@ -39,18 +33,18 @@ async def test_endpoint_alone_answers() -> None:
         return PlainTextResponse(request.url.path)
 
     sent = Sent()
-    await request_response(endpoint)(dict(HTTP), receive, sent)
+    await request_response(endpoint)(scope_of(), receive, sent)
     assert [message.get("body") for message in sent] == [None, b"/"]
 
 
 async def test_endpoint_alone_raises_what_nobody_handles() -> None:
     with pytest.raises(LookupError, match="gone"):
-        await request_response(fail)(dict(HTTP), receive, Sent())
+        await request_response(fail)(scope_of(), receive, Sent())
 
 
 async def test_websocket_endpoint_alone_raises_what_nobody_handles() -> None:
     with pytest.raises(LookupError, match="gone"):
-        await websocket_session(fail)({**HTTP, "type": "websocket"}, receive, Sent())
+        await websocket_session(fail)(socket_scope_of(), receive, Sent())
 
 
 def test_app_of_route_with_function_is_a_function() -> None:
@@ -77,16 +71,16 @@ async def test_app_wrapped_with_all_its_attributes_is_called() -> None:
     router = Router([early, late])
     for path in ("/early", "/late"):
         sent = Sent()
-        await router({**HTTP, "path": path}, receive, sent)
+        await router(scope_of(path), receive, sent)
         assert sent[1]["body"] == b"endpoint"
     late.app = around(late.app)
-    await router({**HTTP, "path": "/late"}, receive, Sent())
+    await router(scope_of("/late"), receive, Sent())
     assert seen == ["/early", "/late"]
 
 
 @pytest.mark.parametrize("kind", [Request, WebSocket], ids=["http", "websocket"])
 async def test_wrapped_application_raises_what_nobody_handles(kind: Any) -> None:
-    scope = {**HTTP, "type": "http" if kind is Request else "websocket"}
+    scope = scope_of() if kind is Request else socket_scope_of()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise LookupError("gone")
@@ -106,7 +100,7 @@ async def test_wrapped_application_is_answered_for_by_the_handlers_in_the_scope(
         await wrapped(scope, receive, send)
 
     sent = Sent()
-    await ExceptionMiddleware(inner)(dict(HTTP), receive, sent)
+    await ExceptionMiddleware(inner)(scope_of(), receive, sent)
     assert [message.get("status") for message in sent] == [410, None]
 
 
@@ -115,6 +109,6 @@ async def test_wrapped_application_may_be_given_any_send() -> None:
         await PlainTextResponse("fine")(scope, receive, send)
 
     sent = Sent()
-    scope = dict(HTTP)
+    scope = scope_of()
     await wrap_app_handling_exceptions(app, Request(scope))(scope, receive, sent)
     assert sent[0]["status"] == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,10 +13,8 @@ from pallasite.exceptions import HTTPException
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.routing import WebSocketRoute
-from pallasite.testclient import TestClient
 from pallasite.websockets import WebSocket, WebSocketDisconnect
-
-ClientFactory = Callable[..., TestClient]
+from tests.support.clients import ClientFactory
 
 
 class Guests(HTTPEndpoint):

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse as StarletteFileResponse
 
 from pallasite.background import BackgroundTask
 from pallasite.responses import FileResponse
-from tests.support.asgi import Sent, never
+from tests.support.asgi import STALL_SECONDS, Sent, never
 
 _CONTENT = bytes(range(256)) * 4  # 1,024 bytes
 
@@ -170,7 +170,7 @@ async def test_file_directory_is_a_runtime_error(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 async def test_file_pipe_is_refused_without_opening_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with anyio.fail_after(5), pytest.raises(RuntimeError, match="is not a file"):
+    with anyio.fail_after(STALL_SECONDS), pytest.raises(RuntimeError, match="is not a file"):
         await _call(FileResponse(tmp_path / "pipe"))
 
 
@@ -350,7 +350,7 @@ async def test_file_disconnect_stops_the_transfer(path: Path) -> None:
 
     response = FileResponse(path)
     response.chunk_size = 1
-    with anyio.fail_after(5):
+    with anyio.fail_after(STALL_SECONDS):
         await response({"type": "http", "method": "GET", "headers": []}, receive, send)
     assert 5 <= sent < 100
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +11,9 @@ from pallasite.negotiation import negotiate, preferred_type
 from pallasite.requests import HTTPConnection, Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.routing import Route
-from pallasite.testclient import TestClient
 from tests.support.asgi import assert_linear, scope_of
+from tests.support.clients import ClientFactory
 
-ClientFactory = Callable[..., TestClient]
 OFFERS = ("application/json", "text/html")
 
 

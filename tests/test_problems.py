@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,12 +16,12 @@ from pallasite.problems import InvalidParameter, ProblemException, ProblemRespon
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response
 from pallasite.routing import Route, WebSocketRoute
-from pallasite.testclient import TestClient, WebSocketDenialResponse
+from pallasite.testclient import WebSocketDenialResponse
 from pallasite.types import ASGIApp, Receive, Scope, Send
 from pallasite.websockets import WebSocket
 from tests.support.asgi import connect
+from tests.support.clients import ClientFactory
 
-ClientFactory = Callable[..., TestClient]
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

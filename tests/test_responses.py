@@ -24,7 +24,7 @@ from pallasite.responses import (
     Response,
     StreamingResponse,
 )
-from tests.support.asgi import Sent, never
+from tests.support.asgi import STALL_SECONDS, Sent, never
 
 _HTTP = {"type": "http", "method": "GET", "headers": []}
 _HTTP_2_4 = {**_HTTP, "asgi": {"spec_version": "2.4"}}
@@ -491,7 +491,7 @@ async def test_stream_disconnect_cancels_the_iteration() -> None:
             gone.set()
 
     source = chunks()
-    with anyio.fail_after(5):
+    with anyio.fail_after(STALL_SECONDS):
         response = StreamingResponse(source, background=BackgroundTask(log.append, "task"))
         await response(dict(_HTTP), receive, send)
     await source.aclose()
@@ -510,7 +510,7 @@ async def test_stream_disconnect_is_heard_behind_other_messages() -> None:
         await anyio.sleep_forever()
         yield b""
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(STALL_SECONDS):
         sent = await _call(StreamingResponse(chunks()), receive=receive)
     assert [message["type"] for message in sent] == ["http.response.start"]
 
@@ -661,7 +661,7 @@ async def test_stream_made_of_the_request_body_gets_all_of_it(reads_first: bool)
             gone.set()
 
     stream = request.stream()
-    with anyio.fail_after(10):
+    with anyio.fail_after(STALL_SECONDS):
         await StreamingResponse(echo())(scope, client.receive, client.send)
     assert client.came_back == [b"a", b"b", b"c", b"d"]
     assert gone.is_set()
@@ -685,5 +685,5 @@ async def test_stream_whose_request_body_breaks_off_still_ends_with_the_client()
         yield b"all the same"
         await anyio.sleep_forever()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(STALL_SECONDS):
         await StreamingResponse(insist())(scope, receive, send)

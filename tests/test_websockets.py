@@ -12,7 +12,7 @@ import pytest
 
 from pallasite.exceptions import WebSocketException
 from pallasite.responses import JSONResponse, Response
-from pallasite.testclient import TestClient, WebSocketDenialResponse
+from pallasite.testclient import WebSocketDenialResponse
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 from pallasite.websockets import (
     WebSocket,
@@ -22,27 +22,24 @@ from pallasite.websockets import (
     WebSocketDisconnected,
     WebSocketState,
 )
+from tests.support.asgi import Client
+from tests.support.clients import ClientFactory
 
-ClientFactory = Callable[..., TestClient]
 CONNECT = {"type": "websocket.connect"}
 pytestmark = pytest.mark.anyio
 
 
-class Server:
-    """Both channels of one connection, with the client's messages written down beforehand."""
+class Server(Client):
+    """A server whose client's messages are known beforehand, and which fails to send those of one type."""
 
     def __init__(self, *incoming: Message, fails_on: str = "") -> None:
-        self.incoming = list(incoming)
-        self.sent: list[Message] = []
+        super().__init__(*incoming)
         self.fails_on = fails_on
-
-    async def receive(self) -> Message:
-        return self.incoming.pop(0)
 
     async def send(self, message: Message) -> None:
         if message["type"] == self.fails_on:
             raise OSError("the socket is gone")
-        self.sent.append(message)
+        await super().send(message)
 
     def socket(self, kind: type[WebSocket] = WebSocket, **scope: Any) -> WebSocket:
         return kind({"type": "websocket", "headers": [], **scope}, self.receive, self.send)

@@ -18,7 +18,7 @@ from pallasite.responses import FileResponse, RedirectResponse, Response, Stream
 from pallasite.sse import EventSourceResponse, ServerSentEvent
 from pallasite.testclient import TestClient
 from pallasite.websockets import WebSocket
-from tests.support.asgi import Sent
+from tests.support.asgi import STALL_SECONDS, Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -206,7 +206,7 @@ async def test_origin_with_a_line_break_is_not_sent_back() -> None:
         app = CORSMiddleware(Response("a"), allow_origins=["*"], allow_credentials=True)
     for method in ("GET", "OPTIONS"):
         headers = [(b"origin", b"https://a\r\nx: y"), (b"cookie", b"a=b"), (b"access-control-request-method", b"GET")]
-        with anyio.fail_after(20):
+        with anyio.fail_after(STALL_SECONDS):
             await app({"type": "http", "method": method, "headers": headers}, None, sent)  # type: ignore[arg-type]
     for message in sent:
         for _, value in message.get("headers", []):

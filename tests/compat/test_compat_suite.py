@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.paths import ROOT
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.test_a" name="test_good" />

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from pallasite.convertors import CONVERTOR_TYPES
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NOT_EXECUTED_AT_MOST = 3
 

@@ -45,8 +45,7 @@ from pallasite.templating import Jinja2Templates
 from pallasite.testclient import TestClient
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketDisconnect
-
-ClientFactory = Callable[..., TestClient]
+from tests.support.clients import ClientFactory
 
 
 def test_hello_world(test_client_factory: ClientFactory) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.serving import ROOT
+from tests.support.paths import ROOT
 
 from .leaks import Counts, leaks
 from .soak import MOST_SLOPE, Results, failures, slope, table

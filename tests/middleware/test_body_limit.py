@@ -18,7 +18,7 @@ from pallasite.middleware.body_limit import (
     _RequestBodyTooLarge,
 )
 from pallasite.types import ASGIApp, Receive, Scope, Send
-from tests.support.asgi import Sent
+from tests.support.asgi import STALL_SECONDS, START, Sent
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,6 @@ REFUSED = [
     },
     {"type": "http.response.body", "body": b"Content Too Large"},
 ]
-START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 @pytest.fixture(params=[RequestBodyLimitMiddleware, StarlettesMiddleware], ids=["pallasite", "starlette"])
@@ -54,7 +53,7 @@ async def request(app: ASGIApp, *chunks: Any, declared: Any = None, kind: str = 
     headers = [] if declared is None else [(b"host", b"x"), (b"content-length", declared)]
     scope = {"type": kind, "headers": headers}
     before = dict(scope)
-    with anyio.fail_after(10):
+    with anyio.fail_after(STALL_SECONDS):
         try:
             await app(scope, receive, sent)
         finally:

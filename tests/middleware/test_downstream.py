@@ -12,11 +12,7 @@ import pytest
 
 from pallasite.middleware._downstream import Downstream, EagerDownstream, TaskDownstream
 from pallasite.middleware.base import BaseHTTPMiddleware
-from tests.support.asgi import Sent
-
-HTTP: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-START = {"type": "http.response.start", "status": 200, "headers": []}
-LAST = {"type": "http.response.body", "body": b"", "more_body": False}
+from tests.support.asgi import LAST, START, Sent, scope_of
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 pytestmark = pytest.mark.anyio
@@ -40,7 +36,7 @@ async def wait(scope: Any, receive: Any, send: Any) -> None:
 
 
 def eager(app: Callable[..., Any]) -> EagerDownstream:
-    downstream = EagerDownstream(app, HTTP, receive)
+    downstream = EagerDownstream(app, scope_of(), receive)
     downstream.start(asyncio.get_running_loop())
     return downstream
 
@@ -50,7 +46,7 @@ def eager(app: Callable[..., Any]) -> EagerDownstream:
 
 async def test_next_after_the_last_message_is_none() -> None:
     async with anyio.create_task_group() as tasks:
-        downstream = TaskDownstream(answer, HTTP, receive)
+        downstream = TaskDownstream(answer, scope_of(), receive)
         downstream.start(tasks)
         assert [await downstream.next() for _ in range(4)] == [START, LAST, None, None]
         downstream.finish()
@@ -58,7 +54,7 @@ async def test_next_after_the_last_message_is_none() -> None:
 
 async def test_task_that_ends_before_anybody_listens_has_ended() -> None:
     async with anyio.create_task_group() as tasks:
-        downstream = TaskDownstream(lambda *_: anyio.lowlevel.checkpoint(), HTTP, receive)
+        downstream = TaskDownstream(lambda *_: anyio.lowlevel.checkpoint(), scope_of(), receive)
         downstream.start(tasks)
     await downstream.join()
     assert await downstream.next() is None
@@ -77,7 +73,7 @@ async def test_pathsend_looked_at_by_dispatch_is_sent() -> None:
         assert response.body_iterator is response.body_iterator
         return response
 
-    await BaseHTTPMiddleware(app, dispatch=dispatch)(HTTP, receive, sent)
+    await BaseHTTPMiddleware(app, dispatch=dispatch)(scope_of(), receive, sent)
     assert sent == [START, pathsend]
 
 
@@ -101,7 +97,7 @@ async def test_context_variable_adopted_in_another_task_is_left_to_it() -> None:
         word.set(value)
         return responses[0]
 
-    await BaseHTTPMiddleware(app, dispatch=dispatch)(HTTP, receive, nobody)
+    await BaseHTTPMiddleware(app, dispatch=dispatch)(scope_of(), receive, nobody)
     assert word.get() == value
 
 
@@ -110,7 +106,7 @@ async def test_context_variable_adopted_in_another_task_is_left_to_it() -> None:
 
 @on_asyncio
 async def test_start_outside_of_a_task_leaves_the_steps_to_the_loop(anyio_backend: str) -> None:
-    loop, downstream = asyncio.get_running_loop(), EagerDownstream(answer, HTTP, receive)
+    loop, downstream = asyncio.get_running_loop(), EagerDownstream(answer, scope_of(), receive)
     loop.call_soon(downstream.start, loop)
     await asyncio.sleep(0)
     assert downstream.poll() is None
@@ -252,7 +248,7 @@ async def test_middleware_thrown_away_with_its_loop_awaits_nothing(anyio_backend
         return await call_next(request)
 
     before = asyncio.all_tasks()
-    running = BaseHTTPMiddleware(app, dispatch=dispatch)(HTTP, receive, nobody)
+    running = BaseHTTPMiddleware(app, dispatch=dispatch)(scope_of(), receive, nobody)
     running.send(None)
     running.close()
     [task] = asyncio.all_tasks() - before
@@ -271,7 +267,7 @@ async def test_task_coroutine_cannot_be_awaited(anyio_backend: str) -> None:
 
 
 async def test_kinds_of_downstream_say_how_they_wait() -> None:
-    kind = Downstream(answer, HTTP, receive)
+    kind = Downstream(answer, scope_of(), receive)
     for method in (kind._new_scope, kind._pause, kind._release, kind._listen, kind._wake_reader):
         with pytest.raises(NotImplementedError):
             method()

@@ -19,6 +19,7 @@ from pallasite.routing import Route, WebSocketRoute, request_response
 from pallasite.testclient import TestClient
 from pallasite.types import ASGIApp, Message
 from pallasite.websockets import WebSocket, WebSocketDisconnect
+from tests.support.asgi import Client
 
 
 class Broken(Exception):
@@ -243,25 +244,18 @@ def test_failing_background_task_leaves_the_response_alone(test_client_factory: 
     assert client.get("/").text == "sent"
 
 
-class Gone:
-    """A client that sends half a body and goes away; `send` fails from then on if it `cannot_read`."""
+async def gone(app: ASGIApp, *, cannot_read: bool) -> list[Message]:
+    """Return what reaches a client that sends half a body and goes away. It fails to read if it `cannot_read`."""
 
-    def __init__(self, *, cannot_read: bool) -> None:
-        self.cannot_read = cannot_read
-        self.sent: list[Message] = []
-        self._messages = [{"type": "http.request", "body": b"half", "more_body": True}]
+    async def fail_to_read(message: Message) -> None:
+        client.sent.remove(message)
+        raise OSError("gone")
 
-    async def receive(self) -> Message:
-        return self._messages.pop() if self._messages else {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        if self.cannot_read:
-            raise OSError("gone")
-        self.sent.append(message)
-
-    async def ask(self, app: ASGIApp) -> list[Message]:
-        await app({"type": "http", "method": "POST", "path": "/", "headers": []}, self.receive, self.send)
-        return self.sent
+    client = Client(
+        {"type": "http.request", "body": b"half", "more_body": True}, on_send=fail_to_read if cannot_read else None
+    )
+    client.gone.set()
+    return (await client.request(app, method="POST")).sent
 
 
 async def read_body(request: Request) -> Response:
@@ -287,7 +281,7 @@ async def test_client_that_goes_away_in_its_body_is_no_error(
     app: ASGIApp, cannot_read: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "pallasite.errors"):
-        sent = await Gone(cannot_read=cannot_read).ask(app)
+        sent = await gone(app, cannot_read=cannot_read)
     assert [message.get("status") for message in sent] == ([] if cannot_read else [400, None])
     assert caplog.messages == ["the client of POST / went away"]
 
@@ -299,7 +293,7 @@ async def test_response_in_the_middle_of_which_the_client_goes_away_is_cut_off(h
         return StreamingResponse(request.stream())
 
     app = Pallasite(routes=[Route("/", echo, methods=["POST"])], exception_handlers=handlers)
-    sent = await Gone(cannot_read=False).ask(app)
+    sent = await gone(app, cannot_read=False)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[-1]["more_body"]
 

@@ -9,13 +9,9 @@ import pytest
 
 from pallasite import _core
 from pallasite.datastructures import Headers, MutableHeaders, QueryParams
-from tests.support.asgi import assert_linear
+from tests.support.asgi import assert_linear, scope_of
 
 SMALL = 4_000
-
-
-def scope(path: str, host: bytes, query: bytes) -> dict[str, Any]:
-    return {"type": "http", "path": path, "headers": [(b"host", host)], "query_string": query, "server": ("s", 80)}
 
 
 def distinct(count: int, pattern: str) -> str:
@@ -53,7 +49,10 @@ WORK: dict[str, tuple[Callable[[int], Any], Callable[[Any], object]]] = {
     "entity tags": (lambda n: 'W/"b",' * n, lambda text: _core.names_tag(text, '"a"')),
     "entity tags, quotes": (lambda n: '"' * n, lambda text: _core.names_tag(text, '"a"')),
     "date": (lambda n: "Sun, " * n, lambda text: _core.parse_http_date(text)),
-    "url, of a scope": (lambda n: scope("/é" * n, b"a" * n, b"%" * n), lambda a: _core.url_from_scope(a)),
+    "url, of a scope": (
+        lambda n: scope_of("/é" * n, headers=[(b"host", b"a" * n)], query=b"%" * n),
+        lambda a: _core.url_from_scope(a),
+    ),
     "url, split": (lambda n: "http://" + "@:/?#" * n, lambda text: _core.split_url(text)),
     "url, absolute": (lambda n: "/a" * n, lambda text: _core.absolute_url("http://h/", text, "http", "")),
     "header, looked up": (lambda n: [(b"a", b"b")] * n, lambda headers: _core.find_header(headers, "c")),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pallasite._core import PathPattern, RouteKind, RouteTable, register_stock_convertors
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
+from tests.support.asgi import scope_of
 
 HTTP, WEBSOCKET, MOUNT, HOST = RouteKind.HTTP, RouteKind.WEBSOCKET, RouteKind.MOUNT, RouteKind.HOST
 OPAQUE = RouteKind.OPAQUE
@@ -39,10 +40,6 @@ class Node:
 
 def http(path: str, methods: Any = None, direct: bool = True) -> tuple[Any, ...]:
     return HTTP, Node(path), pattern(path), methods, direct
-
-
-def scope(path: str = "/", **more: Any) -> dict[str, Any]:
-    return {"type": "http", "path": path, "method": "GET", "headers": [], **more}
 
 
 def winner(table: RouteTable, scope: dict[str, Any]) -> str | None:
@@ -172,7 +169,7 @@ def test_custom_regex_that_reaches_out_of_its_group_matches_as_in_python() -> No
     assert found.match("/a")
     assert odd.match("/a") == {"x": "a"}
     table = RouteTable([(HTTP, Node("odd"), odd, None, True), http("/a")])
-    assert winner(table, scope("/a")) == "app of odd"
+    assert winner(table, scope_of("/a")) == "app of odd"
 
 
 # --- RouteTable: the order
@@ -201,16 +198,16 @@ def test_custom_regex_that_reaches_out_of_its_group_matches_as_in_python() -> No
 )
 def test_match_overlapping_routes_takes_the_first_declared(paths: list[str], path: str, index: int | None) -> None:
     table = RouteTable([http(path) for path in paths])
-    request = scope(path)
+    request = scope_of(path)
     assert winner(table, request) == (None if index is None else f"app of {paths[index]}")
     assert request.get("route") is None or request["route"].name == paths[index or 0]
 
 
 def test_match_first_full_beats_an_earlier_partial() -> None:
     table = RouteTable([http("/{a}", {"POST"}), http("/{b}", {"PUT"}), http("/x", {"GET"})])
-    assert winner(table, scope("/x")) == "app of /x"
-    assert winner(table, scope("/x", method="DELETE")) == "handle of /{a}"
-    request = scope("/y")
+    assert winner(table, scope_of("/x")) == "app of /x"
+    assert winner(table, scope_of("/x", method="DELETE")) == "handle of /{a}"
+    request = scope_of("/y")
     assert winner(table, request) == "handle of /{a}"
     assert request["path_params"] == {"a": "y"}
 
@@ -218,11 +215,11 @@ def test_match_first_full_beats_an_earlier_partial() -> None:
 def test_match_methods_changed_in_place_are_honoured() -> None:
     methods = {"POST"}
     table = RouteTable([http("/", methods)])
-    assert winner(table, scope()) == "handle of /"
+    assert winner(table, scope_of()) == "handle of /"
     methods.add("GET")
-    assert winner(table, scope()) == "app of /"
+    assert winner(table, scope_of()) == "app of /"
     methods.clear()
-    assert winner(table, scope(method="ANY")) == "app of /"
+    assert winner(table, scope_of(method="ANY")) == "app of /"
 
 
 def test_match_attributes_changed_later_are_honoured() -> None:
@@ -230,7 +227,7 @@ def test_match_attributes_changed_later_are_honoured() -> None:
     table = RouteTable([entry])
     entry[1].app = lambda: "new app"
     entry[1].endpoint = "new endpoint"
-    request = scope()
+    request = scope_of()
     assert winner(table, request) == "new app"
     assert request["endpoint"] == "new endpoint"
 
@@ -250,16 +247,16 @@ def test_match_gives_what_stands_in_for_the_app_it_was_built_with() -> None:
     entry = http("/")
     with_function_app(entry[1].app, entry[1].app)
     table = RouteTable([entry])
-    assert winner(table, scope()) == "in its place"
+    assert winner(table, scope_of()) == "in its place"
     entry[1].app = with_function_app(lambda: "new app", None)
-    assert winner(table, scope()) == "new app"
+    assert winner(table, scope_of()) == "new app"
 
 
 @pytest.mark.parametrize("direct", [True, False])
 def test_match_heeds_no_stand_in_of_another_app_or_an_indirect_route(direct: bool) -> None:
     entry = http("/", direct=direct)
     with_function_app(entry[1].app, None if direct else entry[1].app)
-    assert winner(RouteTable([entry]), scope()) == ("app of /" if direct else "handle of /")
+    assert winner(RouteTable([entry]), scope_of()) == ("app of /" if direct else "handle of /")
 
 
 def test_build_passes_on_what_fails_where_the_stand_in_is_read() -> None:
@@ -270,21 +267,21 @@ def test_build_passes_on_what_fails_where_the_stand_in_is_read() -> None:
 
 
 def test_match_indirect_route_gives_its_handle() -> None:
-    assert winner(RouteTable([http("/", direct=False)]), scope()) == "handle of /"
+    assert winner(RouteTable([http("/", direct=False)]), scope_of()) == "handle of /"
 
 
 def test_match_scope_type_decides_which_routes_count() -> None:
     table = RouteTable([(WEBSOCKET, Node("socket"), pattern("/x"), None, True), http("/x")])
-    assert winner(table, scope("/x")) == "app of /x"
-    assert winner(table, scope("/x", type="websocket")) == "app of socket"
-    assert winner(table, scope("/x", type="lifespan")) is None
+    assert winner(table, scope_of("/x")) == "app of /x"
+    assert winner(table, scope_of("/x", type="websocket")) == "app of socket"
+    assert winner(table, scope_of("/x", type="lifespan")) is None
 
 
 # --- RouteTable: the scope
 
 
 def test_match_none_leaves_the_scope_untouched() -> None:
-    request = scope("/nowhere", path_params={"a": 1})
+    request = scope_of("/nowhere", path_params={"a": 1})
     before = dict(request)
     assert RouteTable([http("/x")]).match(request) is None
     assert RouteTable([]).match(request) is None
@@ -293,7 +290,7 @@ def test_match_none_leaves_the_scope_untouched() -> None:
 
 def test_match_path_params_are_merged_into_a_new_dict() -> None:
     above = {"a": "above", "b": 2}
-    request = scope("/x", path_params=above)
+    request = scope_of("/x", path_params=above)
     RouteTable([http("/{a}")]).match(request)
     assert request["path_params"] == {"a": "x", "b": 2}
     assert above == {"a": "above", "b": 2}
@@ -312,7 +309,7 @@ def test_match_path_params_are_merged_into_a_new_dict() -> None:
     ],
 )
 def test_match_root_path_is_taken_off_where_a_segment_ends(root_path: str, path: str, rest: str | None) -> None:
-    request = scope(path, root_path=root_path)
+    request = scope_of(path, root_path=root_path)
     found = RouteTable([http("/{rest:path}")]).match(request)
     assert (found and "/" + request["path_params"]["rest"]) == rest
 
@@ -334,7 +331,7 @@ def test_match_mount_moves_the_root_path(
     node = Node("mount")
     table = RouteTable([(MOUNT, node, pattern(mount + "/{path:path}"), None, True)])
     for kind in ("http", "websocket"):
-        request = scope(path, type=kind, root_path=root_path, path_params={"above": 1})
+        request = scope_of(path, type=kind, root_path=root_path, path_params={"above": 1})
         assert table.match(request) is node.app
         assert request["root_path"] == root_path_inside
         assert request["app_root_path"] == root_path
@@ -344,14 +341,14 @@ def test_match_mount_moves_the_root_path(
 
 
 def test_match_mount_keeps_an_app_root_path() -> None:
-    request = scope("/m/a", app_root_path="/first")
+    request = scope_of("/m/a", app_root_path="/first")
     RouteTable([(MOUNT, Node("mount"), pattern("/m/{path:path}"), None, False)]).match(request)
     assert request["app_root_path"] == "/first"
 
 
 def test_match_mount_with_own_path_convertor_uses_its_value() -> None:
     upper = {"path": own(".*", str.upper)}
-    request = scope("/m/ab")
+    request = scope_of("/m/ab")
     RouteTable([(MOUNT, Node("mount"), PathPattern("/m/{path:path}", upper), None, False)]).match(request)
     assert (request["root_path"], request["path_params"]) == ("/m", {})
 
@@ -376,7 +373,7 @@ def test_match_mount_with_own_path_convertor_uses_its_value() -> None:
 def test_match_host_header_decides(headers: Any, name: str | None) -> None:
     hosts = ["example.org", "{x}.example.org", "[::1]:99", "\u212a.org"]
     table = RouteTable([(HOST, Node(host), pattern(host), None, True) for host in hosts])
-    request = scope("/any", headers=headers)
+    request = scope_of("/any", headers=headers)
     if name is None:
         assert winner(table, request) is None
     else:
@@ -385,7 +382,7 @@ def test_match_host_header_decides(headers: Any, name: str | None) -> None:
 
 def test_match_headers_that_can_be_read_once_are_left_readable() -> None:
     table = RouteTable([(HOST, Node("host"), pattern("a.org"), None, True)])
-    request = scope(headers=iter([(b"host", b"a.org"), (b"x", b"y")]))
+    request = scope_of(headers=iter([(b"host", b"a.org"), (b"x", b"y")]))
     assert winner(table, request) == "app of host"
     assert request["headers"] == [(b"host", b"a.org"), (b"x", b"y")]
 
@@ -418,9 +415,9 @@ class Asked(Node):
 def test_match_opaque_route_is_asked_only_when_reached() -> None:
     first, last = Asked("first", 0), Asked("last", 2)
     table = RouteTable([(OPAQUE, first, None, None, False), http("/a"), (OPAQUE, last, None, None, False)])
-    assert winner(table, scope("/a")) == "app of /a"
+    assert winner(table, scope_of("/a")) == "app of /a"
     assert (first.asked, last.asked) == (1, 0)
-    request = scope("/b")
+    request = scope_of("/b")
     assert winner(table, request) == "handle of last"
     assert (first.asked, last.asked) == (2, 1)
     assert (request["endpoint"], request["own"], request["route"]) == ("last", True, last)
@@ -429,16 +426,16 @@ def test_match_opaque_route_is_asked_only_when_reached() -> None:
 def test_match_opaque_partial_is_kept_until_a_full_one() -> None:
     maybe = Asked("maybe", 1)
     table = RouteTable([(OPAQUE, maybe, None, None, True), http("/a"), http("/b", {"PUT"})])
-    assert winner(table, scope("/a")) == "app of /a"
-    assert winner(table, scope("/b")) == "handle of maybe"
-    assert winner(table, scope("/a", type="other")) == "handle of maybe"
+    assert winner(table, scope_of("/a")) == "app of /a"
+    assert winner(table, scope_of("/b")) == "handle of maybe"
+    assert winner(table, scope_of("/a", type="other")) == "handle of maybe"
 
 
 @pytest.mark.parametrize("kind", [HTTP, WEBSOCKET, MOUNT, HOST])
 def test_entry_without_a_fitting_pattern_is_asked(kind: RouteKind) -> None:
     for fitting in (None, pattern("/x") if kind in (MOUNT, HOST) else pattern("x.org")):
         node = Asked("node", 2)
-        assert winner(RouteTable([(kind, node, fitting, None, False)]), scope("/")) == "handle of node"
+        assert winner(RouteTable([(kind, node, fitting, None, False)]), scope_of("/")) == "handle of node"
 
 
 def test_entry_of_unknown_kind_is_refused() -> None:
@@ -459,14 +456,14 @@ def test_match_verdict_handed_in_is_known_without_its_value() -> None:
 
     no = object()  # it has no `value` to read
     entries = [(OPAQUE, Declining("x"), None, None, False), http("/a")]
-    assert winner(RouteTable(entries, no), scope("/a")) == "app of /a"
+    assert winner(RouteTable(entries, no), scope_of("/a")) == "app of /a"
     with pytest.raises(AttributeError, match="value"):
-        RouteTable(entries).match(scope("/a"))
+        RouteTable(entries).match(scope_of("/a"))
 
 
 @pytest.mark.parametrize("missing", ["type", "path", "method"])
 def test_match_scope_without_a_key_is_key_error(missing: str) -> None:
-    request = scope("/")
+    request = scope_of("/")
     del request[missing]
     with pytest.raises(KeyError, match=missing):
         RouteTable([http("/", {"GET"})]).match(request)
@@ -474,7 +471,7 @@ def test_match_scope_without_a_key_is_key_error(missing: str) -> None:
 
 def test_match_error_of_a_route_is_passed_on() -> None:
     with pytest.raises(AttributeError, match="matches"):
-        RouteTable([(OPAQUE, Node("x"), None, None, False)]).match(scope())
+        RouteTable([(OPAQUE, Node("x"), None, None, False)]).match(scope_of())
 
 
 # --- RouteTable: unreachable routes
@@ -559,7 +556,7 @@ def test_match_repeated_keeps_no_reference() -> None:
     def run(times: int) -> int:
         for _ in range(times):
             for path in ("/a/b/1", "/a/b/c", "/b/x/y", "/nothing", "/\ud800"):
-                table.match(scope(path))
+                table.match(scope_of(path))
         gc.collect()
         return sys.getallocatedblocks()
 
@@ -587,11 +584,11 @@ def test_match_long_path_is_quick(path: str) -> None:
     ]
     table = RouteTable([http(source) for source in sources])
     # Quadratic work on these takes minutes, and the suite's time limit ends it.
-    assert table.match(scope(path)) is None
+    assert table.match(scope_of(path)) is None
 
 
 def test_pattern_of_10_000_segments_is_matched() -> None:
     deep = "/{a}" + "/b" * 10_000
     table = RouteTable([http(deep), http("/{x:path}")])
-    assert winner(table, scope("/x" + "/b" * 10_000)) == f"app of {deep}"
-    assert winner(table, scope("/x" + "/b" * 10_001)) == "app of /{x:path}"
+    assert winner(table, scope_of("/x" + "/b" * 10_000)) == f"app of {deep}"
+    assert winner(table, scope_of("/x" + "/b" * 10_001)) == "app of /{x:path}"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent.parent / "python" / "pallasite"
+from tests.support.paths import PACKAGE
 
 # From the bottom up: what may be imported by all that stands in a later row, and within its own row. A folder has the
 # rank of its row unless one of its modules is listed by itself. Imports inside functions count as well.

@@ -11,11 +11,9 @@ from types import ModuleType
 
 import pytest
 
-import pallasite
 from pallasite import exceptions
+from tests.support.paths import PACKAGE, ROOT
 
-PACKAGE = Path(pallasite.__file__).parent
-ROOT = PACKAGE.parent.parent
 LAYOUT = (ROOT / "docs" / "internals" / "layout.md").read_text(encoding="utf-8")
 FOLDERS = sorted(path.parent for path in PACKAGE.glob("_*/__init__.py"))
 

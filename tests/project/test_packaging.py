@@ -7,15 +7,13 @@ import pkgutil
 import re
 import tomllib
 import warnings
-from pathlib import Path
 
 import pytest
 
 import pallasite
 from pallasite import _core
+from tests.support.paths import PACKAGE, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGE = ROOT / "python" / "pallasite"
 MODULES = sorted(info.name for info in pkgutil.walk_packages([str(PACKAGE)], "pallasite."))
 
 

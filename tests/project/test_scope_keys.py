@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import pallasite
 from pallasite._http import scope_keys
+from tests.support.paths import PACKAGE
 
-PACKAGE = Path(pallasite.__file__).parent
 BINDING = PACKAGE.parent.parent / "rust" / "binding" / "src"
 SCOPE_KEY = re.compile(r'scope\S*[\[(,][^"\n]*"((?:pallasite|starlette)\.[a-z_.]+)"')
 

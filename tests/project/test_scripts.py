@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.paths import ROOT
+
 TOOLS = "basename bash cat cksum cut dirname find head mkdir rm sed sort tr xargs"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for bash")

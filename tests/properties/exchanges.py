@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pallasite.requests import ClientDisconnect
 from pallasite.types import ASGIApp
 from pallasite.websockets import WebSocketDisconnect, WebSocketDisconnected
+from tests.support.asgi import STALL_SECONDS
 
 # Raised where the client goes away.
 _GONE: tuple[type[Exception], ...] = (ClientDisconnect, WebSocketDisconnect, WebSocketDisconnected)
@@ -226,7 +227,7 @@ async def _converse(app: ASGIApp, exchange: Exchange) -> tuple[list[Any], Except
         sent.append(message)
 
     try:
-        with anyio.fail_after(30):
+        with anyio.fail_after(STALL_SECONDS):
             await app(scope, receive, send)
     except TimeoutError:
         raise

@@ -16,6 +16,8 @@ import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.asgi import STALL_SECONDS
+
 PATHS = ["", "/", "/a", "/a/", "/b", "/b/7", "/a/b", "/a/b/", "/a/7", "/7", "/x/y/z", "//", "/a//", "/a/b/c/d", "/é"]
 TEMPLATES = [
     "/",
@@ -429,7 +431,7 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
     del kit.log[:]
     failure: BaseException | None = None
     try:
-        with anyio.fail_after(20):
+        with anyio.fail_after(STALL_SECONDS):
             await app(scope, receive, send)
     except TimeoutError:
         raise

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 
-from tests.support.serving import EXAMPLES
+from tests.support.paths import EXAMPLES
 
 REQUIREMENTS = EXAMPLES.parents[1] / "requirements" / "demo.txt"
 

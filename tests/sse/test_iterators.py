@@ -13,7 +13,8 @@ import pytest
 
 from pallasite import sse
 from pallasite.sse import EventSourceResponse
-from tests.sse.streams import FOREVER_SECONDS, Client
+from tests.sse.streams import Client
+from tests.support.asgi import STALL_SECONDS
 
 
 class Source:
@@ -26,11 +27,11 @@ class Source:
     def __iter__(self) -> Iterator[str]:
         yield "one"
         self.blocked.set()
-        assert self.go_on.wait(FOREVER_SECONDS)
+        assert self.go_on.wait(STALL_SECONDS)
         yield "two"
 
     async def is_blocked(self) -> None:
-        assert await anyio.to_thread.run_sync(self.blocked.wait, FOREVER_SECONDS)
+        assert await anyio.to_thread.run_sync(self.blocked.wait, STALL_SECONDS)
 
 
 @pytest.mark.anyio
@@ -52,7 +53,7 @@ async def test_blocking_iterator_does_not_hold_up_the_end_and_is_closed_when_it_
         client.gone.set()
     assert not closed.is_set()
     source.go_on.set()
-    assert closed.wait(FOREVER_SECONDS)
+    assert closed.wait(STALL_SECONDS)
     assert "two" not in client.text
 
 
@@ -103,7 +104,7 @@ async def test_iterator_left_behind_that_fails_to_close_is_logged() -> None:
             await source.is_blocked()
             client.gone.set()
         source.go_on.set()
-        assert logged.wait(FOREVER_SECONDS)
+        assert logged.wait(STALL_SECONDS)
     finally:
         logging.getLogger("pallasite.sse").removeHandler(handler)
     assert "raised while being closed" in records[0].getMessage()

@@ -21,7 +21,9 @@ from pallasite.sse import EventSourceResponse, ServerSentEvent, last_event_id
 from pallasite.testclient import WebSocketDenialResponse
 from pallasite.types import Message
 from pallasite.websockets import WebSocket
-from tests.sse.streams import FOREVER_SECONDS, Client, ClientFactory, Stream
+from tests.sse.streams import Client, Stream
+from tests.support.asgi import STALL_SECONDS
+from tests.support.clients import ClientFactory
 
 
 @pytest.mark.parametrize("content", ["text", b"bytes", {"a": 1}, ServerSentEvent("x"), memoryview(b"")])
@@ -79,7 +81,7 @@ def test_last_event_id_is_read_from_the_request(test_client_factory: ClientFacto
         ("é\u2713".encode(), "é\u2713"),
         (b"\xff", "\ufffd"),
     ]:
-        headers = {} if sent is None else {"last-event-id": sent}
+        headers = {} if sent is None else {b"last-event-id": sent}
         assert client.get("/", headers=headers).text == f"data: {expected!r}\n\n"
 
 
@@ -127,7 +129,7 @@ async def test_end_and_event_wait_for_a_ping_that_is_being_sent(items: list[str]
         sending.clear()
         await client.send(message)
 
-    with anyio.fail_after(FOREVER_SECONDS):
+    with anyio.fail_after(STALL_SECONDS):
         await client.app(client.scope, client.receive, send)
     assert client.text == ": ping\n\n" + "".join(f"data: {item}\n\n" for item in items)
     assert client.is_complete
@@ -171,7 +173,7 @@ async def test_send_that_fails_is_a_client_that_went_away(messages: int) -> None
             raise OSError("connection lost")
         await client.send(message)
 
-    with anyio.fail_after(FOREVER_SECONDS):
+    with anyio.fail_after(STALL_SECONDS):
         await client.app(client.scope, client.receive, send)
     assert len(client.sent) == messages
     assert stream.steps == messages
@@ -188,7 +190,7 @@ async def test_ping_that_fails_is_a_client_that_went_away() -> None:
             raise OSError("connection lost")
         await client.send(message)
 
-    with anyio.fail_after(FOREVER_SECONDS):
+    with anyio.fail_after(STALL_SECONDS):
         await client.app(client.scope, client.receive, send)
     assert stream.ended == ["ended"]
 
@@ -276,7 +278,7 @@ async def test_iterable_that_never_waits_leaves_the_loop_to_others() -> None:
     async def leave() -> None:
         client.gone.set()
 
-    with anyio.fail_after(FOREVER_SECONDS):
+    with anyio.fail_after(STALL_SECONDS):
         async with anyio.create_task_group() as group:
             group.start_soon(run)
             group.start_soon(leave)
@@ -339,7 +341,7 @@ async def test_generator_with_a_cancel_scope_across_its_yields_is_closed_in_orde
 
     async def items() -> AsyncIterator[str]:
         try:
-            with anyio.move_on_after(FOREVER_SECONDS):
+            with anyio.move_on_after(STALL_SECONDS):
                 while True:
                     yield "x"
         finally:

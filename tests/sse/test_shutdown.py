@@ -14,7 +14,8 @@ import pytest
 from pallasite import sse
 from pallasite._runtime import signals
 from pallasite.sse import EventSourceResponse
-from tests.sse.streams import Client, ClientFactory, Stream
+from tests.sse.streams import Client, Stream
+from tests.support.clients import ClientFactory
 
 
 @pytest.mark.anyio

@@ -16,6 +16,7 @@ from pallasite.datastructures import Headers
 from pallasite.responses import FileResponse
 from pallasite.staticfiles import NotModifiedResponse, StaticFiles
 from tests.staticfiles.files import BIG, SMALL, _answer, _Hooked, _scope
+from tests.support.asgi import STALL_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +103,7 @@ async def test_link_out_of_the_directory_is_followed_only_where_allowed(root: Pa
 @pytest.mark.parametrize("options", [{}, {"html": True}])
 async def test_pipe_is_404_at_once(root: Path, storage: str, options: dict[str, Any]) -> None:
     os.mkfifo(root / "pipe")
-    with anyio.fail_after(10):
+    with anyio.fail_after(STALL_SECONDS):
         assert (await _answer(StaticFiles(directory=root, **options), _scope("/pipe"))).status == 404
 
 

@@ -1,47 +1,111 @@
-"""Requests as raw ASGI messages, which no client library would let through, and what must hold of every answer."""
+"""Raw ASGI messages to and from an application, including those that no client library would send.
+
+The checks that every response must pass are made here too.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Self
 
 import anyio
+import anyio.lowlevel
 import pytest
+
+from pallasite.types import ASGIApp, Message
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-STALL_SECONDS = 20  # far more than anything here takes
+#: The limit for anything that a test waits for. Only a test that fails reaches it.
+STALL_SECONDS = 20
 
-# Sixteen times the input may take sixteen times as long; it would be 256 times where the cost is quadratic. The limit
-# lies between, far from both. Time that other processes take does not count.
+# Sixteen times the input may take sixteen times as long. At a quadratic cost it would take 256 times as long. The limit
+# is far from both. Time that other processes take does not count.
 FACTOR = 16
 LIMIT = 80
 
 
-#: In place of an application, a `receive` or a `send` that must not be called.
+#: The head of a response without headers, and the end of its body.
+START: Message = {"type": "http.response.start", "status": 200, "headers": []}
+LAST: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+#: Stands for an application, a `receive` or a `send` that must not be called.
 UNUSED: Any = None
 
 
 class Sent(list[Any]):
-    """The messages that an application sends, where this is its `send`."""
+    """A `send` that keeps the messages."""
 
     async def __call__(self, message: Any) -> None:
         self.append(message)
 
 
 async def never() -> Any:
-    """The `receive` of a client that stays and sends nothing."""
+    """A `receive` that never returns: the client stays connected and sends nothing."""
     await anyio.sleep_forever()
 
 
+class Client:
+    """Both channels of one connection, as a server provides them.
+
+    `receive` returns `messages`, and then the disconnect as soon as `gone` is set. `send` keeps each message in `sent`
+    before it calls `on_send`, whose errors it raises.
+    """
+
+    def __init__(self, *messages: Message, on_send: Callable[[Message], Awaitable[None]] | None = None) -> None:
+        self.messages = list(messages)
+        self.on_send = on_send
+        self.sent: list[Message] = []
+        self.gone = anyio.Event()
+
+    async def receive(self) -> Message:
+        if self.messages:
+            return self.messages.pop(0)
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+        if self.on_send is not None:
+            await self.on_send(message)
+
+    async def request(self, app: ASGIApp, **scope: Any) -> Self:
+        """Run the application on a request. `scope` holds arguments of `scope_of`."""
+        with anyio.fail_after(STALL_SECONDS):
+            await app(scope_of(**scope), self.receive, self.send)
+        return self
+
+    @property
+    def status(self) -> int:
+        return int(self._start["status"])
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self._start["headers"])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent if message["type"] == "http.response.body")
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.sent) and not self.sent[-1].get("more_body", False)
+
+    @property
+    def _start(self) -> Message:
+        [start] = [message for message in self.sent if message["type"] == "http.response.start"]
+        return start
+
+
 class Answer(NamedTuple):
+    """A complete response."""
+
     status: int
     headers: RawHeaders
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The only value of a header, None if there is none."""
+        """Return the value of a header that occurs at most once, or None."""
         values = self.values(name)
         assert len(values) <= 1, values
         return values[0] if values else None
@@ -58,7 +122,7 @@ def scope_of(
     query: bytes = b"",
     **more: Any,
 ) -> dict[str, Any]:
-    """The scope of a request, as a server fills it; `more` adds to it and replaces what it has."""
+    """Return the scope of a request. `more` adds keys and replaces values."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -77,12 +141,12 @@ def scope_of(
 
 
 def socket_scope_of(path: str = "/", **more: Any) -> dict[str, Any]:
-    """The scope of a WebSocket."""
+    """Return the scope of a WebSocket. `more` adds keys and replaces values."""
     return scope_of(path, **{"type": "websocket", "scheme": "ws", "subprotocols": [], **more})
 
 
 async def exchange(app: Any, scope: Any, messages: Iterable[Any] = (), *, stays: bool = False) -> list[Any]:
-    """The messages that the application sends. After the given messages the client goes away, or `stays`."""
+    """Return the messages that the application sends. After `messages` the client disconnects, unless it `stays`."""
     waiting = list(messages)[::-1]
     sent = Sent()
     goodbye = {"type": "websocket.disconnect" if scope["type"] == "websocket" else "http.disconnect"}
@@ -99,14 +163,14 @@ async def exchange(app: Any, scope: Any, messages: Iterable[Any] = (), *, stays:
 
 
 async def ask(app: Any, path: str = "/", *, body: bytes | Sequence[bytes] = b"", **scope: Any) -> Answer:
-    """The answer to a request, its body in one piece or in several.
+    """Return the response to a request with this body, or with a body of these chunks.
 
-    No request may get a 5xx, a header that breaks the head, or a response that does not end.
+    No request may result in a 5xx, a header that breaks the head, or a response that does not end.
     """
-    pieces = [body] if isinstance(body, bytes) else list(body)
+    chunks = [body] if isinstance(body, bytes) else list(body)
     messages = [
-        {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
-        for number, piece in enumerate(pieces, start=1)
+        {"type": "http.request", "body": chunk, "more_body": number < len(chunks)}
+        for number, chunk in enumerate(chunks, start=1)
     ]
     start, *rest = await exchange(app, scope_of(path, **scope), messages)
     assert start["type"] == "http.response.start"
@@ -119,12 +183,13 @@ async def ask(app: Any, path: str = "/", *, body: bytes | Sequence[bytes] = b"",
 
 
 async def post(app: Any, body: bytes | Sequence[bytes], content_type: bytes, path: str = "/", **scope: Any) -> Answer:
+    """Return the response to a POST request with this body, or with a body of these chunks."""
     headers = [(b"host", b"testserver"), (b"content-type", content_type), *scope.pop("headers", ())]
     return await ask(app, path, method="POST", body=body, headers=headers, **scope)
 
 
 async def connect(app: Any, path: str = "/", *frames: Any, **scope: Any) -> list[Any]:
-    """What the application sends on a WebSocket that gets these frames."""
+    """Return the messages that the application sends on a WebSocket that receives these frames."""
     received = [{"type": "websocket.receive", **frame} for frame in frames]
     sent = await exchange(app, socket_scope_of(path, **scope), [{"type": "websocket.connect"}, *received])
     for message in sent:
@@ -133,16 +198,16 @@ async def connect(app: Any, path: str = "/", *frames: Any, **scope: Any) -> list
 
 
 def assert_plain(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Nothing in these headers could end a line or a head."""
+    """Fail if anything in these headers could end a line or the head."""
     for name, value in headers:
         assert name == name.lower()
         assert not set(name + value) & set(b"\r\n\0"), (name, value)
 
 
 def assert_linear(make: Callable[[int], Any], work: Callable[[Any], object], small: int = 2_000) -> None:
-    """The cost of `work(make(size))` grows with the size and no faster."""
+    """Fail if the cost of `work(make(size))` grows faster than the size."""
     few_input, many_input = make(small), make(small * FACTOR)
-    for _ in range(3):  # a moment's interruption is no growth
+    for _ in range(3):  # one interruption must not fail the test
         few, many = max(_shortest(work, few_input), 5e-6), _shortest(work, many_input)
         if many < few * LIMIT:
             return

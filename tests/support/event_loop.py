@@ -1,9 +1,9 @@
-"""Pallasite makes no call that blocks an event loop: one that would, on asyncio or trio, raises `BlockingError`.
+"""A guard against calls of Pallasite that block an event loop, asyncio's or trio's: they raise `BlockingError`.
 
-What is watched is what blockbuster can replace: blocking calls of the standard library. Native code is out of its
-sight; `openat2` and `preadv2`, by which a hot static file is read on the event loop, ask the kernel never to wait
-(RESOLVE_CACHED, RWF_NOWAIT). What tests and other packages call is their own: Jinja, for one, reads its templates where
-it is asked to render, the first time and whenever they have changed.
+The guard covers the calls that blockbuster can replace, which are blocking calls of the standard library. It does not
+see native code: `openat2` and `preadv2`, which read a hot static file on the event loop, ask the kernel never to wait
+(RESOLVE_CACHED, RWF_NOWAIT). Calls of tests and of other packages are allowed. Jinja, for example, reads a template
+when it first renders it and after the template has changed.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ import pallasite
 PALLASITE = str(Path(pallasite.__file__).parent)
 STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
-#: Where Pallasite may block, and why: file and functions.
+#: Functions in which Pallasite may block, by file, each with the reason.
 DELIBERATE: list[tuple[str, set[str]]] = [
-    ("pallasite/staticfiles.py", {"__init__"}),  # looks for its directories once, when the application is put together
-    ("pallasite/staticfiles.py", {"lookup_path"}),  # is for worker threads; who calls it elsewhere has been told
-    ("mimetypes.py", {"init"}),  # the system's table of media types, read once in the life of a process
-    ("logging/__init__.py", {"callHandlers"}),  # where a log goes to is the application's choice
+    ("pallasite/staticfiles.py", {"__init__"}),  # looks for its directories once, at startup
+    ("pallasite/staticfiles.py", {"lookup_path"}),  # documented as a call for worker threads
+    ("mimetypes.py", {"init"}),  # the system's table of media types, read once per process
+    ("logging/__init__.py", {"callHandlers"}),  # the application chooses the log handlers
 ]
-#: These serve synchronous callers, who wait because they want to, be it inside of somebody's event loop.
+#: Interfaces for synchronous callers, which may block even inside an event loop.
 SYNCHRONOUS = (f"{PALLASITE}/testclient.py", f"{PALLASITE}/_testing/loops.py")
 
 
 @contextmanager
 def no_blocking_calls() -> Iterator[None]:
-    """While it lasts, blocking calls made by Pallasite raise on the thread of an event loop."""
+    """Let blocking calls made by Pallasite raise in a thread that runs an event loop."""
     guard = BlockBuster("pallasite")
     for function in guard.functions.values():
         function.can_block_predicate = _or_made_elsewhere(function.can_block_predicate)
@@ -54,10 +54,10 @@ def no_blocking_calls() -> Iterator[None]:
 
 
 def _or_made_elsewhere(is_harmless: Callable[..., bool]) -> Callable[..., bool]:
-    """blockbuster's own question (is that socket non-blocking, say), and ours: who calls, standard library aside?"""
+    """Add the caller to blockbuster's condition: calls that Pallasite does not make, even indirectly, may block."""
 
     def may_block(*args: Any, **kwargs: Any) -> bool:
-        frame: FrameType | None = sys._getframe(2)  # that which calls blockbuster's wrapper
+        frame: FrameType | None = sys._getframe(2)  # the caller of blockbuster's wrapper
         while frame is not None and _is_standard(frame.f_code.co_filename):
             frame = frame.f_back
         file = "" if frame is None else frame.f_code.co_filename
@@ -72,7 +72,7 @@ def _is_standard(file: str) -> bool:
 
 @contextmanager
 def _replaced_asyncio() -> Iterator[None]:
-    """Has blockbuster, which asks asyncio whether a loop runs in this thread, hear of trio's too."""
+    """Make blockbuster, which only knows asyncio's loops, see those of trio too."""
 
     def get_running_loop() -> object:
         return True if trio.lowlevel.in_trio_run() else asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Real servers on free loopback ports for tests over sockets: started until ready, asked to end, killed if need be."""
+"""The supported servers on free loopback ports, for tests over sockets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "docs" / "examples"
+from tests.support.paths import EXAMPLES, ROOT
+
 MAX_UPLOAD_BYTES = 1_000_000
 SECONDS_TO_START = 30.0
 SECONDS_TO_STOP = 10.0
 SECONDS_FOR_AN_ANSWER = 15.0
 
-QUICK_END = ["--graceful-timeout", "1"]  # seconds that websockets get to end by themselves; hypercorn waits 3
+QUICK_END = ["--graceful-timeout", "1"]  # seconds for open WebSockets; the default of hypercorn is 3
 
 COMMANDS = {
     "uvicorn-httptools": ["uvicorn", "--host", "127.0.0.1", "--port", "{port}", "--http", "httptools"],
@@ -40,7 +40,7 @@ EXPECTED_ERROR = "this page is broken on purpose"
 
 @dataclass
 class Server:
-    """A running server: where it listens, where the application keeps its data, what it has written so far."""
+    """A running server with its port, its log and the data directory of the application."""
 
     name: str
     port: int
@@ -60,35 +60,35 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     def unexpected_errors(self) -> list[str]:
-        """The tracebacks and panics in the log, without that of the page that is broken on purpose."""
-        pieces = re.split(r"(?=Traceback \(most recent call last\)|panicked at)", self.log())[1:]
-        return [piece for piece in pieces if EXPECTED_ERROR not in piece]
+        """Return the tracebacks and panics in the log, except that of the page that is broken on purpose."""
+        entries = re.split(r"(?=Traceback \(most recent call last\)|panicked at)", self.log())[1:]
+        return [entry for entry in entries if EXPECTED_ERROR not in entry]
 
     def exchange(self, request: bytes) -> tuple[int, bytes]:
-        """Send exactly these bytes on a connection of their own; the status and all that followed it.
+        """Send exactly these bytes on a new connection. Return the status and the whole response.
 
-        The status is 0 if the server closed the connection without an answer.
+        The status is 0 if the server closed the connection without a response.
         """
         with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS_FOR_AN_ANSWER) as connection:
             connection.sendall(request)
             answer = b""
             with suppress(ConnectionResetError):
-                while piece := connection.recv(65536):
-                    answer += piece
+                while data := connection.recv(65536):
+                    answer += data
         status_line = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
         return (int(status_line[1]) if status_line else 0), answer
 
     def stop(self) -> None:
-        """Ask the server to end; kill it if it does not, which is then an error."""
+        """Ask the server to exit. If it does not, kill it and fail."""
         self.process.send_signal(signal.SIGINT if self.name == "daphne" else signal.SIGTERM)
         try:
             self.process.wait(SECONDS_TO_STOP)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.name} did not end when asked to:\n{self.log()[-2000:]}") from None
+            raise AssertionError(f"{self.name} did not exit when asked to:\n{self.log()[-2000:]}") from None
 
     def kill(self) -> None:
-        """End the server at once, if it still runs."""
+        """Kill the server if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -100,10 +100,10 @@ def new_client(server: Server, **options: Any) -> httpx.Client:
 
 
 def eventually(probe: Callable[[], object], what: str, seconds: float = SECONDS_FOR_AN_ANSWER) -> None:
-    """Wait until `probe()` is true; fails with `what` after `seconds`."""
+    """Wait until `probe()` is true. Fail with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not probe():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.01)
 
 
@@ -114,8 +114,11 @@ def start(
     environment: Mapping[str, str] | None = None,
     options: Sequence[str] = (),
 ) -> Server:
-    """The server of that name, accepting connections. Data, log and temporary files go to `directory`."""
-    for _ in range(3):  # another process can take the free port between our look and the server's
+    """Start the server of that name and return it once it accepts connections.
+
+    Data, log and temporary files go to `directory`.
+    """
+    for _ in range(3):  # another process can take the free port first
         server = _spawn(name, directory, application, environment or {}, options)
         if _is_ready(server):
             return server
@@ -155,12 +158,12 @@ def _spawn(
 
 
 def _heed_interrupts() -> None:
-    """SIGINT ends the server also where whoever started the tests ignores it: in the background of a script, say."""
+    """Restore SIGINT, which is ignored if the tests run in the background of a script."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _is_ready(server: Server) -> bool:
-    """True once the server accepts connections, False if it ended or takes too long (it is ended then)."""
+    """Return True once the server accepts connections, False if it exited or was killed for taking too long."""
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and server.process.poll() is None:
         try:

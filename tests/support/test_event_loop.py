@@ -1,4 +1,4 @@
-"""That the guard of `event_loop` is on during the tests, on both loops, and only where Pallasite itself blocks."""
+"""The guard of `event_loop`: on during the tests, on both loops, for blocking calls of Pallasite only."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def test_blocking_call_of_pallasite_is_an_error() -> None:
         Config(__file__)
 
 
-async def test_blocking_call_of_pallasite_in_a_worker_thread_is_none(tmp_path: Any) -> None:
+async def test_blocking_call_of_pallasite_in_a_worker_thread_is_allowed(tmp_path: Any) -> None:
     with pytest.warns(UserWarning, match="not found"):
         await anyio.to_thread.run_sync(Config, tmp_path / "missing")
 
 
-async def test_blocking_call_of_a_test_is_none() -> None:
-    time.sleep(0)  # noqa: ASYNC251 - what is tested
+async def test_blocking_call_of_a_test_is_allowed() -> None:
+    time.sleep(0)  # noqa: ASYNC251 - the call under test
 
 
 def test_response_that_blocks_the_loop_is_found(

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.asgi import scope_of
+
 
 def showing(lib: Any, text: str) -> Any:
     async def endpoint(request: Any) -> Any:
@@ -15,11 +17,6 @@ def showing(lib: Any, text: str) -> Any:
 
     endpoint.__name__ = text
     return endpoint
-
-
-def scope_of(path: str, **changes: Any) -> dict[str, Any]:
-    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "query_string": b"", "headers": []}
-    return {**scope, **changes}
 
 
 # Walking.

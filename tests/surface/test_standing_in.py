@@ -9,21 +9,18 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from pallasite.__main__ import main
+from tests.support.processes import ENVIRONMENT, read_until, running
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 AS_STARLETTE = [sys.executable, "-m", "pallasite", "as-starlette"]
 NEEDED = ["pallasite", "anyio", "idna", "sniffio", "typing_extensions", "uvicorn", "click", "h11"]
 
@@ -42,40 +39,6 @@ def run(*command: str, folder: Path, **environment: str) -> subprocess.Completed
 
 def write(file: Path, source: str) -> None:
     file.write_text(textwrap.dedent(source))
-
-
-@contextmanager
-def serving(command: list[str], folder: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """The server while it runs, in a group of processes of its own that is ended with it."""
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as server:
-        try:
-            yield server
-        finally:
-            server.terminate()
-            try:
-                server.communicate(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-                raise
-
-
-def wait_for(server: subprocess.Popen[str], text: str, times: int = 1) -> str:
-    """What the server has said up to the line that holds `text` for so many times."""
-    assert server.stdout is not None
-    said: list[str] = []
-    while sum(text in line for line in said) < times:
-        line = server.stdout.readline()
-        assert line, "".join(said)
-        said.append(line)
-    return "".join(said)
 
 
 FASTAPI_APPLICATION = """
@@ -103,12 +66,12 @@ async def home(number: int = 1):
 def test_reloader_of_uvicorn_serves_the_changed_file_on_pallasite(tmp_path: Path) -> None:
     write(tmp_path / "main.py", FASTAPI_APPLICATION)
     command = [*AS_STARLETTE, "uvicorn", "main:app", "--port=0", "--reload"]
-    with serving(command, tmp_path) as server:
-        port = re.findall(r"http://127.0.0.1:(\d+)", wait_for(server, "startup complete"))[0]
+    with running(command, tmp_path) as server:
+        port = re.findall(r"http://127.0.0.1:(\d+)", read_until(server, "startup complete"))[0]
         first = httpx.get(f"http://127.0.0.1:{port}/?number=5").json()
         assert (first["text"], first["number"], first["stands in"]) == ("first", 5, True)
         write(tmp_path / "main.py", FASTAPI_APPLICATION.replace('"first"', '"second"'))
-        wait_for(server, "startup complete")
+        read_until(server, "startup complete")
         second = httpx.get(f"http://127.0.0.1:{port}/").json()
         assert (second["text"], second["stands in"]) == ("second", True)
         assert second["worker"] != first["worker"]
@@ -132,8 +95,8 @@ def test_worker_processes_serve_fastapi_on_pallasite(name: str, tmp_path: Path) 
     port = str(free_port())
     command = [*AS_STARLETTE, *(word.format(port=port) for word in WORKERS[name])]
     started = {"uvicorn": "startup complete", "granian": "Started worker"}[name]
-    with serving(command, tmp_path) as server:
-        said = wait_for(server, started, times=2)
+    with running(command, tmp_path) as server:
+        said = read_until(server, started, times=2)
         if name == "uvicorn":
             port = re.findall(r"http://127.0.0.1:(\d+)", said)[0]
         with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
@@ -146,8 +109,8 @@ def test_worker_processes_serve_fastapi_on_pallasite(name: str, tmp_path: Path) 
 def test_call_in_the_served_module_reaches_workers_and_reloaders(option: str, tmp_path: Path) -> None:
     write(tmp_path / "main.py", "import pallasite\npallasite.install_as_starlette()\n" + FASTAPI_APPLICATION)
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port=0", option]
-    with serving(command, tmp_path) as server:
-        said = wait_for(server, "startup complete", times=2 if "workers" in option else 1)
+    with running(command, tmp_path) as server:
+        said = read_until(server, "startup complete", times=2 if "workers" in option else 1)
         port = re.findall(r"http://127.0.0.1:(\d+)", said)[0]
         assert httpx.get(f"http://127.0.0.1:{port}/").json()["stands in"] is True
 
@@ -374,8 +337,8 @@ def test_without_starlette_installed_uvicorn_serves(tmp_path: Path, without_star
         """,
     )
     command = [sys.executable, "-S", "-m", "uvicorn", "main:app", "--port=0"]
-    with serving(command, tmp_path, PYTHONPATH=str(without_starlette)) as server:
-        port = re.findall(r"http://127.0.0.1:(\d+)", wait_for(server, "Uvicorn running"))[0]
+    with running(command, tmp_path, PYTHONPATH=str(without_starlette)) as server:
+        port = re.findall(r"http://127.0.0.1:(\d+)", read_until(server, "Uvicorn running"))[0]
         assert httpx.get(f"http://127.0.0.1:{port}/").text == "without"
 
 

@@ -8,13 +8,10 @@ from typing import Any
 
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse
-from pallasite.testclient import TestClient
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 from pallasite.websockets import WebSocket
 
-ClientFactory = Callable[..., TestClient]
 OK = PlainTextResponse("ok")
-START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 def body(data: bytes, *, more: bool = False) -> Message:

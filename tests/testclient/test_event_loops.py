@@ -27,7 +27,9 @@ from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response
 from pallasite.testclient import TestClient
 from pallasite.types import Receive, Scope, Send
-from tests.testclient.apps import OK, START, ClientFactory, echo, endpoint, thread_identity
+from tests.support.asgi import START
+from tests.support.clients import ClientFactory
+from tests.testclient.apps import OK, echo, endpoint, thread_identity
 
 
 def loop_threads() -> set[threading.Thread]:

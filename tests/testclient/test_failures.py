@@ -11,7 +11,8 @@ from pallasite._testing.loops import EventLoopThread
 from pallasite.testclient import TestClient
 from pallasite.types import Receive, Scope, Send
 from pallasite.websockets import WebSocket
-from tests.testclient.apps import OK, ClientFactory, echo, messages, websocket_app
+from tests.support.clients import ClientFactory
+from tests.testclient.apps import OK, echo, messages, websocket_app
 
 
 def test_exception_reaches_the_test_with_its_traceback(test_client_factory: ClientFactory) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from pallasite.responses import JSONResponse
 from pallasite.types import ASGIApp, Receive, Scope, Send
-from tests.testclient.apps import ClientFactory, messages, thread_identity
+from tests.support.clients import ClientFactory
+from tests.testclient.apps import messages, thread_identity
 
 
 def lifespan_app(events: list[str]) -> ASGIApp:

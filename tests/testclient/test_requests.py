@@ -13,7 +13,9 @@ from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from pallasite.types import Message, Receive, Scope, Send
-from tests.testclient.apps import OK, START, ClientFactory, body, endpoint, messages
+from tests.support.asgi import START
+from tests.support.clients import ClientFactory
+from tests.testclient.apps import OK, body, endpoint, messages
 
 # --- requests
 

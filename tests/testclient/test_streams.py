@@ -15,7 +15,9 @@ import pytest
 from pallasite.requests import Request
 from pallasite.responses import Response, StreamingResponse
 from pallasite.types import Receive, Scope, Send
-from tests.testclient.apps import OK, START, ClientFactory, body, endpoint, messages
+from tests.support.asgi import START
+from tests.support.clients import ClientFactory
+from tests.testclient.apps import OK, body, endpoint, messages
 
 # --- background work, disconnects
 

@@ -13,7 +13,8 @@ import pytest
 from pallasite.testclient import WebSocketTestSession
 from pallasite.types import Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketDisconnect
-from tests.testclient.apps import OK, ClientFactory, echo, websocket_app
+from tests.support.clients import ClientFactory
+from tests.testclient.apps import OK, echo, websocket_app
 
 # --- WebSockets
 

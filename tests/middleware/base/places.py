@@ -1,4 +1,4 @@
-"""Applications and clients for the tests of `BaseHTTPMiddleware`, and the places where an application can run.
+"""Applications for the tests of `BaseHTTPMiddleware`, and the places where an application can run.
 
 A place takes its own path through the middleware: without waiting, after waiting, from a child task, within a cancel
 scope.
@@ -6,8 +6,8 @@ scope.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Self, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -15,14 +15,14 @@ import anyio.lowlevel
 from pallasite.middleware.base import RequestResponseEndpoint
 from pallasite.requests import Request
 from pallasite.responses import Response
-from pallasite.types import ASGIApp, Message, Receive, Scope, Send
+from pallasite.types import Message, Receive, Scope, Send
+from tests.support.asgi import STALL_SECONDS
 
 #: An application, as a coroutine function: that is what a task group starts.
 App: TypeAlias = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 #: Wraps an application, which then runs in that place.
 Place: TypeAlias = Callable[[App], App]
 
-HTTP: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": [(b"x-app", b"1")]}
 
 
@@ -57,7 +57,7 @@ def waiting_at_each_send(app: App) -> App:
 
 def in_cancel_scope(app: App) -> App:
     async def placed(scope: Scope, receive: Receive, send: Send) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(STALL_SECONDS):
             await app(scope, receive, send)
 
     return placed
@@ -72,50 +72,6 @@ def in_child_task(app: App) -> App:
 
 
 PLACES: list[Place] = [at_once, after_waiting, waiting_at_each_send, in_cancel_scope, in_child_task]
-
-
-class Client:
-    """What a server would be: the messages it has for the application, and those that it got."""
-
-    def __init__(self, *messages: Message, on_send: Callable[[Message], Awaitable[None]] | None = None) -> None:
-        self.messages = list(messages)
-        self.on_send = on_send
-        self.sent: list[Message] = []
-        self.disconnected = anyio.Event()
-
-    async def receive(self) -> Message:
-        if self.messages:
-            return self.messages.pop(0)
-        await self.disconnected.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        self.sent.append(message)
-        if self.on_send is not None:
-            await self.on_send(message)
-
-    async def request(self, app: ASGIApp, **scope: Any) -> Self:
-        with anyio.fail_after(20):
-            await app({**HTTP, **scope}, self.receive, self.send)
-        return self
-
-    @property
-    def status(self) -> int:
-        [start] = [message for message in self.sent if message["type"] == "http.response.start"]
-        return int(start["status"])
-
-    @property
-    def headers(self) -> dict[bytes, bytes]:
-        [start] = [message for message in self.sent if message["type"] == "http.response.start"]
-        return dict(start["headers"])
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(message["body"] for message in self.sent if message["type"] == "http.response.body")
-
-    @property
-    def is_complete(self) -> bool:
-        return bool(self.sent) and not self.sent[-1].get("more_body", False)
 
 
 def chunk(body: bytes, more_body: bool = True) -> Message:

@@ -12,7 +12,8 @@ from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import Receive, Scope, Send
-from tests.middleware.base.places import Client, Place, chunk, hello, pass_on, start, three_chunks
+from tests.middleware.base.places import Place, chunk, hello, pass_on, start, three_chunks
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,8 @@ from pallasite.middleware.base import RequestResponseEndpoint
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
-from tests.middleware.base.places import Client, Place, chunk, hello, pass_on, start
+from tests.middleware.base.places import Place, chunk, hello, pass_on, start
+from tests.support.asgi import STALL_SECONDS, Client
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +112,7 @@ async def cancelled_when(reached: Any, app: ASGIApp) -> None:
     """Runs a request and cancels it once `reached` is set."""
     async with anyio.create_task_group() as task_group:
         task_group.start_soon(Client().request, app)
-        with anyio.fail_after(10):
+        with anyio.fail_after(STALL_SECONDS):
             await reached.wait()
         task_group.cancel_scope.cancel()
 
@@ -195,7 +196,7 @@ async def test_chunk_whose_sending_was_cancelled_is_not_sent(layer: Any, place_i
     async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         first = await response.body_iterator.__anext__()
-        with anyio.fail_after(5):
+        with anyio.fail_after(STALL_SECONDS):
             await over.wait()
         return PlainTextResponse(b"".join([first] + [part async for part in response.body_iterator]))
 

@@ -19,7 +19,6 @@ from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import Receive, Scope, Send
 from tests.middleware.base.places import (
-    Client,
     Place,
     body_message,
     chunk,
@@ -29,6 +28,7 @@ from tests.middleware.base.places import (
     start,
     three_chunks,
 )
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,6 @@ from pallasite.types import Receive, Scope, Send
 from tests.middleware.base.places import (
     START,
     App,
-    Client,
     Place,
     chunk,
     hello,
@@ -22,6 +21,7 @@ from tests.middleware.base.places import (
     start,
     three_chunks,
 )
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.types import Receive, Scope, Send
-from tests.middleware.base.places import Client, Place, body_message, hello, pass_on
+from tests.middleware.base.places import Place, body_message, hello, pass_on
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +103,7 @@ async def test_disconnect_reaches_the_application_and_is_known_to_dispatch(layer
         return response
 
     client = Client()
-    client.disconnected.set()
+    client.gone.set()
     await client.request(layer(place(app), dispatch=dispatch))
     assert client.body == b"hello"
 
@@ -110,7 +111,7 @@ async def test_disconnect_reaches_the_application_and_is_known_to_dispatch(layer
 async def test_disconnect_after_the_body_reaches_the_application(layer: Any, place: Place) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await read_all(receive)
-        client.disconnected.set()
+        client.gone.set()
         assert [await receive(), await receive()] == [{"type": "http.disconnect"}] * 2
         await hello(scope, receive, send)
 
@@ -128,7 +129,7 @@ async def test_disconnect_seen_by_dispatch_is_not_waited_for_again(layer: Any, p
     async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         await request.body()
         assert await request.is_disconnected()
-        client.disconnected = anyio.Event()  # a server that tells it only once
+        client.gone = anyio.Event()  # a server that tells it only once
         return await call_next(request)
 
     client = Client(body_message(b"ab"), {"type": "http.disconnect"})

@@ -11,8 +11,8 @@ from starlette.middleware.base import BaseHTTPMiddleware as StarlettesBase
 from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from pallasite.requests import Request
 from pallasite.types import Receive, Scope, Send
-from tests.middleware.base.places import START, Client, Place, chunk, hello, pass_on, start, three_chunks
-from tests.support.asgi import Sent
+from tests.middleware.base.places import START, Place, chunk, hello, pass_on, start, three_chunks
+from tests.support.asgi import Client, Sent
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ import pytest
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, StreamingResponse
 from pallasite.types import Message, Receive, Scope, Send
-from tests.middleware.base.places import Client, Place, chunk, pass_on, start
+from tests.middleware.base.places import Place, chunk, pass_on, start
+from tests.support.asgi import STALL_SECONDS, Client
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ async def test_application_goes_on_once_its_chunk_was_taken(layer: Any, place: P
     async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         first = await response.body_iterator.__anext__()
-        with anyio.fail_after(5):
+        with anyio.fail_after(STALL_SECONDS):
             await went_on.wait()
         rest = [part async for part in response.body_iterator]
         return PlainTextResponse(b"".join([first, *rest]))

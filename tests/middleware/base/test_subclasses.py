@@ -11,7 +11,8 @@ from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
-from tests.middleware.base.places import Client, chunk, hello, pass_on, three_chunks
+from tests.middleware.base.places import chunk, hello, pass_on, three_chunks
+from tests.support.asgi import Client
 
 pytestmark = pytest.mark.anyio
 

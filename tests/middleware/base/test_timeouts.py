@@ -13,14 +13,15 @@ from pallasite.middleware.base import RequestResponseEndpoint
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import Receive, Scope, Send
-from tests.middleware.base.places import Client, Place, chunk, start, three_chunks
+from tests.middleware.base.places import Place, chunk, start, three_chunks
+from tests.support.asgi import STALL_SECONDS, Client
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_fail_after_around_call_next_ends_while_application_goes_on(layer: Any, place: Place) -> None:
     async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        with anyio.fail_after(10):
+        with anyio.fail_after(STALL_SECONDS):
             return await call_next(request)
 
     client = await Client().request(layer(place(three_chunks), dispatch=dispatch))
@@ -29,9 +30,9 @@ async def test_fail_after_around_call_next_ends_while_application_goes_on(layer:
 
 async def test_fail_after_in_each_of_three_layers(layer: Any, place: Place) -> None:
     async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Any:
-        with anyio.fail_after(10):
+        with anyio.fail_after(STALL_SECONDS):
             response = await call_next(request)
-        with anyio.fail_after(10):
+        with anyio.fail_after(STALL_SECONDS):
             await anyio.lowlevel.checkpoint()
         return response
 
@@ -71,9 +72,9 @@ async def test_application_scope_stays_open_while_dispatch_enters_and_leaves_its
     async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         with anyio.CancelScope():
             response = await call_next(request)
-            with anyio.fail_after(5):
+            with anyio.fail_after(STALL_SECONDS):
                 first = await response.body_iterator.__anext__()
-        with anyio.fail_after(5):
+        with anyio.fail_after(STALL_SECONDS):
             rest = [part async for part in response.body_iterator]
         return PlainTextResponse(b"".join([first, *rest]))
 
@@ -98,7 +99,7 @@ async def test_application_deadline_that_passes_while_it_waits_to_send_cancels_i
     async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         first = await response.body_iterator.__anext__()
-        with anyio.fail_after(5):
+        with anyio.fail_after(STALL_SECONDS):
             await over.wait()
         await response.body_iterator.aclose()
         return PlainTextResponse(first)
@@ -147,7 +148,7 @@ async def test_asyncio_timeout_of_parked_application_reaches_it(layer: Any, on_a
     async def dispatch(request: Request, call_next: Any) -> PlainTextResponse:
         response = await call_next(request)
         first = await response.body_iterator.__anext__()
-        with anyio.fail_after(5):
+        with anyio.fail_after(STALL_SECONDS):
             await over.wait()
         await response.body_iterator.aclose()
         return PlainTextResponse(first)
