@@ -235,6 +235,9 @@ class Observer:
     It is no coroutine function: it gives back the very awaitable that the wrapped `send` returned.
     """
 
+    _qualname: ClassVar[str]
+    """The `__qualname__` of every instance. Compatibility mode replaces it."""
+
     def __new__(cls, send: Callable[[MutableMapping[str, Any]], Awaitable[None]], /) -> Observer: ...
     def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
         """Raises KeyError for a message without `type`, and whatever the wrapped `send` raises."""
@@ -244,6 +247,12 @@ class Observer:
 
         Raises RuntimeError if the response has started.
         """
+    @property
+    def __name__(self) -> str:
+        """The last part of `__qualname__`, ``send``."""
+    @property
+    def __qualname__(self) -> str:
+        """``Observer.send`` for every instance, so that tracers name all of them alike."""
     @property
     def send(self) -> Callable[[MutableMapping[str, Any]], Awaitable[None]]:
         """The wrapped `send`."""

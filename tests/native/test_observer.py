@@ -75,6 +75,25 @@ def test_observer_start_counts_even_if_send_fails() -> None:
     assert observer.started is True
 
 
+def test_observer_is_named_like_a_method() -> None:
+    observer = Observer(_Send())
+    assert (observer.__module__, observer.__qualname__, observer.__name__) == (
+        "pallasite._core",
+        "Observer.send",
+        "send",
+    )
+    cls: type[object] = Observer
+    assert (cls.__module__, cls.__qualname__, cls.__name__) == ("pallasite._core", "Observer", "Observer")
+
+
+def test_observer_takes_the_name_that_its_class_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = Observer(_Send())
+    monkeypatch.setattr(Observer, "_qualname", "Layer.__call__.<locals>._send")
+    assert (observer.__qualname__, observer.__name__) == ("Layer.__call__.<locals>._send", "_send")
+    monkeypatch.setattr(Observer, "_qualname", "alone")
+    assert (observer.__qualname__, observer.__name__) == ("alone", "alone")
+
+
 def test_observer_takes_part_in_garbage_collection() -> None:
     send = _Send()
     send.observer = Observer(send)  # type: ignore[attr-defined]

@@ -3,7 +3,9 @@
 A finder answers for every `starlette` name. Nothing is imported before the first `import starlette`: test runners must
 be able to import some packages first, and a program that never imports Starlette pays nothing. Each module is executed
 once, under Pallasite's name. Afterwards the module, its classes and its functions take Starlette's name, because
-pickles, warning filters and tracers read it. The packages themselves stay two modules, since their versions differ.
+pickles, warning filters and tracers read it. Tracers also name spans by the `send` and `receive` that an application is
+called with, so those take the qualified names of Starlette's functions. The packages themselves stay two modules, since
+their versions differ.
 """
 
 from __future__ import annotations
@@ -65,6 +67,25 @@ _SHARED = frozenset(
         "websockets",
     )
 )
+
+_CALL_NEXT = "BaseHTTPMiddleware.__call__.<locals>.call_next.<locals>"
+_HANDLE_REQUEST = "_TestClientTransport.handle_request.<locals>"
+
+# The methods that applications are given as `send` or `receive` where Starlette passes a nested function: the module
+# that names it, the class and the method (as that module imports them), and the qualified name of Starlette's function.
+_CHANNELS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "middleware.base": (
+        ("Downstream", "deliver", f"{_CALL_NEXT}.send_no_error"),
+        ("TaskDownstream", "deliver", f"{_CALL_NEXT}.send_no_error"),
+        ("Downstream", "receive", f"{_CALL_NEXT}.receive_or_disconnect"),
+    ),
+    "testclient": (
+        ("Exchange", "send", f"{_HANDLE_REQUEST}.send"),
+        ("Exchange", "receive", f"{_HANDLE_REQUEST}.receive"),
+    ),
+}
+# The same for `Observer`. Most of them are created for `ServerErrorMiddleware`, and passed on by the other layers.
+_OBSERVER = "ServerErrorMiddleware.__call__.<locals>._send"
 
 
 def install_as_starlette() -> None:
@@ -182,6 +203,16 @@ def _rename(name: str, module: ModuleType) -> None:
     for value in list(vars(module).values()):
         if isinstance(value, type | FunctionType) and value.__module__ == ours:
             value.__module__ = theirs
+            for member in list(vars(value).values()):
+                if isinstance(member, FunctionType) and member.__module__ == ours:
+                    member.__module__ = theirs
+    for class_name, method, qualname in _CHANNELS.get(name, ()):
+        channel = vars(vars(module)[class_name])[method]
+        channel.__module__, channel.__qualname__ = theirs, qualname
+        channel.__name__ = qualname.rpartition(".")[2]
+    if name == "middleware.errors":
+        observer = vars(module)["Observer"]
+        observer.__module__, observer._qualname = theirs, _OBSERVER
     if name == "applications":
         application = module.__dict__["Starlette"]
         application.__name__ = application.__qualname__ = "Starlette"

@@ -78,13 +78,13 @@ class OpenTelemetryMiddleware:
             attributes=_request_attributes(scope, url, fields),
         ) as span:
 
-            def observed(message: Message) -> Awaitable[None]:
+            def send_with_telemetry(message: Message) -> Awaitable[None]:
                 if message["type"] == "http.response.start":
                     _note_status(span, message["status"])
                 return send(message)
 
             try:
-                await self.app(scope, receive, observed)
+                await self.app(scope, receive, send_with_telemetry)
             except Exception as error:
                 span.set_attribute("error.type", type(error).__qualname__)
                 raise

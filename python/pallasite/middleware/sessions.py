@@ -188,14 +188,14 @@ class SessionMiddleware:
         sent: tuple[Any, bytes | None] | None = None  # the session whose cookie was sent, and its JSON at that time
 
         # Not a coroutine: it returns the awaitable of `send`, which saves a frame per message.
-        def send_with_session(message: Message) -> Awaitable[None]:
+        def send_wrapper(message: Message) -> Awaitable[None]:
             nonlocal sent
             if message["type"] in starts:
                 session = scope["session"]
                 sent = session, self._store(session, stored, message)
             return send(message)
 
-        await self.app(scope, receive, send_with_session)
+        await self.app(scope, receive, send_wrapper)
         if sent is not None:
             _check_unchanged(scope["session"], *sent)
 

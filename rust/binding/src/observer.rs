@@ -32,6 +32,25 @@ impl Observer {
         }
     }
 
+    /// The qualified name that every instance reports.
+    #[classattr]
+    fn _qualname() -> &'static str {
+        "Observer.send"
+    }
+
+    // The attributes of the class are invisible on its instances, which tracers name by these.
+    #[getter(__qualname__)]
+    fn qualname<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get_type().getattr(intern!(slf.py(), "_qualname"))
+    }
+
+    #[getter(__name__)]
+    fn name(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let qualname: String = Self::qualname(slf)?.extract()?;
+        let name = qualname.rsplit_once('.').map(|(_, name)| name.to_owned());
+        Ok(name.unwrap_or(qualname))
+    }
+
     /// Whether the response has started.
     #[getter]
     fn started(&self) -> bool {
