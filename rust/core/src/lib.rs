@@ -1,5 +1,9 @@
-//! The pure core of Pallasite: bytes in, spans and values out. Nothing here knows Python, blocks,
-//! recurses on input or panics on any input.
+//! The pure core of Pallasite: bytes in, spans and values out. Nothing here calls Python, blocks, recurses on input or
+//! panics on any input.
+//!
+//! The results of some modules are defined by Python: [`text`] (strings and white space), [`json`] (the text that
+//! `json.dumps` writes), [`query`] and [`set_cookie`] (`urllib.parse` and `http.cookies`), and the regular expression of
+//! a path pattern in [`route`]. Each of them names what it follows.
 #![forbid(unsafe_code)]
 
 pub mod accept;
