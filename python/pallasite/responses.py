@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import json  # noqa: F401
+import json  # noqa: F401  # see above
 
-import anyio  # noqa: F401
+import anyio  # noqa: F401  # see above
 
 from pallasite._compat.public import publish
 from pallasite._responses.base import (

@@ -2,7 +2,7 @@
 
 Each request runs on an event loop in a thread of its own, so the client may be used from anywhere, also from a test
 that itself runs in a loop. Starting such a thread costs twenty times what a request does, hence loops are kept (see
-`_LoopPool`), and a request whose body is wanted whole costs one call into the loop's thread and one answer.
+`LoopPool`), and a request whose body is wanted whole costs one call into the loop's thread and one answer.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class WebSocketTestSession:
             self.exit_stack = stack.pop_all()
         return self
 
-    def __exit__(self, *args: Any) -> bool | None:  # noqa: PYI036
+    def __exit__(self, *args: Any) -> bool | None:  # noqa: PYI036  # passed on as they are
         return self.exit_stack.__exit__(*args)
 
     def send(self, message: Message) -> None:

@@ -1,10 +1,12 @@
-"""What docs/internals/layout.md claims of the code, as far as a program can check it."""
+"""The claims of docs/internals/layout.md about the code that a program can check."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import re
+import tokenize
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +22,7 @@ FOLDERS = sorted(path.parent for path in PACKAGE.glob("_*/__init__.py"))
 
 def load(name: str) -> ModuleType:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a deprecated module says so when it is imported
+        warnings.simplefilter("ignore")  # deprecated modules warn when they are imported
         return importlib.import_module(name)
 
 
@@ -55,8 +57,8 @@ def test_public_names_are_defined_in_public_modules() -> None:
         for entry in module.__all__:
             value = getattr(module, entry)
             if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith("pallasite._"):
-                hidden.append(f"{name}.{entry} says {value.__module__}")
-    assert hidden == ["pallasite.install_as_starlette says pallasite._compat.alias"]
+                hidden.append(f"{name}.{entry} is of {value.__module__}")
+    assert hidden == ["pallasite.install_as_starlette is of pallasite._compat.alias"]
 
 
 def test_exception_tree_is_complete() -> None:
@@ -80,8 +82,63 @@ def test_folder_says_what_belongs_there(folder: Path) -> None:
             assert re.search(rf"\b{path.stem}\b", LAYOUT), f"{folder.name}/{path.name} is not in layout.md"
 
 
-def test_page_lists_every_folder_of_tests() -> None:
-    folders = [
-        path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
-    ]
-    assert [name for name in folders if f"{name}/" not in LAYOUT] == []
+def test_page_lists_the_folders_of_tests() -> None:
+    listing = re.search(r"^tests/ .*?(?=^\S)", LAYOUT, re.MULTILINE | re.DOTALL)
+    assert listing is not None
+    listed = set(re.findall(r"(?<![\w/])\w+/", listing[0])) - {"tests/", "python/"}
+    folders = {f"{path.name}/" for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name[0] not in "_."}
+    assert listed == folders
+
+
+def test_page_counts_its_look_ups() -> None:
+    scores = [int(score) for score in re.findall(r"\| (\d) \|$", LAYOUT, re.MULTILINE)]
+    assert f"{sum(scores)} of {2 * len(scores)}." in LAYOUT
+
+
+def test_page_names_what_its_look_ups_find() -> None:
+    rows = re.findall(r"^\| [^|]+\? \| (.+) \| \d \|$", LAYOUT, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([\w./]+)`", row)}
+    sources = [*PACKAGE.rglob("*.py"), *(ROOT / "rust" / "core" / "src").rglob("*.rs")]
+    known = {path.stem for path in sources}.union(*(re.findall(r"\w+", path.read_text("utf-8")) for path in sources))
+    assert len(rows) == 15
+    assert {"_http/headers", "not_found", "cookie"} <= named
+    assert {name for name in named if re.split(r"[./]", name)[-1] not in known} == set()
+
+
+def words_of(source: str) -> tuple[set[str], set[str]]:
+    """Return the names in the code of a module, and the private names that its docstrings and comments quote."""
+    used, quoted = set(), set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            used.add(token.string)
+        elif token.type in (tokenize.COMMENT, tokenize.STRING):
+            quoted.update(re.findall(r"`(_[A-Za-z]\w*)(?:\(\))?`", token.string))
+    return used, quoted
+
+
+def test_private_names_in_docstrings_exist() -> None:
+    words = {
+        path: words_of(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py*") if path.suffix != ".pyc"
+    }
+    used = set().union(*(names for names, _ in words.values())) | {path.stem for path in words}
+    unknown = {str(path.relative_to(PACKAGE)): quoted - used for path, (_, quoted) in words.items() if quoted - used}
+    assert unknown == {}
+
+
+def test_private_name_that_is_gone_is_found() -> None:
+    assert words_of('"""See `_gone` and `_there()`."""\n_there = 1  # not `_this`\n') == (
+        {"_there"},
+        {"_gone", "_there", "_this"},
+    )
+
+
+def test_lint_exceptions_have_a_reason() -> None:
+    without = []
+    for path in PACKAGE.rglob("*.py"):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if re.search(r"# noqa(?!: [A-Z0-9, ]+(?: - |  # | \()\S)", line):
+                without.append(f"{path.relative_to(ROOT)}:{number}")
+    for path in (ROOT / "rust").glob("*/src/**/*.rs"):
+        exceptions_there = re.findall(r"#!?\[(?:expect|allow)\((.*?)\)\]", path.read_text(encoding="utf-8"), re.DOTALL)
+        without += [f"{path.relative_to(ROOT)}: {lint}" for lint in exceptions_there if "reason = " not in lint]
+    assert without == []

@@ -63,6 +63,22 @@ def test_requirements_are_pinned_exactly() -> None:
     assert [pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==[A-Za-z0-9.]+", pin)] == []
 
 
+def direct_requirements() -> set[str]:
+    with (ROOT / "Cargo.toml").open("rb") as file:
+        crates = set(tomllib.load(file)["workspace"]["dependencies"])
+    for name in ("demo", "test", "bench"):
+        lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+        crates |= {line.partition("==")[0].partition("[")[0] for line in lines if "==" in line}
+    return crates
+
+
+def test_every_direct_dependency_has_its_reason() -> None:
+    page = (ROOT / "docs" / "internals" / "dependencies.md").read_text(encoding="utf-8")
+    named = {name for row in re.findall(r"^\|(.+)\|$", page, re.MULTILINE) for name in re.findall(r"[\w-]+", row)}
+    assert {"anyio", "pyo3"} <= direct_requirements()
+    assert direct_requirements() - named == set()
+
+
 def test_runtime_dependency_is_anyio_alone() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
