@@ -156,7 +156,7 @@ def test_without_starlette_installed_everything_still_works(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["starlette", "starlette.routing", "fastapi"])
-def test_call_after_an_import_of_starlette_says_what_to_do(name: str) -> None:
+def test_call_after_an_import_of_starlette_is_an_error_with_its_remedy(name: str) -> None:
     run(
         "-c",
         f"import {name}\nimport pallasite\n"
@@ -254,7 +254,7 @@ def test_patch_under_one_name_is_seen_under_the_other() -> None:
     )
 
 
-def test_reload_gives_the_same_module_under_both_names() -> None:
+def test_reload_returns_the_same_module_under_both_names() -> None:
     run_program(
         """
         import importlib, starlette.schemas, pallasite.schemas
@@ -345,7 +345,7 @@ def test_command_reaches_the_processes_of_uvicorn(option: str, processes: int, t
         read_until(server, "standing in", "startup complete", times=processes)
 
 
-def test_command_keeps_pythonpath_and_the_sitecustomize_behind_it(tmp_path: Path) -> None:
+def test_command_keeps_pythonpath_and_the_sitecustomize_it_replaces(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('customized')\n")
     result = as_starlette(
         tmp_path, "-c", "import starlette.status; print(starlette.__version__)", PYTHONPATH=str(tmp_path)
@@ -377,7 +377,7 @@ def test_help_goes_to_standard_output() -> None:
     assert "as-starlette <command" in run("-m", "pallasite", "--help")
 
 
-def test_command_runs_in_a_process_of_its_own_where_none_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_runs_in_a_new_process_where_none_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     from pallasite import __main__
 
     class Windows:

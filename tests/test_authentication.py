@@ -142,7 +142,7 @@ def test_websocket_without_scope_is_closed(client: Any) -> None:
         assert websocket.receive_json() == {"user": "ada", "scopes": ["read"]}
 
 
-def test_unknown_user_is_told_apart(client: Any) -> None:
+def test_known_and_unknown_users_are_distinguished(client: Any) -> None:
     assert client.get("/me").json() == [False, ""]
     assert client.get("/me", headers={"x-scopes": ""}).json() == [True, "ada"]
 
@@ -155,7 +155,7 @@ def test_guard_without_request_parameter_is_refused_when_it_is_made() -> None:
             return value
 
 
-async def test_guard_given_something_else_says_so() -> None:
+async def test_guard_given_something_else_names_its_type() -> None:
     with pytest.raises(AssertionError, match="'request' is required to be of type 'Request' not 'str'"):
         requires("read")(hello)("request")  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="'request' is required to be of type 'Request' not 'NoneType'"):

@@ -77,7 +77,7 @@ async def test_tasks_first_failure_stops_and_is_raised(caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("told", ["at once", "later"])
-async def test_tasks_told_not_to_stop_run_all_and_raise_the_failure(told: str) -> None:
+async def test_tasks_set_not_to_stop_run_all_and_raise_the_failure(told: str) -> None:
     done: list[int] = []
     tasks = BackgroundTasks(stop_on_error=False if told == "at once" else None)
     if told == "later":
@@ -89,7 +89,7 @@ async def test_tasks_told_not_to_stop_run_all_and_raise_the_failure(told: str) -
     assert done == [1]
 
 
-async def test_tasks_told_not_to_stop_raise_several_failures_as_a_group() -> None:
+async def test_tasks_set_not_to_stop_raise_several_failures_as_a_group() -> None:
     class Patient(BackgroundTasks):
         stop_on_error = False
 

@@ -15,7 +15,7 @@ from pallasite.exceptions import StarletteDeprecationWarning
 pytestmark = pytest.mark.anyio
 
 
-async def test_run_in_threadpool_gives_the_result_from_another_thread() -> None:
+async def test_run_in_threadpool_returns_the_result_from_another_thread() -> None:
     def work(a: int, *, b: int) -> tuple[int, int]:
         return a + b, threading.get_ident()
 
@@ -35,7 +35,7 @@ async def test_run_in_threadpool_sees_context_variables() -> None:
     assert await run_in_threadpool(variable.get) == "here"
 
 
-async def test_iterate_gives_every_item_from_another_thread() -> None:
+async def test_iterate_yields_every_item_from_another_thread() -> None:
     threads = set()
 
     def items() -> Iterator[int | None]:

@@ -63,7 +63,7 @@ def test_convert_accepted_text_is_the_value(name: str, text: str, value: Any) ->
 
 
 @pytest.mark.parametrize("text", ["9" * 400, "9" * 400 + ".5"], ids=len)
-def test_float_too_large_is_no_match(text: str) -> None:
+def test_float_too_large_does_not_match(text: str) -> None:
     with pytest.raises(ValueError, match="large"):
         CONVERTOR_TYPES["float"].convert(text)
     assert PathPattern("/{x:float}", CONVERTOR_TYPES).match("/" + text) is None

@@ -375,7 +375,7 @@ def test_headers_from_mapping_are_lowered_and_latin1() -> None:
 
 
 @pytest.mark.parametrize("kind", [list, tuple, iter])
-def test_headers_from_scope_leave_a_list_of_their_own(kind: Any) -> None:
+def test_headers_from_scope_copy_the_list(kind: Any) -> None:
     scope = {"headers": kind(RAW)}
     headers = Headers(scope=scope)
     assert scope["headers"] == RAW
@@ -467,7 +467,7 @@ def test_mutable_headers_many_are_found_where_they_moved() -> None:
 
 
 @pytest.mark.parametrize("wrong", [b"host", 1, None])
-def test_headers_name_that_is_no_text_is_type_error(wrong: Any) -> None:
+def test_headers_name_that_is_not_text_is_type_error(wrong: Any) -> None:
     for look in (
         Headers(raw=RAW).get,
         Headers(raw=RAW).getlist,
@@ -623,6 +623,6 @@ async def test_form_data_closes_every_file() -> None:
     assert all(upload.file.closed for upload in files)
 
 
-def test_url_hostname_with_a_colon_that_is_no_address_gets_no_brackets() -> None:
+def test_url_hostname_with_a_colon_that_is_not_an_address_gets_no_brackets() -> None:
     assert str(URL("http://a/").replace(hostname="b:c")) == "http://b:c/"
     assert str(URL("http://a/").replace(hostname="::1")) == "http://[::1]/"

@@ -37,12 +37,12 @@ async def test_endpoint_alone_answers() -> None:
     assert [message.get("body") for message in sent] == [None, b"/"]
 
 
-async def test_endpoint_alone_raises_what_nobody_handles() -> None:
+async def test_endpoint_alone_raises_unhandled_errors() -> None:
     with pytest.raises(LookupError, match="gone"):
         await request_response(fail)(scope_of(), receive, Sent())
 
 
-async def test_websocket_endpoint_alone_raises_what_nobody_handles() -> None:
+async def test_websocket_endpoint_alone_raises_unhandled_errors() -> None:
     with pytest.raises(LookupError, match="gone"):
         await websocket_session(fail)(socket_scope_of(), receive, Sent())
 
@@ -79,7 +79,7 @@ async def test_app_wrapped_with_all_its_attributes_is_called() -> None:
 
 
 @pytest.mark.parametrize("kind", [Request, WebSocket], ids=["http", "websocket"])
-async def test_wrapped_application_raises_what_nobody_handles(kind: Any) -> None:
+async def test_wrapped_application_raises_unhandled_errors(kind: Any) -> None:
     scope = scope_of() if kind is Request else socket_scope_of()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -46,7 +46,7 @@ def test_head_is_answered_by_get(test_client_factory: ClientFactory) -> None:
     assert (response.status_code, response.headers["x-method"], response.content) == (200, "get", b"")
 
 
-def test_head_of_its_own_wins(test_client_factory: ClientFactory) -> None:
+def test_own_head_method_wins(test_client_factory: ClientFactory) -> None:
     class Both(Guests):
         async def head(self, request: Request) -> Response:
             return Response(headers={"x-method": "head"})
@@ -165,7 +165,7 @@ def test_encoding_unknown_raises(test_client_factory: ClientFactory) -> None:
         session.receive()
 
 
-def test_hook_that_raises_is_told_as_1011(test_client_factory: ClientFactory) -> None:
+def test_hook_that_raises_closes_with_1011(test_client_factory: ClientFactory) -> None:
     base, seen = recording()
 
     class Failing(base):  # type: ignore[misc, valid-type]

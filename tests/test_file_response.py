@@ -279,7 +279,7 @@ async def test_range_max_ranges_of_a_subclass_counts(path: Path) -> None:
     assert (await _call(Strict(path), {"range": "bytes=0-0,2-2,4-4"}))[0]["status"] == 200
 
 
-async def test_range_condition_that_holds_gives_the_range(path: Path) -> None:
+async def test_range_condition_that_holds_returns_the_range(path: Path) -> None:
     response = FileResponse(path, stat_result=os.stat(path))
     for condition in (response.headers["etag"], response.headers["last-modified"]):
         sent = await _call(response, {"range": "bytes=0-9", "if-range": condition})
@@ -287,7 +287,7 @@ async def test_range_condition_that_holds_gives_the_range(path: Path) -> None:
 
 
 @pytest.mark.parametrize("condition", ['"other"', "", "Sun, 06 Nov 1994 08:49:37 GMT", "W/{etag}"])
-async def test_range_condition_that_fails_gives_the_whole_file(path: Path, condition: str) -> None:
+async def test_range_condition_that_fails_returns_the_whole_file(path: Path, condition: str) -> None:
     response = FileResponse(path, stat_result=os.stat(path))
     condition = condition.format(etag=response.headers["etag"])
     sent = await _call(response, {"range": "bytes=0-9", "if-range": condition})
@@ -303,7 +303,7 @@ async def test_range_weak_tag_never_matches(path: Path) -> None:
 # --- while the file is sent
 
 
-async def test_file_grown_meanwhile_is_sent_as_announced(path: Path) -> None:
+async def test_file_that_grew_is_sent_as_announced(path: Path) -> None:
     known = os.stat(path)
     _rewrite(path, _CONTENT + b"more")
     for chunk_size in (100, 1024, 64 * 1024):
@@ -321,7 +321,7 @@ async def test_file_of_a_length_given_by_hand_is_sent_to_its_end(path: Path, chu
 
 @pytest.mark.parametrize("header", [None, "bytes=0-1000", "bytes=0-1000,1010-1020"])
 @pytest.mark.parametrize("chunk_size", [100, 64 * 1024])
-async def test_file_shrunk_meanwhile_is_a_runtime_error(path: Path, header: str | None, chunk_size: int) -> None:
+async def test_file_that_shrank_is_a_runtime_error(path: Path, header: str | None, chunk_size: int) -> None:
     known = os.stat(path)
     _rewrite(path, b"x" * 500)
     response = FileResponse(path, stat_result=known)

@@ -381,7 +381,7 @@ async def test_disk_is_touched_in_worker_threads_only(size: int, monkeypatch: py
     await form.close()
 
 
-async def test_file_class_with_a_write_of_its_own_is_written_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_file_class_with_its_own_write_is_written_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
 
     class Noting(SpooledTemporaryFile):  # type: ignore[type-arg]
@@ -415,7 +415,7 @@ async def test_memory_stays_flat_however_long_the_file() -> None:
     assert peak < 6 * MB
 
 
-async def test_tiny_pieces_are_not_gathered_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tiny_chunks_are_not_gathered_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     gathered: list[int] = []
     write = os.pwritev
 
@@ -635,7 +635,7 @@ async def test_urlencoded_subclass_has_its_callbacks_called() -> None:
     assert form.multi_items() == [("a", "B &C"), ("d", "é")]
 
 
-def test_multipart_part_begins_empty() -> None:
+def test_multipart_part_starts_empty() -> None:
     part = MultipartPart()
     assert (part.content_disposition, part.field_name, part.file) == (None, "", None)
     assert (part.data, part.item_headers) == (bytearray(), [])

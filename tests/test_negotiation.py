@@ -74,7 +74,7 @@ def test_preferred_type_joins_fields() -> None:
 
 
 @pytest.mark.parametrize("offers", [("html",), ("text/*",), ("/html",), ("text/",), ("",), ()])
-def test_preferred_type_offer_that_is_no_media_type_is_value_error(offers: tuple[str, ...]) -> None:
+def test_preferred_type_offer_that_is_not_a_media_type_is_value_error(offers: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="media type"):
         preferred_type(scope_of(), offers)
 
@@ -102,7 +102,7 @@ def test_negotiate_adds_vary_to_the_response(test_client_factory: ClientFactory)
     assert response.headers.get_list("vary") == ["Origin", "Accept"]
 
 
-def test_negotiate_nothing_acceptable_is_none(test_client_factory: ClientFactory) -> None:
+def test_negotiate_nothing_acceptable_returns_none(test_client_factory: ClientFactory) -> None:
     response = test_client_factory(endpoint_of(*OFFERS)).get("/", headers={"Accept": "image/png"})
     assert response.text == "None"
     assert "Accept" in response.headers.get_list("vary")

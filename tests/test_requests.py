@@ -172,7 +172,7 @@ async def test_body_joins_chunks_and_stream_repeats_it() -> None:
     assert [part async for part in request.stream()] == [b"abc", b""]
 
 
-async def test_stream_gives_chunks_then_an_empty_one() -> None:
+async def test_stream_yields_chunks_then_an_empty_one() -> None:
     request = Request(notes_scope(), Channel(chunk(b"a", True), chunk(b"b")))
     assert [part async for part in request.stream()] == [b"a", b"b", b""]
 
@@ -351,7 +351,7 @@ def test_url_for_works_with_a_bare_router(test_client_factory: Any) -> None:
     assert test_client_factory(Router([Route("/x", where)])).get("/x").text == "http://testserver/x"
 
 
-async def test_message_of_an_unknown_type_is_passed_over() -> None:
+async def test_message_of_an_unknown_type_is_skipped() -> None:
     channel = Channel({"type": "http.unknown"}, chunk(b"body"))
     assert await Request(notes_scope(), channel).body() == b"body"
 

@@ -368,7 +368,7 @@ def test_cookie_that_browsers_drop_is_refused(name: str, attributes: dict[str, A
     assert "set-cookie" not in response.headers
 
 
-def test_cookie_partitioned_has_to_be_secure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cookie_partitioned_must_be_secure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "_KNOWS_PARTITIONED", True)
     with pytest.raises(ValueError, match="Partitioned requires secure=True"):
         Response().set_cookie("k", "v", partitioned=True)
@@ -409,7 +409,7 @@ def test_cookie_that_would_split_is_refused(arguments: dict[str, Any]) -> None:
     assert len(response.raw_headers) == 1
 
 
-def test_cookie_deleted_expires_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cookie_deleted_expires_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 784_111_777.0)
     response = Response()
     response.delete_cookie("k", domain="example.org", secure=True)
@@ -500,7 +500,7 @@ async def test_stream_disconnect_cancels_the_iteration() -> None:
 
 
 @pytest.mark.anyio
-async def test_stream_disconnect_is_heard_behind_other_messages() -> None:
+async def test_stream_disconnect_is_seen_after_other_messages() -> None:
     messages = iter([{"type": "http.request", "more_body": False}, {"type": "http.disconnect"}])
 
     async def receive() -> Any:
@@ -516,7 +516,7 @@ async def test_stream_disconnect_is_heard_behind_other_messages() -> None:
 
 
 @pytest.mark.anyio
-async def test_stream_that_never_waits_asks_nobody_for_disconnects() -> None:
+async def test_stream_that_never_waits_does_not_ask_for_disconnects() -> None:
     async def receive() -> Any:
         raise AssertionError("nobody should listen")
 

@@ -144,7 +144,7 @@ def test_response_is_yaml() -> None:
         OpenAPIResponse("text")
 
 
-def test_response_without_yaml_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_without_yaml_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pallasite.schemas.yaml", None)
     with pytest.raises(AssertionError, match="pyyaml"):
         OpenAPIResponse({})

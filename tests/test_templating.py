@@ -76,7 +76,7 @@ def test_older_call_form_has_the_request_in_the_context(templates: Any) -> None:
     ],
     ids=["no request", "no context", "status by position"],
 )
-def test_older_call_form_gone_wrong_says_why(
+def test_older_call_form_used_wrongly_is_an_error_with_its_reason(
     templates: Jinja2Templates, arguments: Any, error: Any, message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -162,7 +162,7 @@ def test_url_for_makes_urls_of_routes(templates: Jinja2Templates, test_client_fa
     assert response.text == "http://testserver/users/ada http://testserver/plain"
 
 
-def test_url_for_of_ones_own_is_kept(directory: Path) -> None:
+def test_custom_url_for_is_kept(directory: Path) -> None:
     env = jinja2.Environment(loader=jinja2.DictLoader({"a": "{{ url_for('x') }}"}))
     env.globals["url_for"] = lambda name: f"own {name}"
     response = Jinja2Templates(env=env).TemplateResponse(REQUEST, "a")
@@ -216,7 +216,7 @@ def test_test_client_shows_template_and_context(templates: Jinja2Templates, test
 
 @pytest.mark.parametrize("extensions", [{}, {"http.response.debug": {}}], ids=["server", "test client"])
 @pytest.mark.anyio
-async def test_template_and_context_are_sent_only_to_who_asks(templates: Jinja2Templates, extensions: Any) -> None:
+async def test_template_and_context_are_sent_only_on_request(templates: Jinja2Templates, extensions: Any) -> None:
     sent = []
 
     async def send(message: Message) -> None:

@@ -120,7 +120,7 @@ def test_typed_value_missing_is_the_default_or_400(read: Callable[..., Any]) -> 
         read(empty, "x")
 
 
-def test_typed_value_of_headers_and_forms_says_so() -> None:
+def test_typed_value_of_headers_and_forms_names_its_source() -> None:
     assert Headers({"X-Page": "7"}).get_int("x-page") == 7
     with pytest.raises(InvalidParameter, match="Header 'X-Page' must be") as caught:
         Headers({"X-Page": "x"}).get_int("X-Page")

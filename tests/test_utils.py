@@ -116,7 +116,7 @@ def test_host_header_reads_as_in_starlette(header: str) -> None:
         assert (ours.authority, ours.is_valid_port) == (theirs.authority, theirs.is_valid_port)
 
 
-def test_host_header_absent_is_none() -> None:
+def test_host_header_absent_returns_none() -> None:
     assert parse_host_header(None) is None
 
 
@@ -208,7 +208,7 @@ def _opening(closable: _Closable) -> Callable[[], Any]:
 
 
 @pytest.mark.anyio
-async def test_wrapper_awaited_gives_the_value_open() -> None:
+async def test_wrapper_awaited_returns_the_value_open() -> None:
     closable = _Closable()
     assert await AwaitableOrContextManagerWrapper(_opening(closable)()) is closable
     assert not closable.closed

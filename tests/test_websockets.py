@@ -213,7 +213,7 @@ async def test_send_text_and_close_replace_lone_surrogates() -> None:
     assert server.sent[-1] == {"type": "websocket.close", "code": 4000, "reason": "no \ufffd"}
 
 
-async def test_close_hands_a_reason_that_is_no_text_to_the_server() -> None:
+async def test_close_passes_a_reason_that_is_not_text_to_the_server() -> None:
     server = Server(CONNECT)
     websocket = server.socket()
     await websocket.accept()
@@ -222,7 +222,7 @@ async def test_close_hands_a_reason_that_is_no_text_to_the_server() -> None:
     assert server.sent[-1]["reason"] is reason
 
 
-def test_close_application_tells_code_and_reason(test_client_factory: ClientFactory) -> None:
+def test_close_application_sends_code_and_reason(test_client_factory: ClientFactory) -> None:
     client = test_client_factory(WebSocketClose(code=1001, reason="away"))
     with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect("/"):
         pytest.fail("connected")

@@ -11,7 +11,7 @@ from pallasite._files.windows_names import means_no_file
     "path",
     ["nul", "a/NUL.txt", "a\\com1", "con .txt/b", "COM\u00b3", "a:b", "a.", "a ", "a./b", "a \\b", "a?", "a\x1f"],
 )
-def test_name_with_a_meaning_of_its_own_is_no_file(path: str) -> None:
+def test_reserved_name_is_not_a_file(path: str) -> None:
     assert means_no_file(path)
 
 

@@ -90,7 +90,7 @@ ACCEPTED: dict[bytes, Any] = {
 
 @pytest.mark.advisory("CVE-2014-1418")
 @pytest.mark.parametrize("accept", ACCEPTED, ids=lambda text: repr(text[:16]))
-async def test_packed_answer_says_what_it_depends_on(accept: bytes) -> None:
+async def test_compressed_response_has_vary(accept: bytes) -> None:
     async def page(request: Request) -> Response:
         return PlainTextResponse("x" * 2_000)
 

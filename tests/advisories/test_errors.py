@@ -90,7 +90,7 @@ async def test_debug_page_shows_text_as_text(text: str) -> None:
 @pytest.mark.advisory("CVE-2017-12794")
 @pytest.mark.parametrize("text", SCRIPTS)
 @pytest.mark.parametrize("accept", [b"*/*", b"text/plain", b"application/json", b""])
-async def test_debug_text_is_no_page(accept: bytes, text: str) -> None:
+async def test_debug_text_is_not_html(accept: bytes, text: str) -> None:
     _, kind, body = await error_page(application(True, text), headers=[(b"accept", accept)])
     assert kind == "text/plain; charset=utf-8"
     assert text in body
@@ -126,7 +126,7 @@ async def test_debug_page_runs_nothing(query: bytes) -> None:
     ],
     ids=str,
 )
-async def test_without_debug_nothing_is_told(headers: Any) -> None:
+async def test_without_debug_nothing_is_disclosed(headers: Any) -> None:
     app = application(False, "secret")
     for query in (b"", b"debug=1", b"__debugger__=yes&cmd=x"):
         answer = await error_page(app, headers=headers, query=query, client=("127.0.0.1", 1), server=("127.0.0.1", 80))

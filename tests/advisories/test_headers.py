@@ -280,7 +280,7 @@ async def test_request_with_thousands_of_headers_is_answered(caplog: pytest.LogC
         (b"x-user", b"X_User"),
     ],
 )
-def test_underscore_is_no_hyphen(real: bytes, forged: bytes) -> None:
+def test_underscore_is_not_a_hyphen(real: bytes, forged: bytes) -> None:
     name = real.decode()
     for pairs in ([(real, b"1"), (forged, b"2")], [(forged, b"2"), (real, b"1")]):
         assert Headers(raw=pairs).getlist(name) == ["1"]
@@ -301,7 +301,7 @@ def test_header_does_not_set_a_proxy() -> None:
 
 @pytest.mark.advisory("CVE-2015-0219")
 @pytest.mark.parametrize("name", ["\uff58-a", "\u017fet-cookie", "content-length\u0130", "\uff38-a", "caf\u00e9"])
-def test_name_of_other_letters_is_no_header(name: str) -> None:
+def test_name_in_other_letters_is_not_a_header(name: str) -> None:
     raw = [(b"xk", b"1"), (b"set-cookie", b"2"), (b"content-lengthi", b"3"), (b"x-a", b"4")]
     assert Headers(raw=raw).get(name) is None
     assert _core.find_header(raw, name) is None

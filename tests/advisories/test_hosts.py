@@ -208,7 +208,7 @@ async def test_list_of_hosts_holds_in_debug_mode_too(debug: bool) -> None:
 @pytest.mark.parametrize(
     "name", [b"x-forwarded-host", b"x-host", b"x-original-host", b"forwarded", b"x-http-host-override"]
 )
-async def test_forwarded_host_does_not_stand_in_for_host(name: bytes) -> None:
+async def test_forwarded_host_does_not_replace_host(name: bytes) -> None:
     site = guarded(["example.com"])
     for headers in (
         [(name, b"example.com")],

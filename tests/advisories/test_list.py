@@ -41,7 +41,7 @@ def test_every_section_has_a_file() -> None:
     assert sorted(listed()) == TESTED
 
 
-def test_there_are_as_many_as_the_documentation_says() -> None:
+def test_number_of_advisories_is_the_documented_one() -> None:
     count = len(set().union(*map(advisories_of, TESTED)))
     page = (HERE.parent.parent / "docs" / "security.md").read_text(encoding="utf-8")
     [said] = re.findall(r"(\d+) published advisories", page)

@@ -177,7 +177,7 @@ async def test_field_is_refused_once_it_is_too_long() -> None:
 
 @pytest.mark.advisory("CVE-2024-47874")
 @pytest.mark.parametrize("name", [b'"a"', b'"a"; filename*=x', b"a", b'"a"; size=9'], ids=repr)
-async def test_part_without_a_file_name_is_a_field_whatever_else_it_says(name: bytes) -> None:
+async def test_part_without_a_file_name_is_a_field_whatever_its_other_headers(name: bytes) -> None:
     head = b"--B\r\nContent-Disposition: form-data; name=" + name
     for line in (b"", b"\r\nContent-Type: application/octet-stream", b"\r\nContent-Length: 3"):
         body = head + line + b"\r\n\r\n" + b"x" * (1024 * 1024 + 1) + END
@@ -245,9 +245,7 @@ def test_part_of_line_ends_is_searched_in_one_pass(begin: bytes, text: bytes) ->
 @pytest.mark.advisory("CVE-2024-53981", "CVE-2026-40347")
 @pytest.mark.parametrize("text", LINE_ENDS.values(), ids=LINE_ENDS.keys())
 @pytest.mark.parametrize("place", ["before", "after"])
-async def test_preamble_and_epilogue_are_passed_over_in_silence(
-    place: str, text: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_preamble_and_epilogue_are_ignored(place: str, text: bytes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     form = FIELD + b"1" + END
     noise = text * (400_000 // len(text))
@@ -360,7 +358,7 @@ async def test_every_file_under_one_name_is_there() -> None:
 
 
 @pytest.mark.advisory("CVE-2025-69229")
-def test_body_in_pieces_of_a_byte_costs_no_more_than_its_length() -> None:
+def test_body_in_chunks_of_a_byte_costs_no_more_than_its_length() -> None:
     async def send(body: list[bytes]) -> None:
         assert (await post(app, body, b"text/plain", "/body")).body == str(len(body)).encode()
 
@@ -368,7 +366,7 @@ def test_body_in_pieces_of_a_byte_costs_no_more_than_its_length() -> None:
 
 
 @pytest.mark.advisory("CVE-2025-69229")
-def test_form_in_pieces_of_a_byte_is_read_in_one_pass() -> None:
+def test_form_in_chunks_of_a_byte_is_read_in_one_pass() -> None:
     for begin in (FIELD, FILE, b""):
         body = begin + b"\r\n-" * 5_000 + END
         parser = new_parser()
@@ -408,7 +406,7 @@ KEPT_OF_NAMES = {NAMES["drive"]: "evil", NAMES["share"]: NAMES["share"][1:]}
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 @pytest.mark.parametrize("size", [3, 1024 * 1024 + 1], ids=["in memory", "on disk"])
-async def test_file_name_that_a_client_gives_names_no_file(
+async def test_file_name_from_a_client_is_never_used_as_a_path(
     name: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -454,7 +452,7 @@ async def test_large_file_goes_to_disk_whatever_its_length_is_said_to_be(declare
 
 
 @pytest.mark.advisory("CVE-2025-54121")
-async def test_large_file_goes_to_disk_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_file_goes_to_disk_in_a_worker_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[int] = set()
     make = tempfile.SpooledTemporaryFile
 
@@ -474,7 +472,7 @@ async def test_large_file_goes_to_disk_beside_the_event_loop(monkeypatch: pytest
 
 @pytest.mark.advisory("CVE-2025-54121")
 @pytest.mark.parametrize("before", [0, 900, 1_000, 1_024], ids=str)
-async def test_write_that_makes_a_file_large_goes_beside_the_event_loop(before: int) -> None:
+async def test_write_that_makes_a_file_large_runs_in_a_worker_thread(before: int) -> None:
     threads: list[int] = []
 
     class Watched(tempfile.SpooledTemporaryFile[bytes]):
@@ -510,12 +508,12 @@ async def test_write_that_makes_a_file_large_goes_beside_the_event_loop(before: 
     ],
     ids=repr,
 )
-async def test_body_of_another_type_is_no_form(kind: bytes) -> None:
+async def test_body_of_another_type_is_not_a_form(kind: bytes) -> None:
     for body in (FIELD + b"x" + END, b"a=b"):
         answer = await post(app, body, kind)
         assert (answer.status, answer.body) == (200, b"[]")
 
 
 @pytest.mark.advisory("CVE-2014-3137")
-async def test_request_without_a_type_is_no_form() -> None:
+async def test_request_without_a_type_is_not_a_form() -> None:
     assert (await ask(app, method="POST", body=b"a=b")).body == b"[]"

@@ -141,7 +141,7 @@ def test_address_of_any_length_costs_its_length(make: Any) -> None:
 
 
 @pytest.mark.advisory("CVE-2014-0480")
-async def test_address_of_a_route_never_begins_with_two_slashes() -> None:
+async def test_url_of_a_route_never_starts_with_two_slashes() -> None:
     app = Pallasite(
         routes=[
             Route("/{rest:path}", page, name="any"),
@@ -187,7 +187,7 @@ async def test_absolute_address_of_a_route_stays_on_its_host(value: str) -> None
     ],
     ids=lambda pair: pair[0].decode(),
 )
-async def test_only_the_server_says_whether_a_request_is_secure(header: tuple[bytes, bytes]) -> None:
+async def test_only_the_server_decides_whether_a_request_is_secure(header: tuple[bytes, bytes]) -> None:
     app = Pallasite(routes=[Route("/a", page)], middleware=[Middleware(HTTPSRedirectMiddleware)])
     answer = await ask(app, "/a", headers=[(b"host", b"testserver"), header])
     assert (answer.status, answer.header("location")) == (307, "https://testserver/a")

@@ -150,7 +150,7 @@ async def test_lookup_that_a_subclass_asks_for_stays_inside_too(root: Path, insi
 
 @pytest.mark.advisory("CVE-2024-32982")
 @pytest.mark.parametrize("root_path", ["/proxy", "/../..", "/static"])
-async def test_root_path_is_no_way_out(root: Path, root_path: str) -> None:
+async def test_root_path_does_not_lead_out_of_the_directory(root: Path, root_path: str) -> None:
     app = Pallasite(routes=[Mount("/static", StaticFiles(directory=root / "static"))])
     for path in (
         "/static/../secret.txt",
@@ -213,7 +213,7 @@ async def test_name_of_a_device_is_not_found_on_windows(
 
 @pytest.mark.advisory("CVE-2025-66221")
 @pytest.mark.parametrize("name", ["console.txt", "nul-1", "com10", "a.con", "lpt", ".nul", "coNtext", "prn_x.txt"])
-async def test_name_that_only_begins_like_a_device_is_a_file(
+async def test_name_that_only_starts_like_a_device_is_a_file(
     site: tuple[Any, str], root: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(staticfiles, "_IS_WINDOWS", True)
@@ -286,7 +286,7 @@ async def test_names_that_look_alike_are_different_files(site: tuple[Any, str], 
 
 
 @pytest.mark.advisory("CVE-2015-0221")
-async def test_large_file_is_sent_piece_by_piece(site: tuple[Any, str], root: Path) -> None:
+async def test_large_file_is_sent_in_chunks(site: tuple[Any, str], root: Path) -> None:
     size = 32 * 1024 * 1024
     with open(root / "static" / "large.bin", "wb") as file:  # noqa: ASYNC230
         file.truncate(size)  # one line of zeros, as far as lines go

@@ -85,7 +85,7 @@ MESSAGES = {
 
 @pytest.mark.advisory("CVE-2020-10735", "CVE-2024-41989")
 @pytest.mark.parametrize("text", MESSAGES.values(), ids=MESSAGES.keys())
-async def test_message_that_is_no_json_closes_in_silence(text: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_message_that_is_not_json_closes_without_an_error(text: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
     async def socket(websocket: WebSocket) -> None:

@@ -69,7 +69,7 @@ async def test_form_with_two_types_outside_an_application_is_the_parsers_error()
         await Request({"type": "http", "method": "POST", "headers": headers}, receive).form()
 
 
-async def test_two_types_of_which_none_is_a_form_are_none() -> None:
+async def test_two_types_neither_of_them_a_form_are_not_a_form() -> None:
     assert await submit([b"text/plain", b"application/json"], BODY) == (200, b"[]")
     assert await submit([], BODY) == (200, b"[]")
 

@@ -77,7 +77,7 @@ async def test_request_with_one_valid_host_names_it() -> None:
     assert await answer_of(Router([route]), with_hosts([GOOD])) == (200, b"host")
 
 
-async def test_escape_in_a_host_is_no_subdomain() -> None:
+async def test_escape_in_a_host_is_not_a_subdomain() -> None:
     # Some clients would decode it, and find another host before a slash.
     app = TrustedHostMiddleware(PlainTextResponse("in"), ["*.here.example"])
     assert (await answer_of(app, with_hosts([b"evil.example%2f.here.example"])))[0] == 400

@@ -129,7 +129,7 @@ def test_file_is_offered_under_one_name(filename: str, disposition: str) -> None
     assert FileResponse("a", filename=filename).headers["content-disposition"] == disposition
 
 
-def test_exceptions_headers_that_are_no_text_are_left_to_its_handler() -> None:
+def test_exceptions_headers_that_are_not_text_are_left_to_its_handler() -> None:
     headers: Any = {"retry-after": 5, b"x": "\n"}
     assert HTTPException(503, headers=headers).headers is headers
 

@@ -214,14 +214,14 @@ def test_application_mounted_by_the_lifespan_runs(test_client_factory: Any, live
     assert lives.events == ["+late", "-late"]
 
 
-def test_layer_that_somebody_else_put_in_front_stays(test_client_factory: Any, lives: Lives) -> None:
+def test_middleware_that_other_code_put_around_stays(test_client_factory: Any, lives: Lives) -> None:
     route = Mount("/a", app_of(lives("a", {"x": 1})))
     with test_client_factory(app_of(None, route)):
         route.app = in_front = CORSMiddleware(route.app)
     assert route.app is in_front
 
 
-def test_startup_that_fails_ends_what_has_begun(test_client_factory: Any, lives: Lives) -> None:
+def test_startup_that_fails_ends_what_has_started(test_client_factory: Any, lives: Lives) -> None:
     third = app_of(lives("third", fails="start"))
     app = app_of(
         lives("outer"),
@@ -252,7 +252,7 @@ def test_shutdown_that_fails_lets_the_others_end(test_client_factory: Any, lives
     assert lives.events[4:] == ["-third", "-second", "-first", "-outer"]
 
 
-def test_several_that_fail_to_end_are_all_told(test_client_factory: Any, lives: Lives) -> None:
+def test_several_that_fail_to_end_are_all_raised(test_client_factory: Any, lives: Lives) -> None:
     app = app_of(
         lives("outer", fails="stop", error=OSError),
         Mount("/first", app_of(lives("first", fails="stop"))),
@@ -265,7 +265,7 @@ def test_several_that_fail_to_end_are_all_told(test_client_factory: Any, lives: 
 
 
 @pytest.mark.anyio
-async def test_cancellation_is_told_to_all(lives: Lives) -> None:
+async def test_cancellation_reaches_all(lives: Lives) -> None:
     told: list[str] = []
 
     def noting(name: str) -> Any:
@@ -310,7 +310,7 @@ def entered_by_attribute(child: Pallasite, other: Any) -> Any:
     "outer", [lambda child, lifespan: lifespan, entered_by_attribute], ids=["the same", "entered by hand"]
 )
 @pytest.mark.parametrize("setting", [None, True, False])
-def test_lifespan_that_the_outer_one_begins_itself_runs_once(
+def test_lifespan_that_the_outer_one_starts_itself_runs_once(
     outer: Any, setting: bool | None, test_client_factory: Any, lives: Lives, log: pytest.LogCaptureFixture
 ) -> None:
     lifespan = lives("child")
@@ -324,7 +324,7 @@ def test_lifespan_that_the_outer_one_begins_itself_runs_once(
     assert child.router.lifespan_context is lifespan
 
 
-def test_lifespan_replaced_while_it_begins_stays_replaced(test_client_factory: Any, lives: Lives) -> None:
+def test_lifespan_replaced_while_it_starts_stays_replaced(test_client_factory: Any, lives: Lives) -> None:
     child = app_of(lives("child"))
     other = lives("other")
 

@@ -72,7 +72,7 @@ PAGE = "https://example.org"
         (["http://localhost:3000"], "http://localhost:80", False),
     ],
 )
-def test_origin_has_to_be_one_of_the_list(origins: Any, origin: str, expected: bool) -> None:
+def test_origin_must_be_in_the_list(origins: Any, origin: str, expected: bool) -> None:
     assert is_let_in(origins, origin) is expected
 
 
@@ -103,7 +103,7 @@ def test_self_is_the_base_url_where_there_is_one() -> None:
     assert not is_let_in(None, "http://rebound.example", host="rebound.example", app=app)
 
 
-def test_client_without_an_origin_is_no_browser() -> None:
+def test_client_without_an_origin_is_accepted() -> None:
     assert is_let_in(["self"])
 
 
@@ -112,7 +112,7 @@ def test_two_origins_are_refused() -> None:
     assert not is_let_in(["*"], PAGE, "https://evil.example")
 
 
-def test_refusal_comes_before_everything_and_says_why_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_rejection_comes_first_and_its_reason_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     class Never:
         def __init__(self, app: Any) -> None:
             self.app = app

@@ -53,7 +53,7 @@ def test_application_behaves_as_on_starlette(on_pallasite: dict[str, Any], on_st
         assert on_pallasite[name] == expected, name
 
 
-def test_application_answers_what_it_says(on_pallasite: dict[str, Any]) -> None:
+def test_application_responds_as_written(on_pallasite: dict[str, Any]) -> None:
     status, headers, text = on_pallasite["GET /items/3?q=x"]
     assert (status, json.loads(text), headers["x-stamp"]) == (200, {"number": 3, "q": "x"}, "GET")
     assert [on_pallasite[f"GET {path}"][0] for path in ("/items/x", "/nowhere", "/items")] == [422, 404, 405]

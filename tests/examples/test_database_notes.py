@@ -62,7 +62,7 @@ def test_note_that_is_none_is_422(client: TestClient, body: Any) -> None:
     assert client.post("/notes", json=body).status_code == 422
 
 
-def test_body_that_is_no_json_is_422(client: TestClient) -> None:
+def test_body_that_is_not_json_is_422(client: TestClient) -> None:
     assert client.post("/notes", content=b"\xff{").status_code == 422
 
 
@@ -76,7 +76,7 @@ def test_note_that_does_not_exist_is_404(client: TestClient, number: str) -> Non
     assert client.get(f"/notes/{number}").status_code == 404
 
 
-def test_requests_at_the_same_time_have_sessions_of_their_own(client: TestClient) -> None:
+def test_requests_at_the_same_time_have_separate_sessions(client: TestClient) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda number: client.post("/notes", json={"title": f"stone {number}"}), range(24)))
     assert [answer.status_code for answer in answers] == [201] * 24

@@ -27,7 +27,7 @@ def ask(client: TestClient, query: str, **variables: Any) -> dict[str, Any]:
 ADD = "mutation($title: String!, $author: String!) { addBook(title: $title, author: $author) { title } }"
 
 
-def test_query_gives_the_fields_that_were_asked_for(client: TestClient) -> None:
+def test_query_returns_the_requested_fields(client: TestClient) -> None:
     assert ask(client, "{ books { title } }") == {"data": {"books": [{"title": "The Dispossessed"}, {"title": "Emma"}]}}
 
 
@@ -52,7 +52,7 @@ def test_failure_of_a_resolver_is_in_the_answer(client: TestClient, caplog: pyte
     ("body", "status"),
     [(b"{", 400), (b"[]", 400), (b'{"query": 1}', 400), (b'{"query": "{"}', 200), (b'{"query": "{ nothing }"}', 200)],
 )
-def test_request_that_makes_no_sense_is_no_server_error(
+def test_request_that_makes_no_sense_is_not_a_server_error(
     client: TestClient, body: bytes, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = client.post("/graphql/", content=body, headers={"content-type": "application/json"})

@@ -13,7 +13,7 @@ CLIENTS = 4
 
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("opening", OPENINGS)
-def test_clients_that_stop_midway_delay_nobody_and_leave_nothing(server: Server, site: Site, opening: str) -> None:
+def test_clients_that_stop_midway_delay_no_other_and_leave_nothing(server: Server, site: Site, opening: str) -> None:
     wires: list[Wire] = []
     try:
         for end in ENDINGS.values():
@@ -31,7 +31,7 @@ def test_clients_that_stop_midway_delay_nobody_and_leave_nothing(server: Server,
 
 
 @pytest.mark.usefixtures("unharmed")
-def test_messages_in_crumbs_ill_formed_or_oversize_are_no_server_error(server: Server, site: Site) -> None:
+def test_messages_fragmented_malformed_or_oversize_are_not_a_server_error(server: Server, site: Site) -> None:
     found: dict[str, list[int] | str] = {}
     for name, message in MESSAGES.items():
         try:

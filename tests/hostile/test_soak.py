@@ -46,7 +46,7 @@ def test_memory_that_grows_once_warm_is_a_failure_of_a_run_that_is_long_enough()
     assert failures(Results(samples=filled_once), 600) == []
 
 
-def test_errors_and_what_is_left_behind_are_failures() -> None:
+def test_errors_and_leaks_are_failures() -> None:
     results = Results(errors=Counter({"GET /: 500": 2}), left=["tasks: 1 more of run"])
     assert failures(results, 1) == ["2 times: GET /: 500", "left behind: tasks: 1 more of run"]
     assert "tasks: 1, threads: 0" in table(results, "uvicorn", 1)

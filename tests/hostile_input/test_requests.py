@@ -291,7 +291,7 @@ async def test_path_of_any_text_is_answered(path: str, ending: str) -> None:
     await ask(scope_of(path + ending, headers=[(b"host", b"t.example.org")]))
 
 
-async def test_path_that_is_no_match_for_its_convertor_is_not_found() -> None:
+async def test_path_that_does_not_match_its_convertor_is_not_found() -> None:
     for name in ("long integer", "digits of other scripts", "not a number", "bad uuid", "pair of a long integer"):
         status, _ = await ask(scope_of(PATHS[name]))
         assert status == 404, name

@@ -129,7 +129,7 @@ async def test_client_that_leaves_ends_the_response() -> None:
         await layer({"type": "http", "method": "GET", "path": "/", "headers": []}, UNUSED, gone)
 
 
-async def test_lifespan_is_nobodys(test_client_factory: ClientFactory) -> None:
+async def test_lifespan_is_not_authenticated(test_client_factory: ClientFactory) -> None:
     events = []
 
     @contextlib.asynccontextmanager

@@ -118,7 +118,7 @@ async def test_length_of_5000_digits_is_too_large() -> None:
 
 
 @pytest.mark.parametrize("declared", [b"5", None])
-async def test_unread_body_is_no_concern_when_within_or_undeclared(middleware: Any, declared: bytes | None) -> None:
+async def test_unread_body_is_accepted_when_within_or_undeclared(middleware: Any, declared: bytes | None) -> None:
     sent = await request(middleware(unread, max_body_size=5), b"123456", declared=declared)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[0]["status"] == 200
@@ -207,7 +207,7 @@ async def test_bytes_read_above_the_inner_limit_before_it_was_reached_are_too_ma
     assert await request(stack, b"12345", b"") == REFUSED
 
 
-async def test_limit_is_in_the_scope_for_who_wants_to_know(middleware: Any) -> None:
+async def test_limit_is_readable_in_the_scope(middleware: Any) -> None:
     seen = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -110,7 +110,7 @@ async def test_preflight_answers_are_those_of_starlette(options: Any, origin: An
 @pytest.mark.parametrize(
     "headers", [{"origin": ORIGIN}, {"access_control_request_method": "GET"}], ids=["origin only", "method only"]
 )
-async def test_options_that_is_no_preflight_reaches_the_application(headers: Any) -> None:
+async def test_options_that_is_not_a_preflight_reaches_the_application(headers: Any) -> None:
     sent = await both({"allow_origins": ["*"]}, app_with(), "OPTIONS", **headers)
     assert sent[1]["body"] == b"one "
 
@@ -125,14 +125,14 @@ async def test_other_origin_is_not_named() -> None:
     assert fields(sent) == {b"vary": b"Origin"}
 
 
-async def test_regex_has_to_match_the_whole_origin() -> None:
+async def test_regex_must_match_the_whole_origin() -> None:
     middleware = CORSMiddleware(app_with(), allow_origin_regex=r"https://.*\.example\.org")
     assert middleware.is_allowed_origin("https://a.example.org")
     assert not middleware.is_allowed_origin("https://a.example.org.evil.com")
     assert not middleware.is_allowed_origin("http://a.example.org")
 
 
-async def test_preflight_says_what_is_not_allowed() -> None:
+async def test_preflight_names_what_is_not_allowed() -> None:
     sent = await request(
         CORSMiddleware(app_with(), allow_origins=[ORIGIN]),
         "OPTIONS",

@@ -65,7 +65,7 @@ def test_small_value_is_its_repr(value: Any) -> None:
     ],
     ids=["text", "bytes", "list", "dict", "deep", "secret keys", "secret fields"],
 )
-def test_large_value_is_shown_by_its_beginning(value: Any, shown: str) -> None:
+def test_large_value_is_shown_by_its_start(value: Any, shown: str) -> None:
     assert text_of(value) == shown
 
 

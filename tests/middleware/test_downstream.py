@@ -44,7 +44,7 @@ def eager(app: Callable[..., Any]) -> EagerDownstream:
 # Both kinds
 
 
-async def test_next_after_the_last_message_is_none() -> None:
+async def test_next_after_the_last_message_returns_none() -> None:
     async with anyio.create_task_group() as tasks:
         downstream = TaskDownstream(answer, scope_of(), receive)
         downstream.start(tasks)
@@ -116,7 +116,7 @@ async def test_start_outside_of_a_task_leaves_the_steps_to_the_loop(anyio_backen
 
 
 @on_asyncio
-async def test_base_exception_of_the_application_is_raised_at_once(anyio_backend: str) -> None:
+async def test_base_exception_of_the_application_is_raised_immediately(anyio_backend: str) -> None:
     class Stop(BaseException):
         pass
 
@@ -180,7 +180,7 @@ async def test_cancellation_after_the_end_is_too_late(anyio_backend: str) -> Non
 
 
 @on_asyncio
-async def test_cancelled_sender_among_several_is_passed_over(anyio_backend: str) -> None:
+async def test_cancelled_sender_among_several_is_skipped(anyio_backend: str) -> None:
     senders: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

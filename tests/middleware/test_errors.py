@@ -41,7 +41,7 @@ def test_unhandled_exception_is_a_plain_500_and_is_raised_on(test_client_factory
 
 @pytest.mark.parametrize("key", [500, Exception], ids=["status", "class"])
 @pytest.mark.parametrize("is_async", [True, False], ids=["coroutine", "function"])
-def test_handler_gives_the_500(key: Any, is_async: bool, test_client_factory: Any) -> None:
+def test_handler_returns_the_500(key: Any, is_async: bool, test_client_factory: Any) -> None:
     def handler(request: Request, exc: Exception) -> Response:
         return JSONResponse({"error": type(exc).__name__, "path": request.url.path}, status_code=500)
 
@@ -147,7 +147,7 @@ class Wordless(Exception):
         raise SystemExit
 
 
-def test_debug_page_of_an_exception_that_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_page_of_an_exception_that_cannot_be_formatted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "TEXT_SECONDS", 0.05)
     page = PAGE.generate_html(raised(throw, Endless()))
     assert "str() failed: TooSlow" in page
@@ -161,7 +161,7 @@ def throw(exc: Exception) -> None:
     raise exc
 
 
-def test_debug_page_gives_a_frame_so_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_page_limits_the_time_for_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
         def __repr__(self) -> str:
             while True:
@@ -277,7 +277,7 @@ async def read_body(request: Request) -> Response:
     ],
     ids=["stock", "debug", "alone"],
 )
-async def test_client_that_goes_away_in_its_body_is_no_error(
+async def test_client_that_disconnects_in_its_body_is_not_an_error(
     app: ASGIApp, cannot_read: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "pallasite.errors"):

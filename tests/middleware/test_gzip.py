@@ -68,7 +68,7 @@ def body(sent: Sent) -> Any:
     return b"".join(message["body"] for message in sent if message["type"] == "http.response.body")
 
 
-async def test_body_is_compressed_and_the_head_says_so() -> None:
+async def test_body_is_compressed_and_the_headers_match() -> None:
     app = GZipMiddleware(app_sending(TEXT, headers=[(b"content-length", b"%d" % len(TEXT)), ETAG]))
     sent = await request(app)
     assert gzip.decompress(body(sent)) == TEXT
@@ -165,7 +165,7 @@ async def test_exclusions_can_be_chosen() -> None:
     assert set(DEFAULT_EXCLUDED_CONTENT_TYPES) == set(STARLETTES_EXCLUSIONS)
 
 
-async def test_stream_is_flushed_with_every_piece() -> None:
+async def test_stream_is_flushed_with_every_chunk() -> None:
     pieces = [b"first\n", b"", b"second\n", b"last\n"]
     sent = await request(GZipMiddleware(app_sending(*pieces, headers=[(b"content-length", b"18"), ETAG])))
     assert head(sent) == {b"vary": b"Accept-Encoding", b"content-encoding": b"gzip", b"etag": b'W/"abc"'}
@@ -228,7 +228,7 @@ async def test_body_of_another_length_than_declared_is_not_completed(pieces: Any
 
 
 @pytest.mark.parametrize("length", [b"9", b"9 9", b""])
-async def test_length_of_what_head_would_have_got_is_no_concern(length: bytes) -> None:
+async def test_length_declared_for_head_is_not_checked(length: bytes) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
         await send({"type": "http.response.body", "body": b"", "more_body": True})
@@ -295,7 +295,7 @@ async def test_head_request_has_the_headers_of_a_get() -> None:
     assert head(await request(layer, method="HEAD")) == head(await request(layer))
 
 
-async def test_large_piece_is_compressed_on_a_worker_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_chunk_is_compressed_on_a_worker_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = []
     original = GZipResponder._compress
 

@@ -210,7 +210,7 @@ async def test_scope_with_next_to_nothing_in_it_is_traced(recorder: Any) -> None
 
 
 @pytest.mark.parametrize("host", [b"a:99999999", b"[", b"\xff", b"a b", b"", b"a:b", b"[::1%]:x"])
-async def test_forged_host_is_no_error(recorder: Any, host: bytes) -> None:
+async def test_forged_host_is_not_an_error(recorder: Any, host: bytes) -> None:
     sent = Sent()
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"\xff", "headers": [(b"host", host)]}
     await OpenTelemetryMiddleware(PlainTextResponse("ok"), tracer_provider=recorder)(scope, UNUSED, sent)

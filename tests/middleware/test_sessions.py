@@ -119,7 +119,7 @@ def test_signer_agrees_with_itsdangerous(value: Any, secret: Any) -> None:
     assert ours.unsign(theirs.sign(value).decode("latin-1").encode("latin-1")) == value
 
 
-def test_signer_takes_text_and_gives_the_time_as_itsdangerous_does() -> None:
+def test_signer_accepts_text_and_returns_the_time_as_itsdangerous_does() -> None:
     signer = SessionMiddleware(UNUSED, SECRET).signer
     signed_text = signer.sign("text")
     value, when = signer.unsign(signed_text.decode(), return_timestamp=True)
@@ -281,7 +281,7 @@ async def test_session_too_large_is_refused_loudly_at_the_limit() -> None:
         await visit(put(a="x" * (room + 4)))
 
 
-async def test_session_that_is_no_json_is_a_type_error() -> None:
+async def test_session_that_is_not_json_is_a_type_error() -> None:
     with pytest.raises(TypeError):
         await visit(put(a=object()))
 
@@ -355,7 +355,7 @@ async def test_plain_dictionary_put_in_its_place_is_stored() -> None:
     assert stored_in(headers) == {"user": "grace"}
 
 
-async def test_signer_of_ones_own_is_used() -> None:
+async def test_custom_signer_is_used() -> None:
     signer = itsdangerous.TimestampSigner("another", salt="pepper")
     sent = Sent()
 
@@ -372,7 +372,7 @@ async def test_signer_of_ones_own_is_used() -> None:
     assert json.loads(base64.b64decode(signer.unsign(value))) == {"n": 2}
 
 
-async def test_response_sent_twice_gives_each_client_its_own_cookie() -> None:
+async def test_response_sent_twice_sets_each_clients_own_cookie() -> None:
     response = PlainTextResponse("shared")
     first, _ = await visit(put(user="ada"), response=response)
     second, _ = await visit(put(user="grace"), response=response)
@@ -565,13 +565,13 @@ def look_at(session: Any) -> None:
 
 @pytest.mark.parametrize("first", [None, look_at, lambda session: session.update(c=3)], ids=["", "read", "changed"])
 @pytest.mark.parametrize("change", READINGS.values(), ids=READINGS)
-async def test_reading_after_the_start_is_no_error(change: Any, first: Any) -> None:
+async def test_reading_after_the_start_is_not_an_error(change: Any, first: Any) -> None:
     events, body = await late(change, first=first, cookie=signed({"a": 1, "list": []}))
     assert events == ["changing", "changed"]
     assert body[-1]["more_body"] is False
 
 
-async def test_reading_an_empty_session_after_the_start_is_no_error() -> None:
+async def test_reading_an_empty_session_after_the_start_is_not_an_error() -> None:
     events, _ = await late(lambda session: session.get("a"))
     assert events == ["changing", "changed"]
 

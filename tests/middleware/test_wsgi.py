@@ -74,7 +74,7 @@ def test_module_warns_when_it_is_imported_and_only_then() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", quiet], check=True)
 
 
-def test_environ_holds_what_the_scope_says() -> None:
+def test_environ_has_the_values_of_the_scope() -> None:
     found = wsgi.build_environ(
         {
             **SCOPE,
@@ -129,7 +129,7 @@ def test_environ_holds_what_the_scope_says() -> None:
         (b"", [b"7"], "0"),
     ],
 )
-def test_environ_says_how_long_the_body_is(body: bytes, given: Any, length: str | None) -> None:
+def test_environ_has_the_length_of_the_body(body: bytes, given: Any, length: str | None) -> None:
     headers = [(b"content-length", value) for value in given]
     assert wsgi.build_environ({**SCOPE, "headers": headers}, body).get("CONTENT_LENGTH") == length
 
@@ -162,7 +162,7 @@ def test_environ_leaves_out_fields_that_could_pass_for_others() -> None:
     assert found["HTTP_X_USER"] == "ada"
 
 
-async def test_response_is_sent_piece_by_piece() -> None:
+async def test_response_is_sent_chunk_by_chunk() -> None:
     sent = await request(answer(b"one ", b"", b"two", headers=[("X-A", " b ")], status="201 Created"))
     assert sent == [
         {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"b")]},
@@ -269,7 +269,7 @@ async def test_error_after_the_start_cannot_be_answered() -> None:
     assert (sent[0]["status"], body(sent)) == (200, b"started")
 
 
-async def test_application_that_breaks_the_rules_is_told() -> None:
+async def test_application_that_breaks_the_rules_is_an_error() -> None:
     def starting_twice(environ: dict[str, Any], start_response: Any) -> None:
         start_response("200 OK", [])
         start_response("200 OK", [])
@@ -333,7 +333,7 @@ async def test_websocket_is_refused_and_lifespan_is_not_understood() -> None:
         await wsgi.WSGIMiddleware(answer(b""))({"type": "lifespan"}, UNUSED, UNUSED)
 
 
-def test_mounted_beside_a_lifespan(test_client_factory: ClientFactory) -> None:
+def test_mounted_in_an_application_with_a_lifespan(test_client_factory: ClientFactory) -> None:
     events = []
 
     @contextlib.asynccontextmanager

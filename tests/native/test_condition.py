@@ -48,7 +48,7 @@ def test_date_in_each_form_is_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "Sun, 31 Nov 1994 08:49:37 GMT", "é\ud800", "6 Nov 1994" * 9])
-def test_date_in_another_form_is_none(text: str) -> None:
+def test_date_in_another_form_returns_none(text: str) -> None:
     assert parse_http_date(text) is None
 
 

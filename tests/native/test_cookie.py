@@ -48,6 +48,6 @@ def test_parse_cookies_ten_thousand_are_all_there() -> None:
 
 
 @pytest.mark.parametrize("header", [None, b"a=1", 1])
-def test_parse_cookies_what_is_no_text_is_type_error(header: Any) -> None:
+def test_parse_cookies_anything_but_text_is_type_error(header: Any) -> None:
     with pytest.raises(TypeError):
         _core.parse_cookies(header)

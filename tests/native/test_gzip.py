@@ -67,7 +67,7 @@ def test_gzip_reads_any_buffer_of_bytes_only() -> None:
     pieces=st.lists(st.tuples(st.binary(max_size=600), st.sampled_from([zlib.Z_NO_FLUSH, zlib.Z_SYNC_FLUSH]))),
     level=st.integers(-1, 9),
 )
-def test_stream_in_any_pieces_gives_what_zlib_gives(pieces: list[tuple[bytes, int]], level: int) -> None:
+def test_stream_in_any_chunks_equals_that_of_zlib(pieces: list[tuple[bytes, int]], level: int) -> None:
     ours, theirs = GzipStream(level), zlib.compressobj(level, wbits=31)
     sent, expected = b"", b""
     for piece, flush in pieces:
@@ -79,7 +79,7 @@ def test_stream_in_any_pieces_gives_what_zlib_gives(pieces: list[tuple[bytes, in
     assert len(sent) <= len(expected)
 
 
-def test_stream_large_piece_is_flushed_whole() -> None:
+def test_stream_large_chunk_is_flushed_whole() -> None:
     data = records(20_000)
     stream, reader = GzipStream(), zlib.decompressobj(wbits=31)
     assert reader.decompress(stream.compress(data, zlib.Z_SYNC_FLUSH)) == data

@@ -63,7 +63,7 @@ def test_header_lookup_pair_of_another_length_is_value_error(pair: Any) -> None:
 
 
 @pytest.mark.parametrize("headers", [None, 1, [None], [1]])
-def test_header_lookup_what_is_no_list_of_pairs_is_type_error(headers: Any) -> None:
+def test_header_lookup_anything_but_a_list_of_pairs_is_type_error(headers: Any) -> None:
     with pytest.raises(TypeError):
         _core.find_header(headers, "a")
 
@@ -71,7 +71,7 @@ def test_header_lookup_what_is_no_list_of_pairs_is_type_error(headers: Any) -> N
 @pytest.mark.parametrize(
     "name", ["", " ", "a b", "a:", ":path", "a\n", "a\r\nb", "a\0", "(a)", "naïve", "ключ", "\ud800", "a\x7f"]
 )
-def test_encode_header_name_that_is_no_token_is_value_error(name: str) -> None:
+def test_encode_header_name_that_is_not_a_token_is_value_error(name: str) -> None:
     with pytest.raises(ValueError, match="Invalid header name"):
         _core.encode_header(name, "value")
 
@@ -116,12 +116,12 @@ def test_remove_header_removes_all_of_the_name_in_place() -> None:
 
 
 @pytest.mark.parametrize("change", [lambda x: _core.set_header(x, "a", "b"), lambda x: _core.remove_header(x, "a")])
-def test_change_of_what_is_no_list_is_type_error(change: Callable[[Any], None]) -> None:
+def test_change_of_anything_but_a_list_is_type_error(change: Callable[[Any], None]) -> None:
     with pytest.raises(TypeError):
         change(((b"a", b"1"),))
 
 
-def test_header_lookup_list_that_changes_meanwhile_is_no_crash() -> None:
+def test_header_lookup_list_that_changes_in_the_meantime_does_not_crash() -> None:
     class Name:
         def __init__(self, headers: list[Any]) -> None:
             self.headers = headers

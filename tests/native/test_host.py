@@ -51,7 +51,7 @@ def test_parse_host_valid_is_split(header: str, parts: tuple[str, str | None]) -
         "a\0",
     ],
 )
-def test_parse_host_invalid_is_none(header: str) -> None:
+def test_parse_host_invalid_returns_none(header: str) -> None:
     assert _core.parse_host(header) is None
 
 
@@ -80,7 +80,7 @@ def test_is_valid_port_table(port: str, valid: bool) -> None:
 
 
 @pytest.mark.parametrize("header", [None, b"a", 1])
-def test_parse_host_what_is_no_text_is_type_error(header: Any) -> None:
+def test_parse_host_anything_but_text_is_type_error(header: Any) -> None:
     with pytest.raises(TypeError):
         _core.parse_host(header)
 

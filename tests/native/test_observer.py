@@ -21,7 +21,7 @@ class _Send:
         return len(self.messages)
 
 
-def test_observer_passes_messages_on_and_gives_back_what_send_gives() -> None:
+def test_observer_passes_messages_on_and_returns_what_send_returns() -> None:
     send = _Send()
     observer = Observer(send)
     message = {"type": "http.response.body"}
@@ -103,7 +103,7 @@ def test_observer_takes_part_in_garbage_collection() -> None:
     assert gone() is None
 
 
-def test_observer_adds_fields_behind_those_of_the_response() -> None:
+def test_observer_adds_fields_after_those_of_the_response() -> None:
     send = _Send()
     observer = Observer(send)
     observer.add_field(b"vary", b"Accept")

@@ -49,7 +49,7 @@ def test_encode_query_text_bytes_and_others() -> None:
 
 
 @pytest.mark.parametrize("pairs", [None, 1, ["ab"], [("a",)], [["a", "b"]], [("a", "b", "c")]])
-def test_encode_query_what_is_no_pair_is_type_error(pairs: Any) -> None:
+def test_encode_query_anything_but_a_pair_is_type_error(pairs: Any) -> None:
     with pytest.raises(TypeError):
         _core.encode_query(pairs)
 

@@ -30,7 +30,7 @@ def test_head_without_headers(status: int, body: Any, media_type: str | None, ex
     assert _core.response_head(status, body, media_type, "utf-8") == expected
 
 
-def test_head_is_a_list_of_its_own() -> None:
+def test_head_is_a_new_list() -> None:
     first = _core.response_head(200, b"", "application/json", "utf-8")
     first.append((b"a", b"b"))
     assert len(_core.response_head(200, b"", "application/json", "utf-8")) == 2
@@ -79,7 +79,7 @@ def test_head_reads_any_mapping_by_its_items() -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a:", "a\r\nb", "a\n", "a\x00", "\xe9", "a(b)", "\u20ac"])
-def test_head_name_that_is_no_token_is_refused(name: str) -> None:
+def test_head_name_that_is_not_a_token_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="Invalid header name"):
         _core.response_head(200, b"", None, "utf-8", {name: "x"})
 
@@ -158,7 +158,7 @@ def test_date_beyond_the_calendar_is_refused(timestamp: float) -> None:
         _core.http_date(timestamp)
 
 
-def test_head_headers_that_change_meanwhile_are_a_runtime_error() -> None:
+def test_head_headers_that_change_in_the_meantime_are_a_runtime_error() -> None:
     class Growing(str):
         __slots__ = ()
 

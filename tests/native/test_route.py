@@ -79,7 +79,7 @@ def winner(table: RouteTable, scope: dict[str, Any]) -> str | None:
         ("K.org", "k.org", {}),
     ],
 )
-def test_match_path_and_text_gives_params(path: str, text: str, params: dict[str, Any] | None) -> None:
+def test_match_path_and_text_returns_params(path: str, text: str, params: dict[str, Any] | None) -> None:
     found = pattern(path).match(text)
     assert found == params
     # The expression says the same, but for what int() refuses.
@@ -144,7 +144,7 @@ def own(regex_text: str, convert_text: Callable[[str], Any] = str) -> Convertor[
     return Own()
 
 
-def test_convert_errors_only_value_error_is_no_match() -> None:
+def test_convert_errors_only_value_error_is_a_mismatch() -> None:
     def fail(error: type[Exception]) -> Callable[[str], Any]:
         def convert(value: str) -> Any:
             raise error(value)
@@ -243,7 +243,7 @@ def with_function_app(app: Any, owner: Any) -> Any:
     return app
 
 
-def test_match_gives_what_stands_in_for_the_app_it_was_built_with() -> None:
+def test_match_returns_the_function_app_it_was_built_with() -> None:
     entry = http("/")
     with_function_app(entry[1].app, entry[1].app)
     table = RouteTable([entry])
@@ -253,20 +253,20 @@ def test_match_gives_what_stands_in_for_the_app_it_was_built_with() -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_match_heeds_no_stand_in_of_another_app_or_an_indirect_route(direct: bool) -> None:
+def test_match_ignores_the_function_app_of_another_app_or_an_indirect_route(direct: bool) -> None:
     entry = http("/", direct=direct)
     with_function_app(entry[1].app, None if direct else entry[1].app)
     assert winner(RouteTable([entry]), scope_of()) == ("app of /" if direct else "handle of /")
 
 
-def test_build_passes_on_what_fails_where_the_stand_in_is_read() -> None:
+def test_build_raises_errors_of_a_wrong_function_app() -> None:
     entry = http("/")
     entry[1].app._function_app = object()
     with pytest.raises(AttributeError, match="app"):
         RouteTable([entry])
 
 
-def test_match_indirect_route_gives_its_handle() -> None:
+def test_match_indirect_route_returns_its_handle() -> None:
     assert winner(RouteTable([http("/", direct=False)]), scope_of()) == "handle of /"
 
 
@@ -387,7 +387,7 @@ def test_match_headers_that_can_be_read_once_are_left_readable() -> None:
     assert request["headers"] == [(b"host", b"a.org"), (b"x", b"y")]
 
 
-def test_match_host_without_headers_is_no_match() -> None:
+def test_match_host_without_headers_does_not_match() -> None:
     table = RouteTable([(HOST, Node("host"), pattern("a.org"), None, True), http("/")])
     assert winner(table, {"type": "http", "path": "/", "method": "GET"}) == "app of /"
 
@@ -443,7 +443,7 @@ def test_entry_of_unknown_kind_is_refused() -> None:
         RouteTable([(5, Node("x"), None, None, False)])  # type: ignore[list-item]
 
 
-def test_kinds_are_told_apart() -> None:
+def test_kinds_are_distinguished() -> None:
     kinds = {HTTP, WEBSOCKET, MOUNT, HOST, OPAQUE}
     assert len(kinds) == 5
     assert repr(HOST) == "RouteKind.HOST"

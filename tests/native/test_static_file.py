@@ -43,7 +43,7 @@ def _works(root: Path) -> bool:
 
 
 @pytest.mark.parametrize("follow_symlink", [False, True])
-def test_open_cached_name_just_looked_up_gives_its_bytes(root: Path, follow_symlink: bool) -> None:
+def test_open_cached_name_just_looked_up_returns_its_bytes(root: Path, follow_symlink: bool) -> None:
     if not _works(root):
         pytest.skip("no openat2 here")
     assert _content(open_cached(root, "inner/file.txt", follow_symlink)) == b"inside"

@@ -70,7 +70,7 @@ def test_split_url_plain_is_split(url: str, parts: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("url", ["HTTP://a", " /", "/é", "http://[::1]/", "http://a]", "1a:b", "a\n", "\ud800"])
-def test_split_url_less_than_plain_is_none(url: str) -> None:
+def test_split_url_less_than_plain_returns_none(url: str) -> None:
     assert _core.split_url(url) is None
 
 

@@ -37,7 +37,7 @@ def test_fields_table(pieces: list[bytes], fields: list[tuple[str, str]]) -> Non
     assert read(*pieces) == fields
 
 
-def test_feed_gives_fields_as_soon_as_they_are_complete() -> None:
+def test_feed_returns_fields_as_soon_as_they_are_complete() -> None:
     parser = _core.UrlencodedParser(3, 8)
     items: list[Any] = []
     parser.feed(b"a=1&b=2", items)

@@ -161,7 +161,7 @@ def test_report_marks_what_is_short_of_its_target() -> None:
     assert "**short**" in second
 
 
-def test_fastapi_has_a_table_and_bars_of_its_own() -> None:
+def test_fastapi_has_its_own_table_and_bars() -> None:
     row = Row("fastapi-hello", "hello", "fastapi", 1.0, ours=0.5, theirs=1.0, median_share=0.5)
     results = Results(cases=[row])
     assert "## FastAPI on Pallasite and on Starlette" in report.markdown(results)
@@ -228,7 +228,7 @@ def test_client_reads_length_and_refuses_errors() -> None:
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "granian"])
-def test_server_runs_a_rival_and_tells_its_time(server: str) -> None:
+def test_server_runs_a_rival_and_reports_its_time(server: str) -> None:
     with running(server, "bare", None) as (process, port):
         check_reply("bare", "hello JSON", fetch(port, "/"))
         assert cpu_seconds(process.pid) != 0.0

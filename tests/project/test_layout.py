@@ -73,7 +73,7 @@ def test_exception_tree_is_complete() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_folder_says_what_belongs_there(folder: Path) -> None:
+def test_folder_describes_what_belongs_there(folder: Path) -> None:
     package = importlib.import_module(f"pallasite.{folder.name}")
     assert str(package.__doc__).count("\n") == 0
     assert f"{folder.name}/" in LAYOUT

@@ -48,7 +48,7 @@ def test_test_client_takes_httpx_where_httpx2_is_missing(monkeypatch: pytest.Mon
     assert imported_anew("pallasite.testclient", monkeypatch, httpx2=None).httpx is httpx
 
 
-def test_test_client_without_either_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_client_without_either_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="pip install httpx2"):
         imported_anew("pallasite.testclient", monkeypatch, httpx2=None, httpx=None)
 

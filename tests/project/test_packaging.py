@@ -31,7 +31,7 @@ def test_version_has_a_changelog_that_can_hold_it() -> None:
     assert len(headings) == len(set(headings))
 
 
-def test_type_marker_and_stubs_are_beside_the_modules() -> None:
+def test_type_marker_and_stubs_are_next_to_the_modules() -> None:
     assert (PACKAGE / "py.typed").read_bytes() == b""
     assert (PACKAGE / "_core.pyi").is_file()
 
@@ -86,7 +86,7 @@ def test_runtime_dependency_is_anyio_alone() -> None:
     assert set(project["optional-dependencies"]) == {"full", "serve"}
 
 
-def test_package_tried_is_pinned_tested_and_told_in_the_docs() -> None:
+def test_package_tried_is_pinned_tested_and_documented() -> None:
     page = (ROOT / "docs" / "internals" / "compatibility.md").read_text(encoding="utf-8")
     table = page.partition("## Packages tried")[2].partition("\n## ")[0]
     told = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\d[\w.]*) \|", table, re.MULTILINE))

@@ -59,31 +59,31 @@ def test_interpreter_that_does_not_run_is_named() -> None:
     assert "PYTHON=no-such-python does not run" in the_error(run("setup", PYTHON="no-such-python"))
 
 
-def test_interpreter_that_is_too_old_is_told_which_is_needed(tmp_path: Path) -> None:
+def test_interpreter_that_is_too_old_is_an_error_with_the_needed_version(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     stand_in(tmp_path, old.name)
     old.write_text(f"#!/bin/sh\ncase $2 in *executable*) echo {old} ;; *) echo 3.10 ;; esac\n")
     assert "is Python 3.10, Pallasite needs 3.11 or later" in the_error(run("setup", PYTHON=str(old)))
 
 
-def test_rust_missing_says_where_to_get_it(bare_path: Path) -> None:
+def test_rust_missing_names_where_to_get_it(bare_path: Path) -> None:
     assert "Rust is missing: install it with rustup" in the_error(run("setup", PATH=str(bare_path)))
 
 
-def test_rust_too_old_says_how_to_update(bare_path: Path) -> None:
+def test_rust_too_old_explains_how_to_update(bare_path: Path) -> None:
     stand_in(bare_path, "cargo")
     stand_in(bare_path, "rustc", "rustc 1.70.0 (90c541806 2023-05-31)")
     assert "Rust 1.70.0 is too old" in the_error(run("setup", PATH=str(bare_path)))
 
 
-def test_rust_without_a_toolchain_says_how_to_choose_one(bare_path: Path) -> None:
+def test_rust_without_a_toolchain_explains_how_to_choose_one(bare_path: Path) -> None:
     for name in ("cargo", "rustc"):
         (bare_path / name).write_text("#!/bin/sh\necho 'error: rustup could not choose a version to run' >&2\nexit 1\n")
         (bare_path / name).chmod(0o755)
     assert "run 'rustup default stable'" in the_error(run("setup", PATH=str(bare_path)))
 
 
-def test_c_compiler_missing_says_what_to_install(bare_path: Path) -> None:
+def test_c_compiler_missing_names_what_to_install(bare_path: Path) -> None:
     stand_in(bare_path, "cargo")
     stand_in(bare_path, "rustc", "rustc 1.999.0 (90c541806 2023-05-31)")
     assert "no C compiler (cc) found" in the_error(run("setup", PATH=str(bare_path)))

@@ -465,7 +465,7 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
 
 
 @given(APPLICATION, st.lists(REQUEST, min_size=1, max_size=4))
-def test_same_application_gives_the_same_answers(spec: dict[str, Any], requests: list[dict[str, Any]]) -> None:
+def test_same_application_sends_the_same_responses(spec: dict[str, Any], requests: list[dict[str, Any]]) -> None:
     async def both() -> None:
         theirs, ours = Kit("starlette", is_limited(spec)), Kit("pallasite", is_limited(spec))
         their_app, our_app = theirs.app(spec), ours.app(spec)

@@ -230,7 +230,7 @@ def test_urlencoded_form_equals_starlette_for_every_split(fragments: list[bytes]
 
 
 @given(st.binary(max_size=200), _places)
-def test_multipart_of_garbage_gives_a_form_or_the_one_error(body: bytes, places: list[int]) -> None:
+def test_multipart_of_garbage_is_a_form_or_the_one_error(body: bytes, places: list[int]) -> None:
     parser = _core.MultipartParser(BOUNDARY, "utf-8", 10, 10, 100)
     items: list[Any] = []
     outcomes = []

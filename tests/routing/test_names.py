@@ -59,7 +59,7 @@ def nested() -> Router:
         ("host", {"sub": "www", "path": "/p"}, "/p"),
     ],
 )
-def test_name_gives_its_path(name: str, params: dict[str, Any], path: str) -> None:
+def test_name_returns_its_path(name: str, params: dict[str, Any], path: str) -> None:
     assert nested().url_path_for(name, **params) == path
 
 
@@ -75,7 +75,7 @@ def test_name_gives_its_path(name: str, params: dict[str, Any], path: str) -> No
         ("host:nowhere", {"sub": "a"}),
     ],
 )
-def test_name_without_route_is_no_match_found(name: str, params: dict[str, Any]) -> None:
+def test_name_without_route_raises_no_match_found(name: str, params: dict[str, Any]) -> None:
     with pytest.raises(NoMatchFound, match=re.escape(f'No route exists for name "{name}"')):
         nested().url_path_for(name, **params)
 
@@ -111,7 +111,7 @@ def test_renamed_route_is_found_by_its_new_name() -> None:
         router.url_path_for("old")
 
 
-def test_replace_params_leaves_unknown_places_and_gives_back_the_rest() -> None:
+def test_replace_params_leaves_unknown_places_and_returns_the_rest() -> None:
     _, path_format, convertors = compile_path("/{a}/{b:int}")
     assert replace_params(path_format, convertors, {}) == ("/{a}/{b}", {})
     numbers: Any = {"b": 5, "c": 1}

@@ -168,7 +168,7 @@ def test_405_outside_an_application_is_plain(test_client_factory: Any) -> None:
     assert (response.status_code, response.text) == (405, "Method Not Allowed")
 
 
-def test_methods_changed_in_place_count_at_once(test_client_factory: Any) -> None:
+def test_methods_changed_in_place_count_immediately(test_client_factory: Any) -> None:
     route = Route("/x", show)
     client = test_client_factory(Pallasite(routes=[route]))
     assert client.post("/x").status_code == 405

@@ -65,7 +65,7 @@ def test_changed_route_is_matched_anew() -> None:
     assert router.url_path_for("a", n=6) == "/y/6"
 
 
-def test_replaced_convertors_convert_at_once() -> None:
+def test_replaced_convertors_convert_immediately() -> None:
     route = Route("/{n}", show, name="a")
     router = Router([route])
     assert names(router, "/5") == "a"
@@ -91,7 +91,7 @@ def test_route_added_while_the_table_is_built_is_found() -> None:
     assert names(router, "/late") == "late"
 
 
-def test_copied_route_is_a_route_of_its_own() -> None:
+def test_copied_route_is_independent() -> None:
     route = Route("/x", show, name="a")
     router = Router([route])
     assert names(router, "/x") == "a"

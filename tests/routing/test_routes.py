@@ -68,7 +68,7 @@ def test_overridden_handle_is_called(test_client_factory: Any) -> None:
     assert test_client_factory(Router([Own("/x", show)])).get("/x").text == "own handle"
 
 
-def test_bare_base_route_says_what_is_missing() -> None:
+def test_bare_base_route_names_what_is_missing() -> None:
     with pytest.raises(NotImplementedError):
         BaseRoute().matches({})
     with pytest.raises(NotImplementedError):
@@ -182,7 +182,7 @@ def test_route_of_another_convertor_table_that_refuses_does_not_match() -> None:
     assert route.matches(scope) == (Match.NONE, {})
 
 
-async def test_route_without_a_dict_of_its_own_is_served() -> None:
+async def test_route_without_its_own_dict_is_served() -> None:
     class Bare:
         __slots__ = ()
 

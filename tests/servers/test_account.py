@@ -55,9 +55,7 @@ def test_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Serve
     assert "cookie" in answer.headers["vary"].lower()
 
 
-def test_name_of_somebody_needs_the_right_password_whatever_its_capitals(
-    browser: Callable[[], httpx.Client], name: str
-) -> None:
+def test_registered_name_needs_its_password_in_any_case(browser: Callable[[], httpx.Client], name: str) -> None:
     sign_in(browser(), name)
     other = browser()
     refused = sign_in(other, name.upper(), "a guess")
@@ -86,7 +84,7 @@ def test_incomplete_sign_in_is_refused(client: httpx.Client, form: dict[str, str
     assert "set-cookie" not in answer.headers
 
 
-def test_guest_cannot_write_under_the_name_of_somebody(browser: Callable[[], httpx.Client], name: str) -> None:
+def test_guest_cannot_write_under_a_registered_name(browser: Callable[[], httpx.Client], name: str) -> None:
     sign_in(browser(), name)
     guest = browser()
     for answer in (
@@ -108,9 +106,7 @@ def test_only_the_author_deletes_a_note(browser: Callable[[], httpx.Client], nam
     assert {ada.get(note["url"]).status_code for note in notes} == {404}
 
 
-def test_forged_or_garbled_session_is_no_session(
-    browser: Callable[[], httpx.Client], server: Server, name: str
-) -> None:
+def test_forged_or_garbled_session_is_ignored(browser: Callable[[], httpx.Client], server: Server, name: str) -> None:
     client = browser()
     sign_in(client, name)
     cookie = client.cookies["session"]

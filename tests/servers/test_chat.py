@@ -60,7 +60,7 @@ def unique(name: str) -> str:
     return f"{name} {uuid.uuid4().hex[:8]}"
 
 
-def test_everybody_hears_what_anybody_says(enter: Visitors) -> None:
+def test_message_reaches_all_clients(enter: Visitors) -> None:
     names = [unique(name) for name in ("Ada", "Grace", "Katherine")]
     people = [enter(name) for name in names]
     assert people[0].until("join", name=names[2])["people"] == people[2].welcome["people"]
@@ -73,7 +73,7 @@ def test_everybody_hears_what_anybody_says(enter: Visitors) -> None:
             assert event["at"] > 1_700_000_000_000
 
 
-def test_leaving_is_told_to_the_others(enter: Visitors) -> None:
+def test_leaving_is_announced_to_the_others(enter: Visitors) -> None:
     name = unique("Grace")
     ada, grace = enter(unique("Ada")), enter(name)
     assert name in ada.until("join", name=name)["people"]
@@ -148,7 +148,7 @@ def test_plain_request_to_the_websocket_address_is_404(server: Server) -> None:
     assert status == 404
 
 
-def test_client_that_does_not_read_is_let_go_and_delays_nobody(enter: Visitors, server: Server) -> None:
+def test_client_that_does_not_read_is_dropped_and_delays_no_other(enter: Visitors, server: Server) -> None:
     name = unique("Sloth")
     ada = enter(unique("Ada"))
     with socket.socket() as sleepy:

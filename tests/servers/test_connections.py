@@ -55,7 +55,7 @@ def test_connection_is_kept_for_the_next_requests(server: Server) -> None:
         connection.close()
 
 
-def test_slow_sync_work_holds_up_nobody(server: Server) -> None:
+def test_slow_sync_work_does_not_delay_other_requests(server: Server) -> None:
     def ask(path: str) -> httpx.Response:
         with new_client(server) as client:
             return client.get(path)
@@ -76,7 +76,7 @@ def test_slow_work_of_no_sensible_length_is_422(client: httpx.Client, seconds: s
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_hostile_address_never_gives_a_server_error(server: Server, method: str, accept: str) -> None:
+def test_hostile_url_is_never_a_server_error(server: Server, method: str, accept: str) -> None:
     statuses = {}  # 0 is a server that hangs up, as it may on what is no HTTP at all
     for target in TARGETS:
         head = f"{method} {target} HTTP/1.1\r\nhost: demo\r\naccept: {accept}\r\ncontent-length: 0\r\nconnection: close"
@@ -85,7 +85,7 @@ def test_hostile_address_never_gives_a_server_error(server: Server, method: str,
 
 
 @pytest.mark.parametrize("path", ["/", "/notes", "/static/style.css", "/api/notes", "/nowhere"])
-def test_hostile_header_never_gives_a_server_error(server: Server, path: str) -> None:
+def test_hostile_header_is_never_a_server_error(server: Server, path: str) -> None:
     statuses = {}  # 0 as above
     for lines in HEADERS:
         request = b"GET %s HTTP/1.1\r\n%s\r\nconnection: close\r\n\r\n" % (path.encode(), lines)
@@ -93,7 +93,7 @@ def test_hostile_header_never_gives_a_server_error(server: Server, path: str) ->
     assert {lines: status for lines, status in statuses.items() if status != 0 and not 200 <= status < 500} == {}
 
 
-def test_body_cut_short_is_no_reason_to_stop_serving(server: Server, client: httpx.Client) -> None:
+def test_body_cut_short_does_not_stop_the_server(server: Server, client: httpx.Client) -> None:
     requests = [
         b"POST /notes HTTP/1.1\r\nhost: demo\r\ncontent-length: 1000\r\n\r\ntext=cut",
         b"POST /api/notes HTTP/1.1\r\nhost: demo\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",

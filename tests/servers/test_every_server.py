@@ -84,7 +84,7 @@ def test_chat(any_server: Server) -> None:
         pass
 
 
-def test_hostile_address_never_gives_a_server_error(any_server: Server) -> None:
+def test_hostile_url_is_never_a_server_error(any_server: Server) -> None:
     statuses = {}
     for target in ("/notes%00", "/notes%0A", "/%2f", "//notes", "/notes/" + "9" * 5000, "/%ed%a0%80", "/files/%00/x"):
         request = f"GET {target} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n\r\n"

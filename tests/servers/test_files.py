@@ -146,7 +146,7 @@ def test_name_of_an_upload_is_made_safe(server: Server, client: httpx.Client, se
     assert download.headers["content-disposition"].startswith("attachment; filename")
 
 
-def test_slash_in_the_name_of_an_upload_is_no_address(server: Server) -> None:
+def test_slash_in_the_name_of_an_upload_is_not_a_path(server: Server) -> None:
     head = "PUT /files/a%2Fb HTTP/1.1\r\nhost: demo\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"
     assert server.exchange(head.encode())[0] in (404, 405)
 
@@ -196,7 +196,7 @@ def test_download_cut_short_leaves_the_server_well(client: httpx.Client, address
     ("value", "start", "end"),
     [("bytes=0-9", 0, 10), ("bytes=1000-", 1000, None), ("bytes=-5", -5, None), ("bytes=10-99999999", 10, None)],
 )
-def test_range_gives_that_part(client: httpx.Client, address: str, value: str, start: int, end: int | None) -> None:
+def test_range_returns_that_part(client: httpx.Client, address: str, value: str, start: int, end: int | None) -> None:
     answer = client.get(address, headers={"range": value})
     part = CONTENT[start:end]
     first = start % len(CONTENT)
@@ -239,7 +239,7 @@ def test_range_is_resumed_only_if_the_file_is_the_same(client: httpx.Client, add
     assert client.get(address, headers={"range": "bytes=0-9", "if-range": '"other"'}).status_code == 200
 
 
-def test_head_of_a_file_tells_its_size(client: httpx.Client, address: str) -> None:
+def test_head_of_a_file_has_its_size(client: httpx.Client, address: str) -> None:
     answer = client.head(address)
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-length"] == str(len(CONTENT))

@@ -72,7 +72,7 @@ def test_asset_that_the_browser_has_is_304(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/chat", "/static/style.css", "/nowhere"])
-def test_long_answer_is_compressed_for_those_who_can_read_it(client: httpx.Client, path: str) -> None:
+def test_long_response_is_compressed_for_clients_that_accept_it(client: httpx.Client, path: str) -> None:
     plain = client.get(path, headers={"accept-encoding": "identity", "accept": "text/html"})
     packed = client.get(path, headers={"accept-encoding": "gzip", "accept": "text/html"})
     assert "content-encoding" not in plain.headers
@@ -194,7 +194,7 @@ def test_wrong_method_is_405_and_names_the_right_ones(client: httpx.Client) -> N
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
-def test_broken_page_is_500_and_tells_nothing(client: httpx.Client, server: Server) -> None:
+def test_broken_page_is_500_and_discloses_nothing(client: httpx.Client, server: Server) -> None:
     answer = client.get("/broken", headers=BROWSER | {"connection": "close"})  # servers differ in whether they keep it
     assert answer.status_code == 500
     assert "It has been noted" in answer.text

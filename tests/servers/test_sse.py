@@ -69,7 +69,7 @@ def test_events_reach_every_page(server: Server, client: httpx.Client) -> None:
         assert second.until("wave")["listeners"] >= 2
 
 
-def test_notes_files_and_visitors_of_the_chat_are_told(server: Server, client: httpx.Client) -> None:
+def test_notes_files_and_visitors_of_the_chat_are_announced(server: Server, client: httpx.Client) -> None:
     name = f"Ada {uuid.uuid4().hex[:12]}"
     with live_page(server) as page:
         page.until("join")
@@ -83,7 +83,7 @@ def test_notes_files_and_visitors_of_the_chat_are_told(server: Server, client: h
             page.until("chat", name=name)
 
 
-def test_stream_is_not_compressed_and_comes_at_once(server: Server) -> None:
+def test_stream_is_not_compressed_and_arrives_immediately(server: Server) -> None:
     with live_page(server) as page:  # which accepts gzip
         page.until("join")
         assert "content-encoding" not in page.response.headers
@@ -126,7 +126,7 @@ def test_head_is_answered_without_a_stream(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("name", "number"), ENDS)
-def test_server_told_to_stop_ends_open_streams_and_itself(
+def test_server_asked_to_stop_ends_open_streams_and_itself(
     start_server: Callable[[str], Server], name: str, number: signal.Signals
 ) -> None:
     server = start_server(name)

@@ -57,7 +57,7 @@ def parse(stream: str) -> list[dict[str, str]]:
         ),
     ],
 )
-def test_event_is_written_as_the_standard_says(event: ServerSentEvent, expected: str) -> None:
+def test_event_is_written_as_the_standard_requires(event: ServerSentEvent, expected: str) -> None:
     assert event.encode() == expected.encode()
 
 

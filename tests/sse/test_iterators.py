@@ -79,7 +79,7 @@ async def test_blocking_iterator_that_rests_is_closed_with_the_response() -> Non
 
 
 @pytest.mark.anyio
-async def test_iterator_left_behind_that_fails_to_close_is_logged() -> None:
+async def test_abandoned_iterator_that_fails_to_close_is_logged() -> None:
     source = Source()
     logged, records = threading.Event(), []
 
@@ -111,7 +111,7 @@ async def test_iterator_left_behind_that_fails_to_close_is_logged() -> None:
 
 
 @pytest.mark.anyio
-async def test_blocking_iterator_closed_before_a_thread_takes_it_gives_nothing() -> None:
+async def test_blocking_iterator_closed_before_a_thread_takes_it_yields_nothing() -> None:
     items = sse._ThreadIterator(iter([1]))
     await items.aclose()
     assert [item async for item in items] == []

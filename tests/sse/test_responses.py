@@ -149,7 +149,7 @@ async def test_no_ping_is_sent_without_an_interval() -> None:
 
 
 @pytest.mark.anyio
-async def test_client_that_goes_away_ends_the_iterable_and_the_task_behind_runs() -> None:
+async def test_client_that_disconnects_ends_the_iterable_and_the_background_task_runs() -> None:
     done: list[Any] = []
     stream = Stream("one")
     client = Client(EventSourceResponse(stream(), background=BackgroundTask(done.append, "done")))

@@ -131,7 +131,7 @@ def test_handler_stays_until_the_last_stream_ended(anyio_backend: str, server_si
     assert signal.getsignal(signal.SIGTERM) == server_signals.handle
 
 
-def test_stream_that_begins_after_the_signal_ends_at_once(anyio_backend: str, server_signals: ServerSignals) -> None:
+def test_stream_started_after_the_signal_ends_immediately(anyio_backend: str, server_signals: ServerSignals) -> None:
     async def main() -> None:
         with sse.end_streams_on_shutdown():
             signal.raise_signal(signal.SIGTERM)
@@ -148,7 +148,7 @@ def test_stream_that_begins_after_the_signal_ends_at_once(anyio_backend: str, se
     assert signal.getsignal(signal.SIGTERM) == server_signals.handle
 
 
-def test_handler_put_in_meanwhile_is_left_in_place(server_signals: ServerSignals) -> None:
+def test_handler_installed_in_the_meantime_is_left_in_place(server_signals: ServerSignals) -> None:
     def newer(number: int, frame: object) -> None:
         raise AssertionError("not called")
 

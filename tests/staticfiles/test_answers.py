@@ -101,7 +101,7 @@ async def test_link_out_of_the_directory_is_followed_only_where_allowed(root: Pa
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
 @pytest.mark.parametrize("options", [{}, {"html": True}])
-async def test_pipe_is_404_at_once(root: Path, storage: str, options: dict[str, Any]) -> None:
+async def test_pipe_is_404_without_waiting(root: Path, storage: str, options: dict[str, Any]) -> None:
     os.mkfifo(root / "pipe")
     with anyio.fail_after(STALL_SECONDS):
         assert (await _answer(StaticFiles(directory=root, **options), _scope("/pipe"))).status == 404
@@ -129,7 +129,7 @@ async def test_several_ranges_are_multipart(root: Path, storage: str, spec_versi
     assert parts == [BIG[:2], BIG[70000:140001], BIG[-3:]]
 
 
-async def test_if_range_with_the_file_s_tag_gives_the_range(root: Path, storage: str) -> None:
+async def test_if_range_with_the_tag_of_the_file_returns_the_range(root: Path, storage: str) -> None:
     app = StaticFiles(directory=root)
     tag = (await _answer(app, _scope("/small.css"))).header("etag") or ""
     answer = await _answer(app, _scope("/small.css", {"range": "bytes=3-6", "if-range": tag}))

@@ -147,7 +147,7 @@ async def test_error_of_the_system_when_opening_is_not_hidden(
         await _answer(kind(directory=root), _scope("/small.css"))
 
 
-async def test_system_without_positioned_reads_gives_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_system_without_positioned_reads_returns_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staticfiles, "find_cached", _unknown)
     monkeypatch.setattr(lookup, "_NOWAIT", None)
     monkeypatch.delattr(os, "pread", raising=False)
@@ -172,7 +172,7 @@ async def test_file_system_that_cannot_tell_what_is_in_memory_takes_a_trip(
     assert len(trips) == 1
 
 
-def test_lookup_path_gives_place_and_status(root: Path) -> None:
+def test_lookup_path_returns_path_and_status(root: Path) -> None:
     app = StaticFiles(directory=root)
     path, found = app.lookup_path("dir/page.html")
     assert path == os.path.realpath(root / "dir" / "page.html")

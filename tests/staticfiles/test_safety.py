@@ -95,7 +95,7 @@ async def test_server_is_never_given_the_path(root: Path, storage: str) -> None:
     assert (await _answer(StaticFiles(directory=root), scope)).body == BIG
 
 
-async def test_directory_behind_a_link_can_be_switched(root: Path, storage: str) -> None:
+async def test_directory_that_a_link_leads_to_can_be_switched(root: Path, storage: str) -> None:
     second = root.parent / "second"
     second.mkdir()
     (second / "small.css").write_bytes(b"second")
@@ -108,7 +108,7 @@ async def test_directory_behind_a_link_can_be_switched(root: Path, storage: str)
     assert (await _answer(app, _scope("/small.css"))).body == b"second"
 
 
-async def test_file_that_shrinks_meanwhile_breaks_off(root: Path, storage: str) -> None:
+async def test_file_that_shrinks_while_it_is_sent_breaks_off(root: Path, storage: str) -> None:
     response = await StaticFiles(directory=root).get_response("big.bin", _scope("/big.bin"))
     os.truncate(root / "big.bin", 100)
     if storage in ("on disk", "on disk, by path"):

@@ -58,7 +58,7 @@ async def test_file_on_disk_takes_one_trip(
     assert len(trips) == 1
 
 
-async def test_big_file_on_disk_is_read_a_megabyte_at_once(
+async def test_big_file_on_disk_is_read_a_megabyte_at_a_time(
     root: Path, trips: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _nothing_in_memory(monkeypatch)

@@ -146,7 +146,7 @@ async def test_body_too_large_is_an_http_exception_that_groups_can_be_split_by(l
 
 
 @pytest.mark.anyio
-async def test_body_too_large_answered_already_unwinds_with_a_signal_of_its_own(lib: Any) -> None:
+async def test_body_too_large_answered_already_unwinds_with_its_own_exception(lib: Any) -> None:
     body_limit = lib("middleware.body_limit")
     caught: list[Exception] = []
 
@@ -165,7 +165,7 @@ async def test_body_too_large_answered_already_unwinds_with_a_signal_of_its_own(
 
 
 @pytest.mark.anyio
-async def test_body_limit_stands_in_the_scope_while_the_application_runs(lib: Any) -> None:
+async def test_body_limit_is_in_the_scope_while_the_application_runs(lib: Any) -> None:
     body_limit = lib("middleware.body_limit")
     seen: list[Any] = []
 
@@ -202,7 +202,7 @@ def test_middleware_factory_is_a_protocol_of_what_middleware_takes(lib: Any) -> 
 # Requests.
 
 
-def test_request_gives_its_send_channel(lib: Any) -> None:
+def test_request_has_its_send_channel(lib: Any) -> None:
     request = lib("requests").Request(scope_of(), receiving(b""), ignore)
     assert request._send is ignore
 
@@ -217,7 +217,7 @@ async def test_request_form_is_kept_where_others_look(lib: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_request_form_that_is_assigned_is_what_form_gives(lib: Any) -> None:
+async def test_request_form_that_is_assigned_is_returned_by_form(lib: Any) -> None:
     request = lib("requests").Request(scope_of(headers=FORM_FIELDS), receiving(b"a=1"), ignore)
     mine = request._form = lib("datastructures").FormData([("b", "2")])
     assert await request.form() is mine
@@ -279,7 +279,7 @@ def test_request_headers_that_are_deleted_are_read_again(lib: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_request_tells_whether_its_stream_is_consumed(lib: Any) -> None:
+async def test_request_knows_whether_its_stream_is_consumed(lib: Any) -> None:
     request = lib("requests").Request(scope_of(), receiving(b"x"), ignore)
     assert getattr(request, "_stream_consumed", None) is False
     await request.body()
@@ -314,7 +314,7 @@ def test_query_params_of_a_request_can_have_their_list_assigned(lib: Any) -> Non
     assert request.query_params.getlist("a") == ["5"]
 
 
-def test_state_gives_its_dictionary(lib: Any) -> None:
+def test_state_has_its_dictionary(lib: Any) -> None:
     state = lib("datastructures").State({"a": 1})
     state.b = 2
     assert state._state == {"a": 1, "b": 2}
@@ -384,7 +384,7 @@ def test_application_takes_the_flags_of_instrumentation(lib: Any, flag: str) -> 
     assert not hasattr(app, flag)
 
 
-def test_application_can_stand_in_a_weak_set(lib: Any) -> None:
+def test_application_can_be_in_a_weak_set(lib: Any) -> None:
     apps: weakref.WeakSet[Any] = weakref.WeakSet()
     app = lib("applications").Starlette()
     apps.add(app)

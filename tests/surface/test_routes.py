@@ -67,7 +67,7 @@ def test_routes_are_walked_and_matched_again_by_middleware(lib: Any, test_client
     assert found == ["/", "/api/{version}/items/{id:int}", "/at", "None"]
 
 
-def test_matches_again_gives_the_same_and_leaves_the_scope_alone(lib: Any) -> None:
+def test_matches_again_returns_the_same_and_leaves_the_scope_alone(lib: Any) -> None:
     routing = lib("routing")
     endpoint = showing(lib, "x")
     route = routing.Route("/items/{id:int}", endpoint, methods=["GET"])
@@ -150,7 +150,7 @@ def test_path_format_and_convertors_are_readable(lib: Any) -> None:
     assert list(host.param_convertors) == ["sub"]
 
 
-def test_compile_path_gives_pattern_format_and_convertors(lib: Any) -> None:
+def test_compile_path_returns_pattern_format_and_convertors(lib: Any) -> None:
     regex, path_format, convertors = lib("routing").compile_path("/a/{id:int}.{kind}")
     found = regex.match("/a/5.json")
     assert isinstance(regex, re.Pattern)
@@ -163,7 +163,7 @@ def test_compile_path_gives_pattern_format_and_convertors(lib: Any) -> None:
     assert regex.match("/a/x.json") is None
 
 
-def test_path_regex_of_ones_own_decides(lib: Any, test_client_factory: Any) -> None:
+def test_custom_path_regex_decides(lib: Any, test_client_factory: Any) -> None:
     routing = lib("routing")
     route = routing.Route("/x", showing(lib, "x"))
     client = test_client_factory(routing.Router([route]))
@@ -252,7 +252,7 @@ def test_deeply_copied_routes_serve(lib: Any, test_client_factory: Any) -> None:
     assert client.get("/m/in").text == "m {}"
 
 
-def test_replaced_app_endpoint_and_methods_of_a_route_count_at_once(lib: Any, test_client_factory: Any) -> None:
+def test_replaced_app_endpoint_and_methods_of_a_route_count_immediately(lib: Any, test_client_factory: Any) -> None:
     routing = lib("routing")
     route = routing.Route("/x", showing(lib, "old"))
     seen: list[Any] = []
@@ -366,7 +366,7 @@ def test_routes_of_a_mount_changed_later_are_what_serves(lib: Any, test_client_f
     assert answers(client, "/m/c") == ["c"]
 
 
-def test_attributes_of_ones_own_can_be_set_on_a_route_and_deleted(lib: Any, test_client_factory: Any) -> None:
+def test_custom_attributes_can_be_set_on_a_route_and_deleted(lib: Any, test_client_factory: Any) -> None:
     route = lib("routing").Route("/a", showing(lib, "a"))
     client = test_client_factory(lib("routing").Router([route]))
     assert answers(client, "/a") == ["a"]

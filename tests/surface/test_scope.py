@@ -207,7 +207,7 @@ def test_debug_extension_carries_template_and_context(lib: Any, tmp_path: Any, t
     assert response.context["name"] == "you"
 
 
-def test_exception_handlers_stand_in_the_scope(lib: Any, test_client_factory: Any) -> None:
+def test_exception_handlers_are_in_the_scope(lib: Any, test_client_factory: Any) -> None:
     async def handler(request: Any, exc: Exception) -> Any:
         return lib("responses").PlainTextResponse("handled")
 
@@ -217,7 +217,7 @@ def test_exception_handlers_stand_in_the_scope(lib: Any, test_client_factory: An
     assert by_status == {418: handler}
 
 
-def test_body_limit_stands_in_the_scope_under_its_key(lib: Any, test_client_factory: Any) -> None:
+def test_body_limit_is_in_the_scope_under_its_key(lib: Any, test_client_factory: Any) -> None:
     seen = serve(lib, test_client_factory, max_body_size=5)
     assert seen[lib("middleware.body_limit").MAX_BODY_SIZE_SCOPE_KEY] == 5
 
@@ -240,7 +240,7 @@ def test_exception_handlers_of_an_application_can_be_read_and_replaced(lib: Any,
     assert test_client_factory(app).get("/").text == "replaced"
 
 
-def test_debug_set_after_construction_is_heeded(lib: Any, test_client_factory: Any) -> None:
+def test_debug_set_after_construction_is_respected(lib: Any, test_client_factory: Any) -> None:
     async def failing(request: Any) -> Any:
         raise RuntimeError("inside")
 

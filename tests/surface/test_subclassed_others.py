@@ -235,7 +235,7 @@ def test_endpoint_subclass_dispatches_by_method(lib: Any, test_client_factory: A
     assert client.delete("/").status_code == 405
 
 
-def test_authentication_subclasses_say_who_it_is(lib: Any, test_client_factory: Any) -> None:
+def test_authentication_subclasses_identify_the_user(lib: Any, test_client_factory: Any) -> None:
     authentication = lib("authentication")
 
     class Member(authentication.BaseUser):  # type: ignore[misc, name-defined]

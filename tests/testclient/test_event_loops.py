@@ -76,7 +76,7 @@ def test_event_kept_across_requests_works(test_client_factory: ClientFactory) ->
     assert [client.get("/").text for _ in range(3)] == ["ok"] * 3
 
 
-def test_tasks_left_behind_are_cancelled_before_the_request_returns() -> None:
+def test_leftover_tasks_are_cancelled_before_the_request_returns() -> None:
     ended = []
 
     @endpoint
@@ -98,7 +98,7 @@ def test_tasks_left_behind_are_cancelled_before_the_request_returns() -> None:
     assert len(ended) == 2
 
 
-def test_generators_left_behind_are_closed_before_the_request_returns(test_client_factory: ClientFactory) -> None:
+def test_leftover_generators_are_closed_before_the_request_returns(test_client_factory: ClientFactory) -> None:
     closed = []
     kept = []
 
@@ -369,7 +369,7 @@ def test_interpreter_exits_with_a_stream_left_open(anyio_backend: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
-def test_forked_child_makes_loops_of_its_own(anyio_backend: str) -> None:
+def test_forked_child_makes_its_own_loops(anyio_backend: str) -> None:
     ending = """
     import os
     warnings.simplefilter("ignore")  # of forking while threads run

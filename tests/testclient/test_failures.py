@@ -69,7 +69,7 @@ def test_exit_in_the_application_leaves_the_client_usable(
             client.__exit__()
 
 
-def test_cancellation_of_its_own_does_not_cancel_the_test() -> None:
+def test_own_cancellation_does_not_cancel_the_test() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise asyncio.CancelledError
 
@@ -101,7 +101,7 @@ def test_call_interrupted_while_it_waits_is_stopped(monkeypatch: pytest.MonkeyPa
     assert TestClient(OK).get("/").text == "ok"
 
 
-def test_loop_that_dies_tells_who_waits_for_it() -> None:
+def test_loop_that_dies_wakes_its_waiters() -> None:
     async def die() -> None:
         raise SystemExit
 

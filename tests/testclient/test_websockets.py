@@ -101,7 +101,7 @@ def test_websocket_application_failing_raises_on_leaving(test_client_factory: Cl
             session.receive()
 
 
-def test_websocket_application_failing_at_once_raises_on_entering(test_client_factory: ClientFactory) -> None:
+def test_websocket_application_failing_immediately_raises_on_entering(test_client_factory: ClientFactory) -> None:
     @websocket_app
     async def app(websocket: WebSocket) -> None:
         raise LookupError("boom")

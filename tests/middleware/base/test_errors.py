@@ -89,7 +89,7 @@ async def test_application_that_cannot_be_called_is_an_error(layer: Any) -> None
         await Client().request(layer(lambda scope: None, dispatch=pass_on))
 
 
-async def test_application_that_is_no_coroutine_function_is_awaited(layer: Any, place: Place) -> None:
+async def test_application_that_is_not_a_coroutine_function_is_awaited(layer: Any, place: Place) -> None:
     class Task:
         def __init__(self, *arguments: Any) -> None:
             self.arguments = arguments
@@ -129,7 +129,7 @@ async def test_error_in_the_stream_aborts_the_response(place_in_own_task: Place,
     assert client.sent == [START, chunk(b"half")]
 
 
-async def test_error_in_the_stream_can_be_handled_by_who_reads_it(place_in_own_task: Place) -> None:
+async def test_error_in_the_stream_can_be_handled_by_its_reader(place_in_own_task: Place) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
         await send(chunk(b"half"))

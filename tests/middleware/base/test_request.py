@@ -147,7 +147,7 @@ async def test_second_body_from_the_server_is_an_error(place_in_own_task: Place)
         await client.request(BaseHTTPMiddleware(place_in_own_task(app), dispatch=pass_on))
 
 
-async def test_message_of_an_unknown_type_is_passed_over(place: Place) -> None:
+async def test_message_of_an_unknown_type_is_skipped(place: Place) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert [message["body"] for message in await read_all(receive)] == [b"ab"]
         await hello(scope, receive, send)
@@ -157,7 +157,7 @@ async def test_message_of_an_unknown_type_is_passed_over(place: Place) -> None:
     assert client.body == b"hello"
 
 
-async def test_waiting_receive_is_told_of_the_responses_end(layer: Any) -> None:
+async def test_waiting_receive_sees_the_end_of_the_response(layer: Any) -> None:
     seen = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -115,7 +115,7 @@ async def test_body_left_unfinished_by_application_is_not_completed(place: Place
     assert (client.body, client.is_complete) == (b"half", False)
 
 
-async def test_body_left_unfinished_for_a_client_that_is_gone_is_no_error(place: Place) -> None:
+async def test_body_left_unfinished_for_a_client_that_disconnected_is_not_an_error(place: Place) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -155,7 +155,7 @@ async def test_message_out_of_place_is_refused(layer: Any, place_in_own_task: Pl
         await Client().request(layer(place_in_own_task(app), dispatch=pass_on))
 
 
-async def test_headers_that_are_no_list_can_be_changed(anyio_backend: str) -> None:
+async def test_headers_that_are_not_a_list_can_be_changed(anyio_backend: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({**START, "headers": ((b"x-app", b"1"),)})
         await send(chunk(b"", more_body=False))
