@@ -202,6 +202,10 @@ class WebSocketTestSession:
         """Run the application; everything but the two queues happens in the loop's thread."""
         self._failed = True
         self._call_soon, self._later, self._thread = thread_caller(), later_caller(), threading.get_ident()
+        # asyncio runs calls and tasks in order, so that two turns are enough. In a turn of trio's loop, calls may come
+        # after the task that scheduled them and, in the next turn, before the same task: one turn more is needed.
+        is_trio = self._later == self._call_soon
+        self._turns = (self._later, self._later) if is_trio else (self._later,)
         self._inbox, receive = anyio.create_memory_object_stream[Message](math.inf)
 
         async def send(message: Message) -> None:
@@ -217,10 +221,10 @@ class WebSocketTestSession:
             self._hand_over(None)
 
     def _hand_over(self, message: Message | None) -> None:
-        # Two turns of the loop later: by then the application has gone on to where it waits, so that what it does right
-        # after sending (such as joining a room once it has accepted) has happened when the test sees the message.
+        # Some turns of the loop later, when the application has gone on to where it waits. So, what it does right after
+        # sending (such as joining a room once it has accepted) has happened when the test sees the message.
         first = self._later if threading.get_ident() == self._thread else self._call_soon
-        first(self._later, self._outbox.put, message)
+        first(*self._turns, self._outbox.put, message)
 
     def _deliver(self, message: Message) -> None:
         with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):

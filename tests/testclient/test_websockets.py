@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from queue import SimpleQueue
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -10,6 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+from pallasite._runtime.callers import thread_caller
 from pallasite.testclient import WebSocketTestSession
 from pallasite.types import Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketDisconnect
@@ -208,4 +211,41 @@ def test_websocket_message_is_seen_once_the_application_has_gone_on(test_client_
             session.send_text("x")
             session.receive_text()
             seen.append(len(joined) == 2)
+    assert all(seen)
+
+
+def test_websocket_message_is_seen_in_time_while_calls_keep_the_loop_busy(test_client_factory: ClientFactory) -> None:
+    """Each turn of the loop then runs scheduled calls, in trio before or after the application by chance."""
+    steps: list[int] = []
+    seen: list[bool] = []
+
+    class Outbox(SimpleQueue[Any]):
+        def put(self, item: Any, *args: Any) -> None:
+            seen.append(item is None or len(steps) % 2 == 0)
+            super().put(item)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        schedule = thread_caller()
+        over: list[bool] = []
+
+        def again() -> None:
+            if not over:
+                schedule(again)
+
+        again()
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            steps.append(1)
+            await websocket.send_text(text)
+            steps.append(1)
+        over.append(True)
+
+    session = test_client_factory(app).websocket_connect("/")
+    session._outbox = Outbox()
+    with session:
+        for _ in range(100):
+            session.send_text("x")
+            assert session.receive_text() == "x"
+    assert len(seen) > 100
     assert all(seen)
