@@ -12,6 +12,7 @@ import pytest
 
 from pallasite.background import BackgroundTask, BackgroundTasks
 from pallasite.responses import Response
+from tests.support.asgi import UNUSED
 
 pytestmark = pytest.mark.anyio
 
@@ -120,8 +121,5 @@ async def test_response_runs_its_task_after_the_body() -> None:
     async def send(message: Any) -> None:
         events.append(message["type"])
 
-    async def receive() -> Any:
-        raise AssertionError("nothing to receive")
-
-    await Response(background=BackgroundTask(events.append, "task"))({"type": "http"}, receive, send)
+    await Response(background=BackgroundTask(events.append, "task"))({"type": "http"}, UNUSED, send)
     assert events == ["http.response.start", "http.response.body", "task"]

@@ -15,13 +15,10 @@ from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse
 from pallasite.routing import Route, Router, WebSocketRoute, request_response, websocket_session
 from pallasite.websockets import WebSocket
-from tests.support.asgi import Sent, scope_of, socket_scope_of
+from tests.support.asgi import Sent, always, scope_of, socket_scope_of
 
 pytestmark = pytest.mark.anyio
-
-
-async def receive() -> dict[str, Any]:
-    return {"type": "websocket.connect"}
+receive = always({"type": "websocket.connect"})
 
 
 async def fail(connection: Any) -> Any:

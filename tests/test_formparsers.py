@@ -25,6 +25,7 @@ from pallasite.formparsers import FormMessage, FormParser, MultiPartException, M
 from pallasite.requests import ClientDisconnect, Request
 from pallasite.responses import JSONResponse
 from pallasite.routing import Route
+from tests.support.asgi import always
 
 pytestmark = pytest.mark.anyio
 
@@ -72,10 +73,7 @@ def new_request(body: bytes, content_type: str | None, *, app: bool = False) -> 
     if app:
         scope["app"] = object()
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body}
-
-    return Request(scope, receive)
+    return Request(scope, always({"type": "http.request", "body": body}))
 
 
 def file_of(form: FormData, name: str = "file") -> UploadFile:

@@ -14,7 +14,7 @@ from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.routing import Route
 from pallasite.templating import Jinja2Templates
-from tests.support.asgi import Sent, ask, exchange, scope_of
+from tests.support.asgi import Sent, always, ask, exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -47,11 +47,8 @@ def application(debug: bool, text: str) -> Pallasite:
 async def error_page(app: Any, **scope: Any) -> tuple[int, str, str]:
     sent = Sent()
 
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
-
     with pytest.raises(Broken):
-        await app(scope_of("/", **scope), receive, sent)
+        await app(scope_of("/", **scope), always({"type": "http.request", "body": b""}), sent)
     kind = dict(sent[0]["headers"])[b"content-type"].decode()
     return sent[0]["status"], kind, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
@@ -196,10 +193,9 @@ async def test_lifespan_and_websocket_errors_tell_nothing() -> None:
     app = Pallasite(debug=True, routes=[WebSocketRoute("/", fails)])
     sent = Sent()
 
-    async def receive() -> Any:
-        return {"type": "websocket.connect"}
-
     with pytest.raises(Broken):
-        await app(scope_of("/", type="websocket", scheme="ws", subprotocols=[]), receive, sent)
+        await app(
+            scope_of("/", type="websocket", scheme="ws", subprotocols=[]), always({"type": "websocket.connect"}), sent
+        )
     assert "secret" not in str(sent)
     assert await exchange(Pallasite(), scope_of("/x"), [{"type": "http.request", "body": b""}])

@@ -27,7 +27,7 @@ from pallasite.responses import (
 )
 from pallasite.routing import Route
 from pallasite.sse import EventSourceResponse, ServerSentEvent
-from tests.support.asgi import Sent, ask, assert_linear, scope_of
+from tests.support.asgi import UNUSED, Sent, always, ask, assert_linear, scope_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", StarletteDeprecationWarning)
@@ -115,11 +115,10 @@ async def test_header_of_an_exception_is_refused_before_it_is_sent(text: str) ->
 
     started = Sent()
 
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
-
     with pytest.raises(ValueError):
-        await Pallasite(routes=[Route("/", fails)])(scope_of("/"), receive, started)
+        await Pallasite(routes=[Route("/", fails)])(
+            scope_of("/"), always({"type": "http.request", "body": b""}), started
+        )
     for message in started:
         assert b"x-a" not in dict(message.get("headers", ()))
 
@@ -197,11 +196,8 @@ async def test_origin_that_ends_its_line_is_not_mirrored(origin: bytes, options:
 async def test_early_hint_and_push_cannot_bring_a_header() -> None:
     sent = Sent()
 
-    async def receive() -> Any:
-        raise AssertionError("there is nothing to receive")
-
     scope = scope_of("/", extensions={"http.response.early_hint": {}, "http.response.push": {}})
-    request = Request(scope, receive, sent)
+    request = Request(scope, UNUSED, sent)
     for text in BREAKS:
         with pytest.raises(ValueError):
             await request.send_early_hints(f"</a>{text}")

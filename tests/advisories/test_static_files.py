@@ -15,7 +15,7 @@ from pallasite.applications import Pallasite
 from pallasite.responses import FileResponse
 from pallasite.routing import Mount
 from pallasite.staticfiles import StaticFiles
-from tests.support.asgi import Answer, ask, assert_linear, exchange, scope_of
+from tests.support.asgi import UNUSED, Answer, ask, assert_linear, exchange, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -293,9 +293,6 @@ async def test_large_file_is_sent_in_chunks(site: tuple[Any, str], root: Path) -
     app, prefix = site
     got, largest = 0, 0
 
-    async def receive() -> Any:
-        raise AssertionError("nobody has to ask for anything")
-
     async def send(message: Any) -> None:
         nonlocal got, largest
         got += len(message.get("body", b""))
@@ -304,7 +301,7 @@ async def test_large_file_is_sent_in_chunks(site: tuple[Any, str], root: Path) -
     scope = scope_of(prefix + "large.bin", asgi={"version": "3.0", "spec_version": "2.4"})
     tracemalloc.start()
     try:
-        await app(scope, receive, send)
+        await app(scope, UNUSED, send)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -18,7 +18,7 @@ from pallasite.responses import FileResponse, RedirectResponse, Response, Stream
 from pallasite.sse import EventSourceResponse, ServerSentEvent
 from pallasite.testclient import TestClient
 from pallasite.websockets import WebSocket
-from tests.support.asgi import STALL_SECONDS, Sent
+from tests.support.asgi import STALL_SECONDS, Sent, always
 
 pytestmark = pytest.mark.anyio
 
@@ -137,10 +137,7 @@ def test_exceptions_headers_that_are_not_text_are_left_to_its_handler() -> None:
 async def accept(**options: Any) -> list[Any]:
     sent = Sent()
 
-    async def receive() -> Any:
-        return {"type": "websocket.connect"}
-
-    await WebSocket({"type": "websocket"}, receive, sent).accept(**options)
+    await WebSocket({"type": "websocket"}, always({"type": "websocket.connect"}), sent).accept(**options)
     return sent
 
 

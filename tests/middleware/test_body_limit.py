@@ -18,7 +18,7 @@ from pallasite.middleware.body_limit import (
     _RequestBodyTooLarge,
 )
 from pallasite.types import ASGIApp, Receive, Scope, Send
-from tests.support.asgi import STALL_SECONDS, START, Sent
+from tests.support.asgi import STALL_SECONDS, START, Sent, always
 
 pytestmark = pytest.mark.anyio
 
@@ -159,11 +159,10 @@ async def test_body_too_large_after_the_response_began_is_raised(middleware: Any
 
     sent = Sent()
 
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"123456"}
-
     with pytest.raises((HTTPException, StarlettesHTTPException)) as caught:
-        await middleware(app, max_body_size=5)({"type": "http", "headers": []}, receive, sent)
+        await middleware(app, max_body_size=5)(
+            {"type": "http", "headers": []}, always({"type": "http.request", "body": b"123456"}), sent
+        )
     assert isinstance(caught.value, (HTTPException, StarlettesHTTPException))
     assert caught.value.status_code == 413
     assert sent == [START]

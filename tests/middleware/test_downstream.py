@@ -12,14 +12,11 @@ import pytest
 
 from pallasite.middleware._downstream import Downstream, EagerDownstream, TaskDownstream
 from pallasite.middleware.base import BaseHTTPMiddleware
-from tests.support.asgi import LAST, START, Sent, scope_of
+from tests.support.asgi import LAST, START, Sent, always, scope_of
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 pytestmark = pytest.mark.anyio
-
-
-async def receive() -> dict[str, Any]:
-    return {"type": "http.disconnect"}
+receive = always({"type": "http.disconnect"})
 
 
 async def nobody(message: Any) -> None:

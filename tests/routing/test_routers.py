@@ -17,7 +17,7 @@ from pallasite.routing import (
     Router,
 )
 from tests.routing.endpoints import show
-from tests.support.asgi import Sent
+from tests.support.asgi import Sent, always
 
 pytestmark = pytest.mark.anyio
 
@@ -65,11 +65,8 @@ async def test_lifespan_state_without_server_support_is_reported() -> None:
 
     sent = Sent()
 
-    async def receive() -> Any:
-        return {"type": "lifespan.startup"}
-
     with pytest.raises(RuntimeError, match='"state"'):
-        await Router(lifespan=lifespan)({"type": "lifespan"}, receive, sent)
+        await Router(lifespan=lifespan)({"type": "lifespan"}, always({"type": "lifespan.startup"}), sent)
     assert sent[0]["type"] == "lifespan.startup.failed"
     assert "RuntimeError" in sent[0]["message"]
 

@@ -13,6 +13,7 @@ from pallasite._files import lookup
 from pallasite.responses import FileResponse
 from pallasite.staticfiles import StaticFiles
 from tests.staticfiles.files import BIG, _answer, _nothing_in_memory, _scope
+from tests.support.asgi import always
 
 pytestmark = pytest.mark.anyio
 
@@ -105,8 +106,7 @@ async def test_disconnect_ends_the_sending(root: Path, storage: str) -> None:
         sent.append(message)
         await anyio.lowlevel.checkpoint()
 
-    async def receive() -> Any:
-        return {"type": "http.disconnect"}
-
-    await StaticFiles(directory=root)(_scope("/big.bin", asgi={"spec_version": "2.0"}), receive, send)
+    await StaticFiles(directory=root)(
+        _scope("/big.bin", asgi={"spec_version": "2.0"}), always({"type": "http.disconnect"}), send
+    )
     assert sum(len(message.get("body", b"")) for message in sent) < len(BIG)

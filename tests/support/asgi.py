@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pallasite.types import ASGIApp, Message
+from pallasite.types import ASGIApp, Message, Receive
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -43,6 +43,15 @@ class Sent(list[Any]):
 async def never() -> Any:
     """A `receive` that never returns: the client stays connected and sends nothing."""
     await anyio.sleep_forever()
+
+
+def always(message: Message) -> Receive:
+    """Return a `receive` that returns the same message each time."""
+
+    async def receive() -> Message:
+        return message
+
+    return receive
 
 
 class Client:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.asgi import always
+
 
 def seeing(lib: Any, seen: dict[str, Any]) -> Any:
     """An endpoint that notes the scope as it finds it."""
@@ -56,9 +58,6 @@ async def test_scope_given_by_the_server_is_the_one_that_is_filled(lib: Any) -> 
         assert request["fastapi_outer"] == "yours"
         return lib("responses").PlainTextResponse("")
 
-    async def receive() -> Any:
-        return {"type": "http.request"}
-
     async def send(message: Any) -> None:
         pass
 
@@ -72,7 +71,7 @@ async def test_scope_given_by_the_server_is_the_one_that_is_filled(lib: Any) -> 
         "fastapi_outer": "yours",
     }
     app = lib("applications").Starlette(routes=[lib("routing").Route("/", endpoint)])
-    await app(scope, receive, send)
+    await app(scope, always({"type": "http.request"}), send)
     assert scope["fastapi_inner"] == "mine"
     assert scope["endpoint"] is endpoint
     assert scope["app"] is app

@@ -12,7 +12,7 @@ from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from pallasite.requests import Request
 from pallasite.types import Receive, Scope, Send
 from tests.middleware.base.places import START, Place, chunk, hello, pass_on, start, three_chunks
-from tests.support.asgi import Client, Sent
+from tests.support.asgi import Client, Sent, always
 
 pytestmark = pytest.mark.anyio
 
@@ -123,11 +123,8 @@ async def test_body_left_unfinished_for_a_client_that_disconnected_is_not_an_err
 
     sent = Sent()
 
-    async def receive() -> Any:
-        return {"type": "http.disconnect"}
-
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    await BaseHTTPMiddleware(place(app), dispatch=pass_on)(scope, receive, sent)
+    await BaseHTTPMiddleware(place(app), dispatch=pass_on)(scope, always({"type": "http.disconnect"}), sent)
     assert [message.get("body") for message in sent] == [None, b"half"]
 
 
