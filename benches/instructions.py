@@ -40,7 +40,11 @@ def count_instructions(names: list[str]) -> dict[str, dict[str, float]]:
 def total_instructions(valgrind: str, name: str, side: str, count: int) -> int:
     command = [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable]
     command += ["-m", "benches.instructions", name, side, str(count)]
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "python"), str(ROOT))),
+    }
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     match = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
     if done.returncode != 0 or match is None:

@@ -230,15 +230,25 @@ def may_overflow(document: str | bytes, /) -> bool:
 
 @final
 class Observer:
-    """A `send` that notes whether a response has started, then calls the `send` it wraps.
+    """A `send` that records whether a response has started, then calls the `send` it wraps.
 
-    It is no coroutine function: it gives back the very awaitable that the wrapped `send` returned.
+    It is not a coroutine function: it returns the awaitable that the wrapped `send` returned.
+
+    Deviation: a response with the status 1xx, 204, 205 or 304 is passed on without content and without
+    `content-length` and `transfer-encoding`, except for ``content-length: 0`` with 205. Servers fail or break the
+    connection otherwise. An `inner` observer leaves that to the one outside it.
+    Source: RFC 9110 sections 8.6, 15.2, 15.3.5, 15.3.6 and 15.4.5.
     """
 
     _qualname: ClassVar[str]
     """The `__qualname__` of every instance. Compatibility mode replaces it."""
 
-    def __new__(cls, send: Callable[[MutableMapping[str, Any]], Awaitable[None]], /) -> Observer: ...
+    def __new__(
+        cls, send: Callable[[MutableMapping[str, Any]], Awaitable[None]], inner: bool = False, /
+    ) -> Observer: ...
+    @staticmethod
+    def of(scope: MutableMapping[str, Any], send: Callable[[MutableMapping[str, Any]], Awaitable[None]], /) -> Observer:
+        """Return `send` if it is an observer, otherwise a new one, which is an inner one inside an application."""
     def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
         """Raises KeyError for a message without `type`, and whatever the wrapped `send` raises."""
 
@@ -259,6 +269,9 @@ class Observer:
     @property
     def started(self) -> bool:
         """True once a message of type `http.response.start` was passed on."""
+    @property
+    def dropped(self) -> tuple[int, int] | None:
+        """The status of a response without content, and how many bytes of content were left out. None if none were."""
 
 # --- query
 # `application/x-www-form-urlencoded`. Bytes are read as latin-1, escapes as UTF-8 with U+FFFD for what is not;

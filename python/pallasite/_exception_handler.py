@@ -95,7 +95,7 @@ def wrap_app_handling_exceptions(app: ASGIApp, conn: Request | WebSocket) -> ASG
     handlers = conn.scope.get(HANDLERS_SCOPE_KEY)
 
     async def wrapped_app(scope: Scope, receive: Receive, send: Send) -> None:
-        observed = send if type(send) is Observer else Observer(send)
+        observed = Observer.of(scope, send)
         try:
             await app(scope, receive, observed)
         except Exception as exc:

@@ -165,6 +165,7 @@ class Pallasite:
         if (
             type(stack) is not ServerErrorMiddleware
             or ServerErrorMiddleware.__call__ is not _STOCK_ERRORS_CALL
+            or stack.debug
             or scope["type"] != "http"
         ):
             await stack(scope, receive, send)

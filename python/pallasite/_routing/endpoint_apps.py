@@ -43,7 +43,7 @@ def request_response(func: Callable[[Request], Awaitable[Response] | Response]) 
         request: Request = Request(scope, receive, send)
         # Exceptions are handled here, inside the route's own middleware, so that the middleware sees a response.
         handlers = scope.get(HANDLERS_SCOPE_KEY)
-        observed = send if type(send) is Observer else Observer(send)
+        observed = Observer.of(scope, send)
         try:
             response = await call(request)
             await response(scope, receive, observed)
@@ -64,7 +64,7 @@ def websocket_session(func: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
         try:
             await func(session)
         except Exception as exc:
-            observed = send if type(send) is Observer else Observer(send)
+            observed = Observer.of(scope, send)
             if not await respond_to_exception(handlers, exc, session, scope, receive, observed):
                 raise
 

@@ -116,6 +116,9 @@ class ServerErrorMiddleware:
     With `debug` the response shows the traceback. Otherwise `handler(request, exc)` returns the response, or a plain
     500 is sent.
 
+    With `debug` a response with content that its status does not allow (1xx, 204, 205, 304) is logged as a warning to
+    `pallasite.errors`. The content is never sent.
+
     The debug page is limited in frames, values, text and time. Values whose names suggest a secret are hidden.
 
     Raises:
@@ -147,6 +150,13 @@ class ServerErrorMiddleware:
         except Exception as exc:
             if not await self.answer(exc, scope, receive, observed):
                 raise
+        if self.debug and observed.dropped is not None:
+            status, size = observed.dropped
+            _logger.warning(
+                "%s %s: the response with status %d had %d bytes of content, which were not sent. That status has no"
+                " content: return Response(status_code=%d).",
+                *(scope["method"], scope["path"], status, size, status),
+            )
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> bool:
         """Create the response for `exc` and send it, unless another response has started.

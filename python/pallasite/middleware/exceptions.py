@@ -61,7 +61,7 @@ class ExceptionMiddleware:
         if kind != "http" and kind != "websocket":
             await self.app(scope, receive, send)
             return
-        observed = send if type(send) is Observer else Observer(send)
+        observed = Observer.of(scope, send)
         missing: HTTPException | None = None
         try:
             router = self.enter(scope)

@@ -1,12 +1,15 @@
 //! `_core.Observer`: watches the messages an application sends without a coroutine frame of its own.
+//! The outermost one also keeps content out of responses that have none (RFC 9110 sections 15.2, 15.3.5, 15.3.6, 15.4.5).
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
+use pallasite_core::response::allows_content;
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::OnceLockExt;
+use pyo3::sync::{OnceLockExt, PyOnceLock};
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
@@ -18,18 +21,37 @@ pub(crate) struct Observer {
     started: AtomicBool,
     /// Fields that the response gets when it starts. Most responses get none.
     fields: OnceLock<Py<PyList>>,
+    /// Whether another observer outside this one sees the same response.
+    inner: bool,
+    /// The status of a response without content, once it has started, else 0.
+    bare_status: AtomicU16,
+    dropped: AtomicUsize,
 }
 
 #[pymethods]
 impl Observer {
     #[new]
-    #[pyo3(signature = (send, /))]
-    fn new(send: Py<PyAny>) -> Self {
+    #[pyo3(signature = (send, inner=false, /))]
+    fn new(send: Py<PyAny>, inner: bool) -> Self {
         Self {
             send,
             started: AtomicBool::new(false),
             fields: OnceLock::new(),
+            inner,
+            bare_status: AtomicU16::new(0),
+            dropped: AtomicUsize::new(0),
         }
+    }
+
+    /// See `_core.pyi`.
+    #[staticmethod]
+    #[pyo3(signature = (scope, send, /))]
+    fn of<'py>(scope: &Bound<'py, PyAny>, send: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if send.cast_exact::<Self>().is_ok() {
+            return Ok(send.clone());
+        }
+        let inner = scope.contains(intern!(send.py(), "app"))?;
+        Ok(Bound::new(send.py(), Self::new(send.clone().unbind(), inner))?.into_any())
     }
 
     /// The qualified name that every instance reports.
@@ -57,15 +79,31 @@ impl Observer {
         self.started.load(Ordering::Relaxed)
     }
 
+    /// The status of a response without content that the application gave content, and the bytes that were not sent.
+    #[getter]
+    fn dropped(&self) -> Option<(u16, usize)> {
+        let bytes = self.dropped.load(Ordering::Relaxed);
+        (bytes > 0).then(|| (self.bare_status.load(Ordering::Relaxed), bytes))
+    }
+
     fn __call__<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if !self.started() && starts_response(message)? {
+        let send = self.send.bind(message.py());
+        if self.started() {
+            if self.bare_status.load(Ordering::Relaxed) != 0 {
+                return send.call1((self.without_content(message)?,));
+            }
+        } else if starts_response(message)? {
             self.started.store(true, Ordering::Relaxed);
-            if let Some(fields) = self.fields.get() {
-                let message = with_fields(message, fields.bind(message.py()))?;
-                return self.send.bind(message.py()).call1((message,));
+            let bare = if self.inner {
+                None
+            } else {
+                status_without_content(message)?
+            };
+            if bare.is_some() || self.fields.get().is_some() {
+                return send.call1((self.changed_start(message, bare)?,));
             }
         }
-        self.send.bind(message.py()).call1((message,))
+        send.call1((message,))
     }
 
     #[pyo3(signature = (name, value, /))]
@@ -86,19 +124,94 @@ impl Observer {
     }
 }
 
-/// A copy of `http.response.start` with more fields. The application may send the same message, or its list, again.
-fn with_fields<'py>(message: &Bound<'py, PyAny>, fields: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
-    let py = message.py();
-    let key = intern!(py, "headers");
-    let copy = PyDict::new(py);
-    copy.update(message.cast::<PyMapping>()?)?;
-    let headers = PyList::empty(py);
-    if let Some(own) = copy.get_item(key)? {
-        headers.call_method1(intern!(py, "extend"), (own,))?;
+impl Observer {
+    /// A copy of `http.response.start` with the fields to send. The application may send the same message, or its
+    /// list, again.
+    fn changed_start<'py>(&self, message: &Bound<'py, PyAny>, bare: Option<u16>) -> PyResult<Bound<'py, PyDict>> {
+        let py = message.py();
+        let key = intern!(py, "headers");
+        let copy = copy_of(message)?;
+        let headers = PyList::empty(py);
+        if let Some(own) = copy.get_item(key)? {
+            for field in own.try_iter()? {
+                let field = field?;
+                if bare.is_none() || !frames_content(&field)? {
+                    headers.append(field)?;
+                }
+            }
+        }
+        if let Some(status) = bare {
+            self.bare_status.store(status, Ordering::Relaxed);
+            if status == 205 {
+                headers.append((PyBytes::new(py, b"content-length"), PyBytes::new(py, b"0")))?;
+            }
+        }
+        if let Some(fields) = self.fields.get() {
+            for field in fields.bind(py) {
+                headers.append(field)?;
+            }
+        }
+        copy.set_item(key, headers)?;
+        Ok(copy)
     }
-    headers.call_method1(intern!(py, "extend"), (fields,))?;
-    copy.set_item(key, headers)?;
-    Ok(copy.into_any())
+
+    /// The message with an empty body, and counts what it had.
+    fn without_content<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let py = message.py();
+        let copy = copy_of(message)?;
+        let kind = copy.get_item("type")?.map(|kind| kind.to_string()).unwrap_or_default();
+        match kind.as_str() {
+            "http.response.body" => {
+                let size = copy.get_item("body")?.map_or(Ok(0), |body| body.len())?;
+                self.dropped.fetch_add(size, Ordering::Relaxed);
+                copy.set_item("body", PyBytes::new(py, b""))?;
+            }
+            // Extensions by which the server sends a file.
+            "http.response.pathsend" | "http.response.zerocopysend" => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                let more = copy.get_item("more_body")?;
+                copy.clear();
+                copy.set_item("type", "http.response.body")?;
+                copy.set_item("body", PyBytes::new(py, b""))?;
+                copy.set_item("more_body", more.is_some_and(|more| more.is_truthy().unwrap_or(false)))?;
+            }
+            _ => {}
+        }
+        Ok(copy)
+    }
+}
+
+fn copy_of<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let copy = PyDict::new(message.py());
+    copy.update(message.cast::<PyMapping>()?)?;
+    Ok(copy)
+}
+
+/// The status of a response that must not have content, or None.
+fn status_without_content(message: &Bound<'_, PyAny>) -> PyResult<Option<u16>> {
+    static OK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let key = intern!(message.py(), "status");
+    let status = match message.cast_exact::<PyDict>() {
+        Ok(dict) => dict.get_item(key)?,
+        Err(_) => message.get_item(key).ok(),
+    };
+    let Some(status) = status else { return Ok(None) };
+    // Small integers are shared: most responses need no conversion, which costs more than the rest of this function.
+    let ok = OK.get_or_try_init(message.py(), || 200.into_py_any(message.py()))?;
+    if status.is(ok) {
+        return Ok(None);
+    }
+    // Whatever is not a number is for the server to complain about.
+    Ok(status.extract::<u16>().ok().filter(|&status| !allows_content(status)))
+}
+
+/// Whether a header field is about the length of the content or how it is framed.
+fn frames_content(field: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let name = field.get_item(0)?;
+    Ok(name.cast::<PyBytes>().is_ok_and(|name| {
+        let name = name.as_bytes();
+        name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"transfer-encoding")
+    }))
 }
 
 fn starts_response(message: &Bound<'_, PyAny>) -> PyResult<bool> {
