@@ -39,7 +39,8 @@ StatelessLifespan = Callable[[AppType], AbstractAsyncContextManager[None]]
 StatefulLifespan = Callable[[AppType], AbstractAsyncContextManager[Mapping[str, Any]]]
 Lifespan = StatelessLifespan[AppType] | StatefulLifespan[AppType]
 
-# Quoted, so that this module imports no other module of the package.
-HTTPExceptionHandler = Callable[["Request", Exception], "Response | Awaitable[Response]"]
-WebSocketExceptionHandler = Callable[["WebSocket", Exception], Awaitable[None]]
+# Quoted, so that this module imports no other module of the package. The exception is Any, since a handler may require
+# the class that it is registered for.
+HTTPExceptionHandler = Callable[["Request", Any], "Response | Awaitable[Response]"]
+WebSocketExceptionHandler = Callable[["WebSocket", Any], Awaitable[None]]
 ExceptionHandler = HTTPExceptionHandler | WebSocketExceptionHandler

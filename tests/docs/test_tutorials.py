@@ -31,6 +31,7 @@ from pallasite.background import BackgroundTask, BackgroundTasks
 from pallasite.convertors import CONVERTOR_TYPES, Convertor, StringConvertor, register_url_convertor
 from pallasite.datastructures import MutableHeaders, UploadFile
 from pallasite.endpoints import HTTPEndpoint, WebSocketEndpoint
+from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware
 from pallasite.middleware.authentication import AuthenticationMiddleware
 from pallasite.middleware.base import BaseHTTPMiddleware
@@ -224,10 +225,10 @@ def test_exception_handlers(test_client_factory: ClientFactory) -> None:
     class OutOfStock(Exception):
         pass
 
-    async def not_found(request: Request, exc: Any) -> Response:
+    async def not_found(request: Request, exc: HTTPException) -> Response:
         return HTMLResponse("<h1>Nothing here</h1>", status_code=exc.status_code)
 
-    async def out_of_stock(request: Request, exc: Any) -> Response:
+    async def out_of_stock(request: Request, exc: OutOfStock) -> Response:
         return JSONResponse({"error": f"{exc} is out of stock"}, status_code=409)
 
     async def server_error(request: Request, exc: Exception) -> Response:

@@ -21,7 +21,7 @@ from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from pallasite.routing import Mount, Route, Router, WebSocketRoute
 from pallasite.testclient import TestClient
-from pallasite.websockets import WebSocket
+from pallasite.websockets import WebSocket, WebSocketDisconnect
 
 
 class Started(TypedDict):
@@ -78,8 +78,16 @@ class Stamp(BaseHTTPMiddleware):
         return response
 
 
-async def on_refusal(request: Request, error: Exception) -> Response:
-    return PlainTextResponse(str(error), status_code=403)
+async def on_refusal(request: Request, error: HTTPException) -> Response:
+    return PlainTextResponse(error.detail, status_code=error.status_code)
+
+
+async def on_hang_up(websocket: WebSocket, error: WebSocketDisconnect) -> None:
+    await websocket.close(error.code)
+
+
+def without_the_error(request: Request) -> Response:
+    return PlainTextResponse("")
 
 
 api = Router(routes=[Route("/items/{item_id:int}", Item, name="item")])
@@ -93,10 +101,12 @@ app = Pallasite(
         WebSocketRoute("/echo", echo),
     ],
     middleware=[Middleware(Stamp)],
-    exception_handlers={403: on_refusal},
+    exception_handlers={403: on_refusal, WebSocketDisconnect: on_hang_up},
     lifespan=lifespan,
 )
 assert_type(str(app.url_path_for("api:item", item_id=1)), str)
+
+app.add_exception_handler(404, without_the_error)  # type: ignore[arg-type]
 
 with TestClient(app, base_url="http://example") as client:
     client.get("/", params={"q": "x"})
