@@ -13,7 +13,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.support.event_loop import no_blocking_calls
 
-# Those tests have an environment and settings of their own: scripts/ecosystem.
+# Those tests have their own environment and settings: scripts/ecosystem.
 collect_ignore = ["ecosystem"]
 
 # "ci" gives every run the same examples; "default" explores a little further each time and prints how to repeat a

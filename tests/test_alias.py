@@ -1,6 +1,6 @@
-"""Standing in for Starlette: one module under two names, and everything that looks at names is satisfied.
+"""Compatibility mode: one module under two names, for everything that looks at names.
 
-Import state is what is tested, so each case is a small program in a process of its own.
+The state of imports is tested, so each case is a small program in a separate process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INSTALL = "import pallasite\npallasite.install_as_starlette()\n"
 
 
 def run(*arguments: str, **environment: str) -> str:
-    """What Python prints, given these arguments; a failure shows what it said."""
+    """Run Python with these arguments and return its output. A failure shows its errors."""
     result = subprocess.run(
         [sys.executable, *arguments],
         env={**ENVIRONMENT, **environment},

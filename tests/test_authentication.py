@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 
 class ByHeader(AuthenticationBackend):
-    """Believes every client what it says of itself."""
+    """Accepts any claim of a client."""
 
     async def authenticate(self, conn: HTTPConnection) -> Any:
         scopes = conn.headers.get("x-scopes")

@@ -1,4 +1,4 @@
-"""Settings: where they come from, what they become, and what must not change any more."""
+"""Settings: their sources, their conversion, and an environment that must not change after it was read."""
 
 from __future__ import annotations
 

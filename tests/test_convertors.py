@@ -1,4 +1,4 @@
-"""The path convertors: what they match, give and write, and that changes to them are honoured."""
+"""The path convertors: matching, conversion both ways, and changes to them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_regex_stock_convertor_is_starlettes(name: str) -> None:
 def test_convert_accepted_text_is_the_value(name: str, text: str, value: Any) -> None:
     assert re.fullmatch(CONVERTOR_TYPES[name].regex, text)
     assert CONVERTOR_TYPES[name].convert(text) == value
-    # The native conversion gives the same.
+    # The native conversion has the same result.
     found = PathPattern(f"/{{x:{name}}}", CONVERTOR_TYPES).match("/" + text)
     assert found == {"x": value}
     assert type(found["x"]) is type(value)

@@ -1,4 +1,4 @@
-"""Addresses, URLs, headers, multidicts, uploads and state, as people use them."""
+"""Addresses, URLs, headers, multidicts, uploads and state."""
 
 from __future__ import annotations
 

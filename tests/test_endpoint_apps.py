@@ -45,7 +45,7 @@ async def test_websocket_endpoint_alone_raises_unhandled_errors() -> None:
 
 
 def test_app_of_route_with_function_is_a_function() -> None:
-    # spectree tells routes from mounts by it.
+    # spectree distinguishes routes from mounts by it.
     assert inspect.isfunction(Route("/", fail).app)
     assert inspect.isfunction(WebSocketRoute("/", fail).app)
 

@@ -1,4 +1,4 @@
-"""Class-based endpoints: which method answers, and what the WebSocket hooks are given."""
+"""Class-based endpoints: the method that responds, and the arguments of the WebSocket hooks."""
 
 from __future__ import annotations
 

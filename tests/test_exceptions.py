@@ -1,4 +1,4 @@
-"""The errors that carry a status or close code, and the tree that the module draws."""
+"""Exceptions with a status or close code, and the documented tree of exceptions."""
 
 from __future__ import annotations
 

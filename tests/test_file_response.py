@@ -1,4 +1,4 @@
-"""Files as responses: headers, ranges, conditions, disconnects, and what goes wrong on disks."""
+"""Files as responses: headers, ranges, conditions, disconnects, and errors of the disk."""
 
 from __future__ import annotations
 

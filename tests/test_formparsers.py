@@ -1,4 +1,4 @@
-"""Forms: fields and files out of request bodies, where files are kept, and what is refused."""
+"""Forms: fields and files of request bodies, where files are kept, and errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def field(name: str, value: str) -> bytes:
 
 
 class Pieces:
-    """A stream that nobody has to close when it is not read to its end."""
+    """A stream that need not be closed if it is not read to its end."""
 
     def __init__(self, *pieces: bytes) -> None:
         self.pieces = iter(pieces)
@@ -88,7 +88,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     files: list[Any] = []
 
     def open_file(max_size: int) -> Any:
-        files.append(SpooledTemporaryFile(max_size=max_size))  # noqa: SIM115  # closed by what is tested
+        files.append(SpooledTemporaryFile(max_size=max_size))  # noqa: SIM115  # closed by the code under test
         return files[-1]
 
     monkeypatch.setattr(formparsers, "SpooledTemporaryFile", open_file)
@@ -178,7 +178,7 @@ async def test_form_context_closes_its_files(backing: str, opened: list[Any]) ->
     assert opened[0].closed
 
 
-# --- what is refused
+# --- errors
 
 REFUSED: list[Any] = [
     pytest.param(URLENCODED, b"a&b&c&d", "Too many fields. Maximum number of fields is 3.", id="urlencoded fields"),

@@ -34,16 +34,16 @@ def preferred(accept: str | None, *offers: str) -> str | None:
         ("image/png", None),
         ("text/html, application/json", "application/json"),
         ("text/html;q=0.9, application/json;q=0.8", "text/html"),
-        # The more specific range counts, whatever its weight and its place.
+        # The more specific range counts, regardless of its weight and its position.
         ("*/*;q=0.9, application/json;q=0.1", "text/html"),
         ("application/json;q=0, */*", "text/html"),
         ("text/html;q=0, text/*", None),
         ("application/*;q=0.2, text/*;q=0.3", "text/html"),
-        # What browsers send.
+        # The value that browsers send.
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
         # Not one valid range: as if there were no field.
         ("text/html;q=2", "application/json"),
-        # A charset is no property of JSON, and clients name it all the same.
+        # JSON has no charset parameter, but clients send one.
         ("application/json; charset=utf-8", "application/json"),
         ("text/html;level=1", None),
     ],

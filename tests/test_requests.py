@@ -1,4 +1,4 @@
-"""Requests: what they read from the scope, and how the body arrives."""
+"""Requests: values from the scope, and the body."""
 
 from __future__ import annotations
 

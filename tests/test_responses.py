@@ -316,7 +316,7 @@ def test_cookie_all_attributes_in_order(monkeypatch: pytest.MonkeyPatch) -> None
 def test_cookie_defaults_are_path_and_lax() -> None:
     response = Response()
     response.set_cookie("k", "v")
-    response.set_cookie("k", 1)  # type: ignore[arg-type] # Starlette takes whatever has a str()
+    response.set_cookie("k", 1)  # type: ignore[arg-type] # Starlette accepts anything that has a str()
     response.set_cookie("k", "v", path=None, samesite=None)
     assert response.headers.getlist("set-cookie") == ["k=v; Path=/; SameSite=lax", "k=1; Path=/; SameSite=lax", "k=v"]
 
@@ -619,7 +619,7 @@ def test_json_response_calls_an_init_headers_of_a_subclass() -> None:
 
 
 class _Correspondent:
-    """A client on an old server that sends the next piece of its body when the last has come back, and then goes."""
+    """A client on an old server. It sends a chunk when the previous one has come back, and then disconnects."""
 
     def __init__(self, *pieces: bytes) -> None:
         self.left = list(pieces)
@@ -653,7 +653,7 @@ async def test_stream_made_of_the_request_body_gets_all_of_it(reads_first: bool)
             if piece:
                 yield piece
         try:
-            await anyio.sleep_forever()  # the body is complete, so now somebody listens
+            await anyio.sleep_forever()  # the body is complete, so the response listens now
         finally:
             gone.set()
 

@@ -1,4 +1,4 @@
-"""Jinja2 templates: both call forms, what is in the context, and what is escaped."""
+"""Jinja2 templates: both call forms, the context, and escaping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WebSocket connections: what the application sees, what it may do when, and clients that misbehave."""
+"""WebSocket connections: the application's view, the order of messages, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -371,7 +371,7 @@ async def broken(error: Exception) -> WebSocket:
     "error",
     [
         BrokenPipeError("gone"),
-        # What uvicorn says once it has closed because of a frame that is none.
+        # The message of uvicorn after it has closed because of an invalid frame.
         RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'."),
     ],
     ids=["ASGI", "uvicorn"],

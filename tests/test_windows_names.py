@@ -1,4 +1,4 @@
-"""Names that Windows reads in its own way."""
+"""File names that Windows interprets differently."""
 
 from __future__ import annotations
 

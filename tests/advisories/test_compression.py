@@ -1,4 +1,4 @@
-"""Bodies that are packed, by clients and for them."""
+"""Compressed bodies, of requests and of responses."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_body_that_is_packed_stays_packed(name: bytes, coding: bytes) -> N
         answer = await ask(app, "/body", method="POST", body=body, headers=headers)
         assert answer.body == str(len(body)).encode()
         assert (await ask(app, "/json", method="POST", body=body, headers=headers)).status == 400
-        # Nor is one that nobody reads.
+        # Nor is one that is never read.
         assert (await ask(app, "/nowhere", method="POST", body=[body, body], headers=headers)).status == 404
         form = [(name, coding), (b"content-type", b"application/x-www-form-urlencoded")]
         assert (await ask(app, "/form", method="POST", body=body, headers=form)).status in (200, 400)

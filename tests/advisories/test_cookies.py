@@ -173,7 +173,7 @@ def test_control_characters_are_quoted_in_a_value() -> None:
         response.set_cookie("a", f"x{character}y")
         [(_, sent)] = [pair for pair in response.raw_headers if pair[0] == b"set-cookie"]
         assert not set(sent) & {*range(0x20), 0x7F}
-        assert sent.count(b";") == 2  # path and samesite, which nobody can add to
+        assert sent.count(b";") == 2  # path and samesite, which cannot be extended
         assert _core.parse_cookies(sent.decode().partition("; Path")[0]) == {"a": f"x{character}y"}
 
 

@@ -59,7 +59,7 @@ KINDS: list[Callable[..., Response]] = [
 KIND_NAMES = ["plain", "text", "html", "json", "redirect", "stream", "file", "events"]
 
 
-# --- what a response carries
+# --- headers of responses
 
 
 @pytest.mark.advisory("CVE-2020-7695", "CVE-2026-0865", "CVE-2026-22779", "CVE-2026-34520")
@@ -280,7 +280,7 @@ def test_underscore_is_not_a_hyphen(real: bytes, forged: bytes) -> None:
     name = real.decode()
     for pairs in ([(real, b"1"), (forged, b"2")], [(forged, b"2"), (real, b"1")]):
         assert Headers(raw=pairs).getlist(name) == ["1"]
-        environ = build_environ(scope_of("/", headers=pairs), b"x")  # of the one byte that a Content-Length says
+        environ = build_environ(scope_of("/", headers=pairs), b"x")  # of the one byte that Content-Length declares
         assert "2" not in environ.values()
         assert "1" in environ.values()
     alone = build_environ(scope_of("/", headers=[(forged, b"2")]), b"")

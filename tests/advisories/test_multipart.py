@@ -1,4 +1,4 @@
-"""Bodies of `multipart/form-data`: what has been done with boundaries, parts, their headers and their files."""
+"""Bodies of `multipart/form-data`: boundaries, parts, their headers and their files."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ async def test_form_takes_no_more_memory_than_four_times_its_body() -> None:
         assert peak < 4 * len(body), name
 
 
-# --- what is between and around the parts
+# --- bytes between and around the parts
 
 LINE_ENDS = {"cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "cr crlf": b"\r\r\n", "dashes": b"\r\n--", "near": b"\r\n--A"}
 
@@ -287,7 +287,7 @@ async def test_headers_of_a_part_have_a_limit(headers: bytes, step: int) -> None
     assert (await post(app, body, KIND)).status == 400
 
 
-# --- bodies that do not end, or are not what they say
+# --- bodies that do not end, or that differ from their declaration
 
 ODD = {
     "nothing": b"",

@@ -1,4 +1,4 @@
-"""Redirects that lead off the site, and addresses that are built for links."""
+"""Redirects that lead off the site, and URLs that are built for links."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PATHS = {
 
 
 def off_site(location: str) -> bool:
-    """Whether a browser on this site leaves it; as browsers do, it drops tabs and line breaks and turns backslashes."""
+    """Return True if a browser would leave this site. Browsers drop tabs and line breaks, and turn backslashes."""
     read = location.strip(" ").replace("\t", "").replace("\n", "").replace("\r", "").replace("\\", "/")
     target = urlsplit(urljoin(HERE, read))
     return target.scheme != "http" or target.netloc != "testserver"
@@ -137,7 +137,7 @@ def test_address_of_any_length_costs_its_length(make: Any) -> None:
     assert_linear(make, RedirectResponse)
 
 
-# --- addresses that routes give
+# --- URLs built from routes
 
 
 @pytest.mark.advisory("CVE-2014-0480")

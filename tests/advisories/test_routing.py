@@ -1,4 +1,4 @@
-"""Paths that get past a route, methods that reach more than a handler, and what stays of requests."""
+"""Paths that bypass a route, methods that reach more than a handler, and state that remains of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions: what is stored for strangers, how long it counts, and who may send it."""
+"""Sessions: their content for unknown clients, their lifetime, and the sites that may send them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def page(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """What a page of another site would like to have done."""
+    """An endpoint that a page of another site tries to reach."""
     value = await request.json()
     request.session["email"] = value["email"]
     return JSONResponse(value)
@@ -53,7 +53,7 @@ def signed(payload: bytes, secret: str = SECRET) -> bytes:
     return itsdangerous.TimestampSigner(secret).sign(payload)
 
 
-# --- what is stored
+# --- the content
 
 
 @pytest.mark.advisory("CVE-2015-5143", "CVE-2015-5963", "CVE-2015-5964")
@@ -96,7 +96,7 @@ async def test_session_ends_at_its_age_whatever_the_client_keeps(
     assert (await ask(app, headers=cookie)).body == (b'{"user":"me"}' if counts else b"{}")
 
 
-# --- what it may be
+# --- values of the cookie
 
 
 class Boom:

@@ -1,4 +1,4 @@
-"""Served directories: ways out of them, ways to learn what lies beside them, and file names in answers."""
+"""Served directories: paths that lead out of them or disclose what is outside, and file names in responses."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ async def test_root_path_does_not_lead_out_of_the_directory(root: Path, root_pat
     assert (await ask(app, f"{root_path}/static/file.txt", root_path=root_path)).body == b"public"
 
 
-# --- names that Windows gives a meaning of its own
+# --- names that are reserved on Windows
 
 DEVICES = {
     "CVE-2025-66221": [
@@ -205,7 +205,7 @@ async def test_name_of_a_device_is_not_found_on_windows(
     monkeypatch.setattr(staticfiles, "_IS_WINDOWS", True)
     for path in paths:
         with suppress(OSError):
-            (root / "static" / path).write_bytes(SECRET)  # what Windows would open in place of a file
+            (root / "static" / path).write_bytes(SECRET)  # names that Windows opens as something else than a file
         assert (await look(site, path)).status == 404, path
     for path in ("file.txt", "below/file.txt", "inside.txt"):
         assert (await look(site, path)).body == b"public"
@@ -266,7 +266,7 @@ async def test_page_for_what_is_missing_does_not_show_the_path(root: Path, path:
         assert answer.header("content-type") == "text/plain; charset=utf-8"
 
 
-# --- names that are told apart
+# --- names that differ
 
 
 @pytest.mark.advisory("CVE-2026-25480")

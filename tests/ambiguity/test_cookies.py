@@ -1,4 +1,4 @@
-"""Cookies that no browser sends are no cookies: imitations of protected names, and control characters."""
+"""Cookies that browsers never send are ignored: imitations of protected names, and control characters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pallasite.testclient import TestClient
         ("__Host-id=1", {"__Host-id": "1"}),
         ("a=b; __Host-id=1;__Secure-id=2", {"a": "b", "__Host-id": "1", "__Secure-id": "2"}),
         # A nameless cookie with the value `__Host-id=1`, as browsers should write it. (Those that leave the first `=`
-        # out cannot be told from honest ones.)
+        # out cannot be distinguished from honest ones.)
         ("=__Host-id=1", {"": "__Host-id=1"}),
         ("__Host-id", {"": "__Host-id"}),
         ("__Host-id =1", {}),
@@ -31,7 +31,7 @@ from pallasite.testclient import TestClient
         ("\x0b__Host-id=1", {}),
         ("\x1c__Host-id=1", {}),
         ("__Host-id\x1f=1", {}),
-        # What Python's strip() takes for blanks beyond ASCII belongs to the name.
+        # Whitespace beyond ASCII, which Python's strip() removes, belongs to the name.
         ("\x85__Host-id=1", {"\x85__Host-id": "1"}),
         ("\xa0__Host-id=1", {"\xa0__Host-id": "1"}),
         ("\u2000__Host-id=1", {"\u2000__Host-id": "1"}),

@@ -1,4 +1,4 @@
-"""A form that two receivers would read differently is refused."""
+"""A form that two recipients would parse differently is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request that names two hosts names none, and so does one whose Host is malformed."""
+"""A request with two hosts, or with a malformed Host, has no host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A redirect that Pallasite makes by itself stays on the site, whatever Host and path the client writes."""
+"""A redirect by Pallasite itself stays on the site, whatever Host and path the client sends."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def location_of(app: Any, scope: Any) -> str:
 
 
 def followed(location: str) -> str:
-    """Where a browser goes: it drops tabs and line breaks, and reads backslashes as slashes (WHATWG URL)."""
+    """Return the URL that a browser visits. It drops tabs and line breaks, and treats backslashes as slashes."""
     for dropped in "\t\r\n":
         location = location.replace(dropped, "")
     return urljoin(HERE, location.strip().replace("\\", "/"))

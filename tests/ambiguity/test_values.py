@@ -1,4 +1,4 @@
-"""A value that would break a header, a cookie or an event is refused where the application sets it, or quoted."""
+"""A value that would break a header, a cookie or an event is quoted, or rejected when the application sets it."""
 
 from __future__ import annotations
 

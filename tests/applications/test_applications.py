@@ -1,4 +1,4 @@
-"""The application: its layers, handlers, state, lifespan, and how it may be changed from outside."""
+"""The application: middleware, handlers, state, the lifespan, and changes from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`allowed_hosts` and `base_url`: which hosts an application answers for, and what its absolute URLs begin with."""
+"""`allowed_hosts` and `base_url`: the hosts that an application answers for, and the start of its absolute URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lifespans of mounted applications: begun in order, with a state of their own, ended in the opposite order."""
+"""Lifespans of mounted applications: started in order, each with its own state, and ended in the opposite order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Lives:
                 raise error(name)
             self.events.append(f"+{name}")
             yield state
-            # No `finally`: an exception of somebody else must not keep this from running.
+            # No `finally`: an exception of another lifespan must not keep this from running.
             self.events.append(f"-{name}")
             if fails == "stop":
                 raise error(name)
@@ -111,7 +111,7 @@ def test_state_is_the_mounted_applications_own(test_client_factory: Any, lives: 
         assert client.get("/second/").json() == {"name": "outer", "pool": 1, "other": 3}
         assert client.get("/third/").json() == {"name": "outer", "pool": 1}
         assert client.get("/").json() == {"name": "outer", "pool": 1}
-        # Only what has a state gets a layer, and that one looks like the application.
+        # Only an application with state is wrapped, and the wrapper looks like the application.
         assert [route.app for route in app.routes[3:]] == mounted[2:]  # type: ignore[attr-defined]
         assert app.routes[1].app.router is mounted[0].router  # type: ignore[attr-defined]
     assert [route.app for route in app.routes[1:]] == mounted  # type: ignore[attr-defined]

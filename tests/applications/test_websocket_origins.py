@@ -1,4 +1,4 @@
-"""Which pages may open a WebSocket: `websocket_origins`."""
+"""`websocket_origins`: the pages that may open a WebSocket."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_self_is_the_base_url_where_there_is_one() -> None:
     app = Pallasite(routes=routes, websocket_origins=["self", "https://app.example"], base_url="https://example.org/")
     assert is_let_in(None, PAGE, host="10.0.0.7:8000", app=app)
     assert is_let_in(None, "https://app.example", host="10.0.0.7:8000", app=app)
-    # A name of somebody else's that leads here.
+    # A foreign name that resolves to this site.
     assert not is_let_in(None, "http://rebound.example", host="rebound.example", app=app)
 
 

@@ -1,4 +1,4 @@
-"""An ordinary FastAPI application that knows nothing of Pallasite, and what a client sees of it, printed as JSON."""
+"""An ordinary FastAPI application without any reference to Pallasite, whose responses are printed as JSON."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def echo(websocket: WebSocket, name: str, database: Database, shout: bool 
 
 
 def seen(response: Any) -> list[Any]:
-    """What a client can tell of a response; dates and entity tags differ from run to run."""
+    """Return what a client can compare of a response. Dates and entity tags differ from run to run."""
     headers = {name: value for name, value in response.headers.items() if name not in {"date", "etag", "last-modified"}}
     headers.pop("content-length" if "content-encoding" in headers else "", None)  # levels of compression may differ
     return [response.status_code, headers, response.text]

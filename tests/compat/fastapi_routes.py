@@ -1,6 +1,6 @@
-"""Random FastAPI applications and what each of many requests comes to, printed as JSON; for one seed in each argument.
+"""Random FastAPI applications and the outcome of many requests, printed as JSON. Each argument is a seed.
 
-Whatever FastAPI stands on: the same seed gives the same application, the same changes of it and the same requests.
+The same seed makes the same application, the same changes of it and the same requests, on Starlette and on Pallasite.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Maker:
                 router.add_api_route(self.path(), endpoint(number))
 
     def change(self) -> None:
-        """What an application may do between two requests."""
+        """Change the application as a program may between two requests."""
         chance = self.chance
         router = chance.choice(self.routers)
         router = router.router if isinstance(router, FastAPI) else router
@@ -193,7 +193,7 @@ def fields(headers: Any) -> list[list[str]]:
 
 
 async def ask(app: Any, kind: str, method: str, path: str, root_path: str) -> Any:
-    """What a request comes to: the messages and what the journal got of it."""
+    """Return the outcome of a request: the messages, and the entries of the journal."""
     headers = [(b"host", b"h.example" if path == "/h" else b"www.example")]
     scope: dict[str, Any] = {"type": kind, "path": root_path + path, "root_path": root_path, "query_string": b""}
     scope |= {"headers": headers, "server": ("www.example", 80), "scheme": "http" if kind == "http" else "ws"}
@@ -227,7 +227,7 @@ async def ask(app: Any, kind: str, method: str, path: str, root_path: str) -> An
 
 
 def patch_class(chance: random.Random) -> Callable[[], None]:
-    """Patches a method that the loop calls, as tracers do; gives what takes it back."""
+    """Patch a method that the loop calls, as tracers do. Return a function that restores it."""
     names = ["APIRoute", "APIRouter", "_IncludedRouter", "_EffectiveRouteContext"]
     cls = getattr(fastapi.routing, chance.choice(names))
     original = cls.matches

@@ -1,4 +1,4 @@
-"""What `make compat` counts, and the list of tests that need not pass."""
+"""The results that `make compat` counts, and the list of tests that need not pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FastAPI finds the same route on Pallasite, which spares its loop most of the routes, as on the installed Starlette.
+"""FastAPI finds the same route on Pallasite, which skips most routes in its loop, as on the installed Starlette.
 
 Random applications, changed and patched between requests, in a process for each side.
 """

@@ -1,4 +1,4 @@
-"""One FastAPI application, run twice: on Pallasite and on the installed Starlette. A client cannot tell them apart."""
+"""One FastAPI application, run twice: on Pallasite and on the installed Starlette. The responses are the same."""
 
 from __future__ import annotations
 

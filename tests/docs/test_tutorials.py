@@ -1,6 +1,6 @@
-"""What tutorials on Starlette show, in the shape they show it, run with nothing changed but the imports.
+"""Programs as tutorials on Starlette show them, with only the imports changed.
 
-Each test is one lesson: an application as a reader would type it, then what the tutorial promises of it.
+Each test is one lesson: an application as a reader would type it, then the behaviour that the tutorial promises.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The database example: what is stored stays, what is refused is refused, the engine ends with the application."""
+"""The database example: notes are stored or rejected, and the engine is disposed of with the application."""
 
 from __future__ import annotations
 

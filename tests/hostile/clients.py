@@ -1,7 +1,7 @@
-"""Hostile clients as building blocks: connections that do what no honest client does, over real sockets.
+"""Building blocks of hostile clients: connections over real sockets that behave as no honest client does.
 
-An *opening* is where a client stops in the middle of something, an *ending* how it then goes away, a *message* is
-something complete that is ill-formed, untrue, oversize or in crumbs. The tests and the soak run combine them.
+An *opening* is a point at which a client stops, an *ending* is how it then disconnects, a *message* is complete but
+malformed, untrue, oversize or fragmented. The tests and the soak run combine them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BOUNDARY = "b"
 
 @dataclass(frozen=True)
 class Site:
-    """Where an application listens, and the paths at which it takes and gives what the clients need."""
+    """The port of an application, and the paths that the clients use."""
 
     port: int
     page: str
@@ -34,7 +34,7 @@ class Site:
     download: str  # more bytes than fit into the buffers of a connection
     events: str
     websocket: str  # that answers to text
-    flood: str  # a websocket that sends by itself; the one that answers, where there is none
+    flood: str  # a WebSocket that sends unasked, or otherwise the one that responds
 
 
 class Wire:
@@ -55,18 +55,18 @@ class Wire:
         self.socket.close()
 
     def send(self, content: bytes) -> None:
-        """All of it. That the server has hung up meanwhile is its right."""
+        """Send all of it. The server may have closed the connection in the meantime."""
         with suppress(ConnectionError):
             self.socket.sendall(content)
 
     def send_bytewise(self, content: bytes) -> None:
-        """Each byte in a segment of its own."""
+        """Send each byte in a separate segment."""
         with suppress(ConnectionError):
             for number in range(len(content)):
                 self.socket.sendall(content[number : number + 1])
 
     def read_until(self, mark: bytes) -> bytes:
-        """What comes up to `mark` and with it, or until the end."""
+        """Return the bytes up to and including `mark`, or until the end."""
         found = b""
         with suppress(ConnectionError):
             while mark not in found and (piece := self.socket.recv(65536)):
@@ -74,7 +74,7 @@ class Wire:
         return found
 
     def read_all(self) -> bytes:
-        """What comes until the server hangs up."""
+        """Return the bytes until the server closes the connection."""
         pieces = []
         with suppress(ConnectionError):
             while piece := self.socket.recv(65536):
@@ -82,11 +82,11 @@ class Wire:
         return b"".join(pieces)
 
     def close(self) -> None:
-        """An ordinary end (FIN), whatever has not been read."""
+        """Close normally (FIN), even with unread bytes."""
         self.socket.close()
 
     def close_half(self) -> None:
-        """Says that nothing more is sent, and would still read."""
+        """Announce the end of sending, but keep reading."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
@@ -142,7 +142,7 @@ TEXT, BINARY, CLOSE, PING, CONTINUATION, RESERVED = 1, 2, 8, 9, 0, 3
 def frame(
     opcode: int, content: bytes, *, final: bool = True, masked: bool = True, length: int | None = None, flags: int = 0
 ) -> bytes:
-    """A websocket frame (RFC 6455 section 5.2), masked with zeros as clients have to; `length` is what it claims."""
+    """A websocket frame (RFC 6455 section 5.2), masked with zeros as clients must. `length` is its declared length."""
     size = len(content) if length is None else length
     first = (0x80 if final else 0) | flags | opcode
     mask_bit = 0x80 if masked else 0
@@ -174,7 +174,7 @@ def _sends(request: Callable[[Site], bytes], *, reads_little: bool = False) -> C
 
 
 def _begins(path: Callable[[Site], str]) -> Callable[[Site], Wire]:
-    """Asks, sees that the answer begins, and reads no more of it."""
+    """Send a request, wait for the start of the response, and read no more of it."""
 
     def open_wire(site: Site) -> Wire:
         wire = Wire(site.port, reads_little=True)
@@ -194,7 +194,7 @@ def _talks(*frames: bytes) -> Callable[[Site], Wire]:
     return open_wire
 
 
-#: Clients that stop in the middle of something. Each gives a connection that is still open.
+#: Clients that stop midway. Each returns a connection that is still open.
 OPENINGS: dict[str, Callable[[Site], Wire]] = {
     "silence": _sends(lambda site: b""),
     "half a head": _sends(lambda site: get(site.page)[:-9]),
@@ -224,7 +224,7 @@ OPENINGS: dict[str, Callable[[Site], Wire]] = {
     "websocket unread": lambda site: open_websocket(site, site.flood, reads_little=True),
 }
 
-#: How a client goes away.
+#: The ways in which a client disconnects.
 ENDINGS: dict[str, Callable[[Wire], None]] = {"close": Wire.close, "reset": Wire.reset, "half-close": Wire.close_half}
 
 

@@ -40,7 +40,7 @@ def server(combination: tuple[str, str], tmp_path_factory: pytest.TempPathFactor
         server.stop()
     finally:
         server.kill()
-    # What the server's own code says about bytes that are no HTTP or websocket has no frame of ours in it.
+    # An error of the server itself, about bytes that are not HTTP or WebSocket, has no frame of Pallasite in it.
     assert [error for error in server.unexpected_errors() if "/pallasite/" in error or "panicked" in error] == []
 
 

@@ -1,4 +1,4 @@
-"""What a server process holds more of than before: its own counts, asked of the probe around the application."""
+"""Leaks of a server process, found by comparing the counts of the probe around the application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def counts(server: Server, *, reset: bool = False) -> Counts:
 
 
 def leaks(before: Counts, after: Counts) -> list[str]:
-    """What there is more of after than before, each in words."""
+    """Describe each count that is larger after than before."""
     found = []
     for kind in ("tasks", "threads", "descriptors"):
         for name, count in after[kind].items():

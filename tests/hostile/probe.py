@@ -1,7 +1,7 @@
-"""What a server process holds, told over HTTP: an ASGI application around the one under test, for tests only.
+"""An ASGI application around the one under test that reports the resources of the process over HTTP.
 
-`GET /-/probe` collects garbage and answers with the counts as JSON; `?reset` first begins anew with the peak of memory
-and the longest step of the event loop.
+`GET /-/probe` collects garbage and responds with the counts as JSON. `?reset` first resets the peak of memory and the
+longest step of the event loop.
 """
 
 from __future__ import annotations
@@ -66,14 +66,16 @@ def watch_steps() -> None:
 
 
 def counts(*, reset: bool) -> dict[str, Any]:
-    Steps.counted = False  # the collection below is no work of the application's
+    Steps.counted = False  # the collection below is not work of the application
     gc.collect()
-    with suppress(OSError, AttributeError):  # glibc: what is free goes back to the system, so that the RSS tells
+    with suppress(
+        OSError, AttributeError
+    ):  # glibc: return free memory to the system, so that the RSS is the memory in use
         ctypes.CDLL(None).malloc_trim(0)
     if reset:
         Steps.longest = 0.0
         with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")  # VmHWM, the peak, begins anew
+            Path("/proc/self/clear_refs").write_text("5")  # reset VmHWM, the peak
     memory = status_fields()
     names = [thread.name for thread in threading.enumerate()]
     current = asyncio.current_task()
@@ -99,7 +101,7 @@ def task_name(task: asyncio.Task[Any]) -> str:
 
 
 def descriptors() -> list[str]:
-    """What each open descriptor is: "socket", "pipe", or the path of a file."""
+    """Return the kind of each open descriptor: "socket", "pipe", or the path of a file."""
     found = []
     for number in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):  # that of the listing itself

@@ -1,4 +1,4 @@
-"""The demo application with the probe around it: what the soak run serves."""
+"""The demo application with the probe around it, for the soak run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The demo under ordinary visitors and hostile clients at once, for a while, and a table of what came of it.
+"""The demo under ordinary visitors and hostile clients at the same time, for a while, and a table of the results.
 
 `python -m tests.hostile.soak [--seconds 600] [--server uvicorn-httptools] [--seed 1]`. It ends by itself, and all its
-traffic goes to 127.0.0.1. The exit status is 1 if anything was an error, was left behind, or if memory kept growing.
+traffic goes to 127.0.0.1. The exit status is 1 after any error or leak, or if memory kept growing.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ MAX_UPLOAD_BYTES = 8_000_000
 #: KB a minute that memory may grow by once warm. A leak of one small object at each fault would be some 100.
 MOST_SLOPE = 400.0
 WARM_UP = 1 / 3  # of the time
-#: Below this the slope says nothing and is not judged: memory is still being filled for the first time.
+#: Below this the slope is not judged, because memory is still being filled for the first time.
 SECONDS_FOR_A_SLOPE = 120.0
 
 
 @dataclass
 class Results:
-    """What happened, from all threads; `samples` are seconds and KB."""
+    """The results of all threads. `samples` are seconds and KB."""
 
     seen: Counter[int] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ def warm(samples: Sequence[tuple[float, float]], seconds: float) -> list[tuple[f
 
 
 def failures(results: Results, seconds: float) -> list[str]:
-    """What makes the run a failure, in words."""
+    """Describe what makes the run a failure."""
     found = [f"{count} times: {error}" for error, count in results.errors.most_common()]
     found += [f"left behind: {what}" for what in results.left]
     growth = slope(warm(results.samples, seconds))
@@ -95,7 +95,7 @@ def table(results: Results, name: str, seconds: float) -> str:
 
 
 def site_of(server: Server, visitor: Visitor) -> Site:
-    """Where the demo takes what the clients send; a file is uploaded for the downloads."""
+    """Return the paths of the demo that the clients use. A file is uploaded for the downloads."""
     large = visitor.ask("PUT", "/files/large.bin", 201, content=CONTENT * 12).json()["url"]
     download = large.removeprefix(server.url)
     websocket = "/chat/ws?name=Mallory"
@@ -105,7 +105,7 @@ def site_of(server: Server, visitor: Visitor) -> Site:
 
 
 class Attacker:
-    """Opens and ends connections and sends messages at random; keeps some of them open meanwhile."""
+    """Open and end connections and send messages at random, while some connections stay open."""
 
     def __init__(self, site: Site, chance: random.Random, results: Results) -> None:
         self.site, self.chance, self.results = site, chance, results
@@ -140,16 +140,16 @@ class Attacker:
 
 
 def run(name: str, seconds: float, seed: int, directory: Path) -> Results:
-    """Starts the server, lets everybody loose, waits until it is calm again and ends it."""
+    """Start the server, run all clients, wait until it is idle again, and stop it."""
     results = Results()
     # glibc keeps large blocks that are freed for the thread that had them, such as the 16 MB of a password's digest.
-    # With this it gives them back, and the memory of the process is what it holds.
+    # With this it returns them, and the memory of the process is the memory in use.
     environment = {"DEMO_MAX_UPLOAD": str(MAX_UPLOAD_BYTES), "MALLOC_MMAP_THRESHOLD_": "1000000"}
     server = start(name, directory, "tests.hostile.probed_demo:app", environment)
     try:
         first = Visitor(server, random.Random(seed), results.seen)
         site = site_of(server, first)
-        for visit in VISITS:  # what is opened once, such as the database, is open then
+        for visit in VISITS:  # the database and the like are open after that
             visit(first)
         first.client.close()
         before = counts(server, reset=True)
@@ -161,9 +161,9 @@ def run(name: str, seconds: float, seed: int, directory: Path) -> Results:
     finally:
         server.kill()
     for entry in server.unexpected_errors():
-        # What a server's own code says about bytes that are no HTTP or websocket has no frame of ours in it.
+        # An error of the server itself, about bytes that are not HTTP or WebSocket, has no frame of Pallasite in it.
         if "/pallasite/" in entry or "/demo/" in entry or "panicked" in entry:
-            traceback = re.split(r"\n(?=[A-Z]+: |\[)", entry)[0]  # what follows is the log's next line
+            traceback = re.split(r"\n(?=[A-Z]+: |\[)", entry)[0]  # the next line of the log follows
             results.errors[f"in the server's log: {traceback}"] += 1
     return results
 
@@ -214,7 +214,7 @@ def _wait_until_calm(server: Server, before: Counts, results: Results) -> None:
         results.left[:] = leaks(before, counts(server))
         return not results.left
 
-    with suppress(AssertionError):  # what is left is in the results
+    with suppress(AssertionError):  # the rest is in the results
         eventually(is_calm, "the server to let go", SECONDS_TO_CALM_DOWN)
     partial = [path.name for path in (server.data / "uploads").glob("*.part")]
     results.left += [f"temporary file {name}" for name in partial]

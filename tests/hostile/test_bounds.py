@@ -19,7 +19,7 @@ from .leaks import counts
 MB = 1_000_000
 MOST_STEP_MS_A_MB = 50.0
 MOST_TIMES = 4
-# What does not grow with the body: code that runs for the first time, worker threads, the server's own buffers.
+# Memory that does not grow with the body: code that runs for the first time, worker threads, the server's buffers.
 SLACK_BYTES = 12 * MB
 
 
@@ -60,7 +60,7 @@ BODIES: dict[str, tuple[str, Callable[[], bytes], str, set[int]]] = {
     "upload": ("/upload", lambda: bytes(16 * MB), "", {200}),
 }
 
-#: Heads as large as servers let through (64 KB); what a server refuses itself is its own.
+#: Heads as large as servers accept (64 KB). Requests that a server itself rejects are not measured.
 HEADS: dict[str, str] = {
     "cookies": f"cookie: {'a=b; ' * 12_000}\r\n",
     "cookies of quotes": "cookie: " + 'a="\\"; ' * 8_000 + "\r\n",
@@ -79,7 +79,7 @@ def test_large_body_takes_short_steps_and_memory_by_its_size(server: Server, sit
         method = "PUT" if path == "/upload" else "POST"
         wire.send(post(site.body.replace("/body", path), content, lines + LAST, method=method))
         answer = wire.read_all()
-    # Who refuses a body before its end may close the connection on what still comes, and the answer is lost (none).
+    # A server that rejects a body early may close the connection, and the response is lost (none).
     assert set(statuses(answer)) <= expected
     check_bounds(server, before["rss_kb"], len(content))
 

@@ -1,4 +1,4 @@
-"""Clients that stop in the middle and go away in every way: nothing of theirs stays, and nobody else notices."""
+"""Clients that stop midway and disconnect in every way: they leave nothing and disturb no other client."""
 
 from __future__ import annotations
 

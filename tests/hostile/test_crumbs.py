@@ -1,4 +1,4 @@
-"""Bodies in pieces of one byte, piece by piece through a running application, and what they are read as."""
+"""Bodies in chunks of one byte, sent to a running application, and how they are parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Websockets that are open and silent, thousands of them: they cost little, are in nobody's way, and leave nothing."""
+"""Thousands of open, silent WebSockets: they cost little, delay no other client, and leave nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soak run, briefly, and that it notices what it is there to notice."""
+"""A brief soak run, and the failures that a soak run must detect."""
 
 from __future__ import annotations
 

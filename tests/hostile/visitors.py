@@ -1,4 +1,4 @@
-"""Ordinary visitors of the demo: each visit asks for a few of its pages and knows what has to come back."""
+"""Ordinary visitors of the demo. Each visit requests a few pages and checks the responses."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CONTENT = bytes(range(256)) * 2000
 
 
 class Unexpected(Exception):
-    """An answer that is not what a visitor has to get."""
+    """A response other than the expected one."""
 
 
 class Visitor:
-    """Somebody with a browser's memory for cookies, at one connection or a few. `seen` counts the statuses."""
+    """A visitor who keeps cookies like a browser, on one connection or a few. `seen` counts the statuses."""
 
     def __init__(self, server: Server, chance: random.Random, seen: Counter[int]) -> None:
         self.server, self.chance, self.seen = server, chance, seen

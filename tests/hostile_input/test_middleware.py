@@ -1,4 +1,4 @@
-"""As `test_requests`, through everything that comes with the framework besides: middleware, static files, events."""
+"""The checks of `test_requests` for the other parts of the framework: middleware, static files, events."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def everything(request: Request) -> Response:
 
 
 class BasicAuth(AuthenticationBackend):
-    """Signs in whoever sends an authorization field that can be read."""
+    """Accepts any client that sends a well-formed Authorization field."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
         kind, _, rest = conn.headers.get("authorization", "").partition(" ")

@@ -55,7 +55,7 @@ def look_at_everything(request: Request) -> dict[str, Any]:
 def read_port(request: Request) -> int | None:
     try:
         return request.url.port
-    except ValueError:  # as documented: a port that is no number below 65,536
+    except ValueError:  # as documented: a port that is not a number below 65,536
         return None
 
 

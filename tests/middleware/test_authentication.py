@@ -1,4 +1,4 @@
-"""AuthenticationMiddleware: whom the backend sees, and what wrong credentials get."""
+"""AuthenticationMiddleware: the connections that the backend sees, and responses to wrong credentials."""
 
 from __future__ import annotations
 

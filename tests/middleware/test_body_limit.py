@@ -38,7 +38,7 @@ def middleware(request: pytest.FixtureRequest) -> Any:
 
 
 async def request(app: ASGIApp, *chunks: Any, declared: Any = None, kind: str = "http") -> Any:
-    """The messages that come back for a body in these chunks. A last chunk of None is a client that goes away."""
+    """Return the messages of the response to a body in these chunks. None as the last chunk is a disconnect."""
     pending = [
         {"type": "http.disconnect"}
         if part is None
@@ -111,7 +111,7 @@ async def test_body_is_let_through_up_to_the_limit(middleware: Any, chunks: Any,
 
 
 async def test_length_of_5000_digits_is_too_large() -> None:
-    """Deviation: one that int() refuses to read is refused at once, not counted."""
+    """Deviation: a length that int() does not accept is rejected immediately, instead of counting the body."""
     app = RequestBodyLimitMiddleware(echo, max_body_size=5)
     assert await request(app, b"12", declared=b"1" * 5000) == REFUSED
     assert await request(app, b"12", declared=b"1_" * 2500) == [START, {"type": "http.response.body", "body": b"12"}]

@@ -18,7 +18,7 @@ from pallasite.responses import StreamingResponse
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 from tests.support.asgi import UNUSED, Sent, never
 
-# Some of what is compared with Starlette is not what anybody should have.
+# Some configurations that are compared with Starlette are unsafe.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:allow_credentials with every origin")]
 
 ORIGIN = "https://example.org"

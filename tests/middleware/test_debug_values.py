@@ -1,4 +1,4 @@
-"""Values on the debug page: a bounded look at anything, and nothing of what is called secret."""
+"""Values on the debug page: bounded for any object, and hidden if the name suggests a secret."""
 
 from __future__ import annotations
 

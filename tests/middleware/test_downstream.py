@@ -1,4 +1,4 @@
-"""The two ways to run the application below a function middleware, where `dispatch` cannot easily bring them."""
+"""The two ways to run the application below a function middleware, in states that `dispatch` cannot easily reach."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ async def test_cancelled_sender_among_several_is_skipped(anyio_backend: str) -> 
 
     downstream = eager(app)
     first = await downstream.next()
-    while not downstream._senders:  # noqa: ASYNC110 (what is awaited has no event)
+    while not downstream._senders:  # noqa: ASYNC110 (there is no event to wait for)
         await asyncio.sleep(0)
     assert first is not None
     senders[1].cancel()

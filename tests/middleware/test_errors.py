@@ -1,4 +1,4 @@
-"""The last resort: what a client sees of an exception that nobody handled, and what the server hears of it."""
+"""The last resort: the response to an unhandled exception, and what the server receives."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_failing_background_task_leaves_the_response_alone(test_client_factory: 
 
 
 async def gone(app: ASGIApp, *, cannot_read: bool) -> list[Message]:
-    """Return what reaches a client that sends half a body and goes away. It fails to read if it `cannot_read`."""
+    """Return the messages to a client that sends half a body and disconnects. `send` fails if it `cannot_read`."""
 
     async def fail_to_read(message: Message) -> None:
         client.sent.remove(message)

@@ -1,4 +1,4 @@
-"""Exceptions that have a handler: which one is found, what it gets, what it may return."""
+"""Exceptions that have a handler: the lookup, the arguments and the return value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GZipMiddleware: what is compressed, what is left alone, and what the head says of it."""
+"""GZipMiddleware: the responses that are compressed, those that are not, and their headers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ETAG = (b"etag", b'"abc"')
 
 
 def app_sending(*pieces: Any, status: int = 200, headers: Any = (), **start: Any) -> Any:
-    """An application that sends `pieces` of a body."""
+    """An application that sends a body in `pieces`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         head = {"type": "http.response.start", "status": status, "headers": list(headers), **start}

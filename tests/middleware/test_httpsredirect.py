@@ -1,4 +1,4 @@
-"""Redirects from http to https, and what passes."""
+"""Redirects from http to https, and connections that pass."""
 
 from __future__ import annotations
 

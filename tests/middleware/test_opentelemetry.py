@@ -1,4 +1,4 @@
-"""Spans of requests: which there are, what they are called and what they say."""
+"""Spans of requests: their number, names and attributes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Recorder(trace.TracerProvider, trace.Tracer):
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def start_as_current_span(  # type: ignore[override] # with those arguments only that the middleware gives
+    def start_as_current_span(  # type: ignore[override] # with only the arguments that the middleware passes
         self, name: str, context: Any = None, kind: Any = SpanKind.INTERNAL, attributes: Any = None, **options: Any
     ) -> Iterator[Any]:
         parent = trace.get_current_span(context).get_span_context()

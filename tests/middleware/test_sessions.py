@@ -1,4 +1,4 @@
-"""Sessions in a signed cookie: what is stored, when, and what a client cannot make of it."""
+"""Sessions in a signed cookie: when they are stored, with what content, and forged cookies."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_cookies_are_read_by_starlette_and_read_from_it() -> None:
     theirs, _ = await visit(put(user="ada"), layer=StarlettesSessions)
     headers, seen = await visit(look, cookie=value_of(theirs))
     assert seen == {"user": "ada"}
-    assert cookies(headers) == []  # another spelling of the same JSON is no change
+    assert cookies(headers) == []  # another spelling of the same JSON is not a change
 
 
 @given(value=st.binary(max_size=100), secret=st.text(min_size=MIN_SECRET_BYTES, max_size=80))
@@ -633,7 +633,7 @@ def test_function_middleware_inside_may_still_change_it(test_client_factory: Cli
     layers = [Middleware(SessionMiddleware, secret_key=SECRET), Middleware(BaseHTTPMiddleware, dispatch=count)]
     app = Pallasite(routes=[Route("/", endpoint)], middleware=layers)
     assert "session=" in test_client_factory(app).get("/").headers["set-cookie"]
-    # Outside of the layer that sends the cookie it is too late.
+    # Outside the middleware that sends the cookie, it is too late.
     app = Pallasite(routes=[Route("/", endpoint)], middleware=layers[::-1])
     with pytest.raises(SessionNotStored):
         test_client_factory(app).get("/")

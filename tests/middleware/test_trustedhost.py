@@ -1,4 +1,4 @@
-"""Hosts that are answered and hosts that are not."""
+"""Hosts that are allowed and hosts that are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bridge to WSGI: the environ, the response, and threads that neither run ahead nor stay behind."""
+"""The bridge to WSGI: the environ, the response, and threads that neither run ahead nor outlive the request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What conditional requests name: entity tags in a list, dates in the three forms of HTTP."""
+"""Conditional requests: lists of entity tags, and dates in the three HTTP formats."""
 
 from __future__ import annotations
 

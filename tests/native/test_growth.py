@@ -1,4 +1,4 @@
-"""What the native functions cost grows with their input and no faster, hostile inputs included."""
+"""The cost of the native functions grows no faster than their input, including hostile input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def set_cookie(value: str) -> bytes:
     return _core.set_cookie("a", value, None, None, "/", None, False, False, None, False)
 
 
-# How an input of a size is made, and what is done with it.
+# Functions that make an input of a size, and that process it.
 WORK: dict[str, tuple[Callable[[int], Any], Callable[[Any], object]]] = {
     "cookies, distinct": (lambda n: distinct(n, "a{}=b; "), lambda text: _core.parse_cookies(text)),
     "cookies, one name": (lambda n: "a=b;" * n, lambda text: _core.parse_cookies(text)),

@@ -1,4 +1,4 @@
-"""gzip, whole and in pieces, next to zlib's."""
+"""gzip, whole and in chunks, compared with zlib."""
 
 from __future__ import annotations
 

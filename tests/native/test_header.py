@@ -1,4 +1,4 @@
-"""Header lists: what is found in them, and what is refused entry."""
+"""Header lists: lookup, and values that are rejected."""
 
 from __future__ import annotations
 

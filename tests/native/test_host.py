@@ -1,4 +1,4 @@
-"""Host headers: two parts, or nothing."""
+"""Host headers: host and port, or None."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`_core.dumps`: byte for byte what `json.dumps` gives, or None. `_core.may_overflow`: no infinity gets by."""
+"""`_core.dumps`: the bytes of `json.dumps`, or None. `_core.may_overflow`: never misses an infinity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multipart bodies: what a piece brings, the limits, and bodies made to hurt."""
+"""Multipart bodies: the events of a chunk, the limits, and hostile bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Query strings: fields out of them, and back."""
+"""Query strings: decoded into fields, and encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bytes of a file a Range header asks for."""
+"""The bytes of a file that a Range header requests."""
 
 from __future__ import annotations
 

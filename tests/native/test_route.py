@@ -82,7 +82,7 @@ def winner(table: RouteTable, scope: dict[str, Any]) -> str | None:
 def test_match_path_and_text_returns_params(path: str, text: str, params: dict[str, Any] | None) -> None:
     found = pattern(path).match(text)
     assert found == params
-    # The expression says the same, but for what int() refuses.
+    # The expression matches the same, except for values that int() rejects.
     regex = re.compile(pattern(path).regex, re.IGNORECASE if pattern(path).is_host else 0)
     assert (regex.match(text) is None) == (params is None) or len(text) > 4300
 

@@ -30,7 +30,7 @@ def _content(descriptor: int | None) -> bytes:
 
 
 def _open(root: Path, path: str, follow_symlink: bool = False) -> bytes | None:
-    """None also where the kernel cannot say: no test may take it for an answer where it expects bytes."""
+    """Return None also if the kernel cannot answer. No test may accept None where it expects bytes."""
     try:
         descriptor = open_cached(root, path, follow_symlink)
     except BlockingIOError:

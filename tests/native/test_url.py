@@ -1,4 +1,4 @@
-"""URLs out of scopes, in parts, and made absolute."""
+"""URLs from scopes, split into parts, and made absolute."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pallasite import _core
         ({"path": "//a//b", "headers": [], "query_string": b"q"}, "/%2Fa//b?q"),
         ({"path": "/\ud800é", "headers": [(b"host", b"h")]}, "http://h/\ud800é"),
         ({"path": "/a", "headers": [], "server": ("h", "81")}, "http://h:81/a"),
-        # Deviation: a Unix socket's path is no host, and bytes that are not UTF-8 are escaped, not refused.
+        # Deviation: a Unix socket's path is not a host, and bytes that are not UTF-8 are escaped, not rejected.
         ({"path": "/a", "headers": [], "server": ("/run/app.sock", None)}, "/a"),
         ({"path": "/a", "headers": [(b"host", b"h")], "query_string": b"\xff\xc3\xa9\xc3"}, "http://h/a?%FFé%C3"),
     ],

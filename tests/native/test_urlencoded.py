@@ -1,4 +1,4 @@
-"""Urlencoded bodies: fields as pieces complete them, and the limits."""
+"""Urlencoded bodies: fields as chunks complete them, and the limits."""
 
 from __future__ import annotations
 

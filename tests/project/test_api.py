@@ -36,7 +36,7 @@ def load(package: str, name: str) -> ModuleType:
 
 
 def public_names(module: ModuleType) -> list[str]:
-    """What the module itself defines, and its constants; what it merely imports is somebody else's name."""
+    """Return the names that the module itself defines, and its constants, but not the names that it imports."""
     return [
         name
         for name, value in vars(module).items()

@@ -1,4 +1,4 @@
-"""The benchmarks build, compare like with like, and run; how long anything takes is not looked at here."""
+"""The benchmarks build, run, and compare the same work. Times are not checked here."""
 
 import asyncio
 import xml.etree.ElementTree as ET

@@ -1,6 +1,6 @@
-"""Every fast path gives way to the method that it copies, once that one is patched.
+"""Every fast path is left as soon as the method that it copies is patched.
 
-The comments are found in the source (`pallasite._compat.stock` describes them), so that a new one needs a step here.
+The comments are found in the source (`pallasite._compat.stock` describes them), so a new one must be added here.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ PATCHES = [
 
 
 def patch(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[str]:
-    """Replaces an original by itself with a note; gives the notes."""
+    """Wrap an original in a function that records its calls, and return the record."""
     old, calls = getattr(owner, name), []
 
     def patched(*args: Any, **kwargs: Any) -> Any:

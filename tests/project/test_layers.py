@@ -1,4 +1,4 @@
-"""Imports go one way: a module may import only from its own layer and those below, so that no part needs the whole.
+"""Imports go one way: a module may import only from its own rank and those below, so that no part needs the whole.
 
 Imports inside functions count too: a circle hidden in a function is still a circle. Imports under `if TYPE_CHECKING:`
 do not count.

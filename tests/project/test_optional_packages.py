@@ -1,4 +1,4 @@
-"""What a module says whose package is not installed, and which of two packages it takes."""
+"""Errors of modules whose package is not installed, and the choice between two packages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 
 def imported_anew(name: str, monkeypatch: pytest.MonkeyPatch, **modules: Any) -> ModuleType:
-    """A second copy of the module, made where these top-level modules are what is given; None: not installed."""
+    """Import a second copy of the module, with these top-level modules replaced. None means not installed."""
     for other, module in modules.items():
         monkeypatch.setitem(sys.modules, other, module)
     spec = importlib.util.find_spec(name)
     assert spec is not None
     assert spec.loader is not None
     copy = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, copy)  # where a dataclass looks for its module
+    monkeypatch.setitem(sys.modules, name, copy)  # a dataclass looks for its module there
     spec.loader.exec_module(copy)
     return copy
 

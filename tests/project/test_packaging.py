@@ -43,7 +43,7 @@ def test_modules_found_include_the_middleware_package() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_all_lists_unique_names_that_exist(name: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a deprecated module says so when it is imported
+        warnings.simplefilter("ignore")  # deprecated modules warn when they are imported
         module = importlib.import_module(name)
     listed = getattr(module, "__all__", None)
     if listed is None:

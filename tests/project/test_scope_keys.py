@@ -1,4 +1,4 @@
-"""Scope keys of Pallasite's are in one table, whichever language writes them."""
+"""Pallasite's scope keys are in one table, whether Python or Rust writes them."""
 
 from __future__ import annotations
 

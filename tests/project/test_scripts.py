@@ -1,4 +1,4 @@
-"""What a newcomer meets when something is missing: one line that says what to do, before anything is built."""
+"""The scripts report a missing tool in one line, with what to do, before anything is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a server may hand over, within ASGI or beside it, and what has to hold of what comes back.
+"""Anything that a server may send, valid ASGI or not, and what must be true of the response.
 
 Scopes are ASGI's in their types and arbitrary in their contents; messages may come in any order.
 """
@@ -16,13 +16,13 @@ from pallasite.types import ASGIApp
 from pallasite.websockets import WebSocketDisconnect, WebSocketDisconnected
 from tests.support.asgi import STALL_SECONDS
 
-# Raised where the client goes away.
+# Raised if the client disconnects.
 _GONE: tuple[type[Exception], ...] = (ClientDisconnect, WebSocketDisconnect, WebSocketDisconnected)
 
 # More messages than any application here sends.
 ALL = 10_000
 
-# Pieces that mean something to one parser or another, between arbitrary ones.
+# Text that is special to one parser or another, to be mixed with arbitrary text.
 TEXT_PIECES = [
     "/",
     "//",
@@ -106,7 +106,7 @@ GOODBYE: dict[str, dict[str, Any]] = {
 
 
 class Exchange(NamedTuple):
-    """A scope, what the server says, how many messages it takes until the client is gone, and the event loop."""
+    """A scope, the messages of the server, the number of messages until the client disconnects, and the event loop."""
 
     scope: dict[str, Any]
     messages: list[dict[str, Any]]
@@ -115,14 +115,14 @@ class Exchange(NamedTuple):
 
     @property
     def is_request_complete(self) -> bool:
-        """Whether the whole body of a request arrives."""
+        """True if the whole body of a request arrives."""
         kinds = [message["type"] for message in self.messages]
         ends = [message["type"] == "http.request" and not message.get("more_body", False) for message in self.messages]
         return True in ends and set(kinds[: ends.index(True)]) <= {"http.request"}
 
     @property
     def is_orderly(self) -> bool:
-        """Whether the server keeps to ASGI."""
+        """True if the server follows ASGI."""
         messages = list(self.messages)
         if self.scope["type"] == "websocket":
             return (
@@ -172,7 +172,7 @@ def scopes(paths: Sequence[str], headers: Sequence[tuple[bytes, bytes]] = ()) ->
 
 @st.composite
 def exchanges(draw: st.DrawFn, scope: st.SearchStrategy[dict[str, Any]]) -> Exchange:
-    """Most begin as they should, half of them go on so; the client of one in three goes away early."""
+    """Return exchanges of which most start correctly and half continue so. One client in three disconnects early."""
     given = draw(scope)
     kind = given["type"]
     if kind == "websocket" and draw(st.booleans()):
@@ -190,7 +190,7 @@ BACKENDS = ["asyncio", "trio"]
 
 
 def hold(app: ASGIApp, exchange: Exchange) -> None:
-    """Has the exchange and checks what comes out of it: a well-formed answer, or a documented exception.
+    """Run the exchange, and check its outcome: a well-formed response, or a documented exception.
 
     RuntimeError is for a server that does not keep to ASGI.
     """
@@ -204,13 +204,13 @@ def hold(app: ASGIApp, exchange: Exchange) -> None:
     _check_http(sent, is_complete=bool(sent) and error is None and exchange.works == ALL)
     # Who goes before the request is complete may get no answer at all.
     assert sent or error is not None or exchange.works < ALL or not exchange.is_request_complete
-    # A 500 is for the server's own mistakes, or for a client that has gone and will not see it.
+    # A 500 is for mistakes of the server, or for a client that has disconnected and will not see it.
     if sent and sent[0]["status"] >= 500:
         assert isinstance(error, ClientDisconnect) or exchange.works < ALL, repr(error)
 
 
 async def _converse(app: ASGIApp, exchange: Exchange) -> tuple[list[Any], Exception | None]:
-    """What is sent, and what is raised. Once the client is gone, `send` fails."""
+    """Return the messages sent and the exception raised. After the client has disconnected, `send` fails."""
     scope, messages, gone = dict(exchange.scope), list(exchange.messages), False
     sent: list[Any] = []
 

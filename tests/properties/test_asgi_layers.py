@@ -1,4 +1,4 @@
-"""As `test_asgi_surface`, through every middleware, into forms, files, events, templates and WebSocket endpoints."""
+"""The checks of `test_asgi_surface` with every middleware, forms, files, events, templates and WebSocket endpoints."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ HEADERS = [
 
 
 class BasicAuth(AuthenticationBackend):
-    """Signs in whoever sends an authorization field that begins well."""
+    """Accepts any client whose Authorization field starts correctly."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser] | None:
         kind, _, rest = conn.headers.get("authorization", "").partition(" ")

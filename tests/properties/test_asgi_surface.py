@@ -1,6 +1,6 @@
-"""Whatever a server hands over, within ASGI or beside it, only what is documented comes out.
+"""Whatever a server sends, valid ASGI or not, the outcome is a documented one.
 
-What the application sends has to be a well-formed exchange; what it raises has to be an exception that is documented.
+The application must send a well-formed exchange, or raise an exception that is documented.
 """
 
 from __future__ import annotations

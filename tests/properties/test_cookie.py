@@ -1,4 +1,4 @@
-"""Cookie headers against the splitting and unquoting that browsers' cookies have always got in Python."""
+"""Cookie headers against Python's customary splitting and unquoting of cookies."""
 
 from __future__ import annotations
 

@@ -53,6 +53,6 @@ def test_parse_host_brackets_hold_valid_addresses_only(text: str) -> None:
 
 @given(st.text(max_size=20))
 def test_parse_host_any_text_is_ascii_or_none(header: str) -> None:
-    # Deviation: letters that only fold to ASCII (the Kelvin sign) are no host characters.
+    # Deviation: letters that only fold to ASCII (the Kelvin sign) are not allowed in a host.
     parsed = _core.parse_host(header)
     assert parsed is None or header.isascii()

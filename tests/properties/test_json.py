@@ -1,6 +1,6 @@
-"""Whatever value it is given, a JSONResponse has the bytes, or raises the error, of `json.dumps`.
+"""A JSONResponse of any value has the bytes, or raises the error, of `json.dumps`.
 
-But for lone surrogates, which no UTF-8 carries: they are escaped.
+Lone surrogates, which UTF-8 cannot encode, are escaped.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The same application on Starlette and on Pallasite answers the same requests alike.
+"""The same application on Starlette and on Pallasite responds to the same requests alike.
 
 Routes, mounts, hosts, middleware, handlers and endpoints are drawn at random and built twice, from the two packages'
-modules. What the server gets is compared (status, headers, body, what is raised), what was called in which order, and
-what the scope says afterwards.
+modules. The results are compared (status, headers, body, exception), the order of calls, and the scope
+afterwards.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ SOCKETS = ["echo", "closes", "refuses", "raises ws", "raises 404", "raises value
 
 
 class Kit:
-    """One package's classes, and the applications made of them; `log` notes what is called."""
+    """One package's classes, and the applications built from them. `log` records the calls."""
 
     def __init__(self, package: str, limited: bool) -> None:
         # Below function middleware and a task group Starlette makes a group, and a 500, of what the limit raises.
@@ -381,7 +381,7 @@ def _as_closes(sent: list[Any]) -> list[Any]:
 
 
 def is_limited(spec: dict[str, Any]) -> bool:
-    """Whether a limit on the body stands anywhere in an application."""
+    """Return True if any part of an application has a body limit."""
     nested = [route[2] for route in spec["routes"] if route[0] in ("mount", "host")]
     return spec["limit"] is not None or any(map(is_limited, nested))
 
@@ -436,7 +436,7 @@ async def outcome(kit: Kit, app: Any, request: dict[str, Any]) -> dict[str, Any]
     except TimeoutError:
         raise
     except Exception as error:
-        # That a client went away is no failure in Pallasite, and has no handler of which something could come.
+        # A disconnect of the client is not an error in Pallasite, and no handler is called for it.
         is_gone = type(error).__name__ in ("ClientDisconnect", "WebSocketDisconnect")
         failure = None if is_gone or any("ClientDisconnect" in entry for entry in kit.log) else error
     if kind == "websocket" and not request["denial"]:

@@ -1,4 +1,4 @@
-"""Multipart and urlencoded bodies against python-multipart: the same fields and files, however a body is cut."""
+"""Multipart and urlencoded bodies against python-multipart: the same fields and files, however a body is chunked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Part = tuple[bytes, bytes | None, list[tuple[bytes, bytes]], bytes]
 
 
 def parts_of_python_multipart(body: bytes) -> list[Part] | None:
-    """None where the body is refused, or where we are known to refuse it."""
+    """Return None if the body is rejected, or if Pallasite is known to reject it."""
     parts: list[dict[str, Any]] = []
     ends: list[bool] = []
 
@@ -241,7 +241,7 @@ def test_multipart_of_garbage_is_a_form_or_the_one_error(body: bytes, places: li
             parser.finish()
         except _core.FormError as error:
             outcomes.append(error.args)
-    # Whoever goes on after an error gets it again.
+    # Every later call raises the error again.
     assert not outcomes or outcomes[0] == outcomes[1]
 
 

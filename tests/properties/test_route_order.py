@@ -1,7 +1,7 @@
-"""RouteTable answers what a scan over Starlette's own `matches` answers, scope and order of conversions included.
+"""RouteTable has the result of a scan over Starlette's own `matches`, including the scope and the order of conversions.
 
 Two deliberate differences, undone in the oracle: a pattern ends where the text ends (`$` also allows a line feed
-behind it), and a ValueError from a convertor means that the route does not match.
+after it), and a ValueError from a convertor means that the route does not match.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ calls: list[tuple[Any, ...]] = []
 
 
 class EvenConvertor(Convertor[int]):
-    """A stock expression, a conversion of its own that refuses half of it."""
+    """A stock expression with a custom conversion, which rejects half of the values."""
 
     regex = "[0-9]+"
 
@@ -57,7 +57,7 @@ def own_convertors() -> Iterator[None]:
 
 
 class Other(BaseRoute):
-    """A route class that nobody knows: it takes paths by their length."""
+    """A custom route class, which matches paths by their length."""
 
     def __init__(self, length: int, match: Match) -> None:
         self.length, self.match = length, match
@@ -259,7 +259,7 @@ def test_unreachable_any_table_names_no_winner(drawn: tuple[list[Any], list[dict
             continue
         scope = dict(request)
         if table.match(scope) is not None:
-            # Routes compare by value; what has to win is one object.
+            # Routes compare by value, but one object must win.
             index = next(index for index, route in enumerate(routes) if route is scope["route"])
             assert index not in report
     for index, earlier in report.items():

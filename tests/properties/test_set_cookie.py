@@ -1,4 +1,4 @@
-"""A cookie is what `http.cookies`, through Starlette, makes of the same arguments; nothing breaks the header's line."""
+"""A cookie equals that of `http.cookies`, through Starlette, for the same arguments. No value can break the header."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cookie(response: Any, *arguments: Any, **attributes: Any) -> bytes:
 @given(_KEYS, st.text(st.characters(codec="latin-1", exclude_categories=["Cc"])), _ATTRIBUTES)
 def test_cookie_equals_starlettes(key: str, value: str, attributes: dict[str, Any]) -> None:
     if attributes.get("samesite") in ("none", "NONE"):
-        attributes["secure"] = True  # refused otherwise, as browsers do
+        attributes["secure"] = True  # rejected otherwise, as browsers do
     assert cookie(Response(), key, value, **attributes) == cookie(StarletteResponse(), key, value, **attributes)
 
 

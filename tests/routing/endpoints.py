@@ -1,4 +1,4 @@
-"""Endpoints that tell which route was found."""
+"""Endpoints that respond with the route that was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routing: the paths that names give."""
+"""Routing: paths built from names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routing: which route a path, a method or a slash at the end leads to."""
+"""Routing: the route for a path, a method or a trailing slash."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.asgi import scope_of
 pytestmark = pytest.mark.anyio
 
 
-# Which path goes where.
+# Paths and their routes.
 
 
 @pytest.mark.parametrize(

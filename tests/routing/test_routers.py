@@ -1,4 +1,4 @@
-"""Routing: lifespans of routers, and what a router does where no route answers."""
+"""Routing: lifespans of routers, and paths that no route matches."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 
 class HeaderRoute(Route):
-    """Matches by a header field, wherever its path says it is."""
+    """Matches by a header field, whatever the path."""
 
     def matches(self, scope: Any) -> Any:
         if dict(scope["headers"]).get(b"x-pick") == self.name.encode():

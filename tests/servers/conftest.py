@@ -15,7 +15,7 @@ MAIN_SERVERS = ["uvicorn-httptools", "uvicorn-h11", "granian"]
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
-    """Starts a server of that name with data of its own; all that still run are ended with the session."""
+    """Start a server of that name with its own data. All servers still running are stopped with the session."""
     started: list[Server] = []
 
     def start_one(name: str) -> Server:

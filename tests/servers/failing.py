@@ -164,7 +164,7 @@ TAKERS = {"body": body, "json": body, "form": form}
 
 
 class _Plain:
-    """An application that is no function, so that a route calls it as it is."""
+    """An application that is not a function, so that a route calls it unchanged."""
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Signing in to the demo over real sockets: the session's cookie, whose notes are whose, forged cookies."""
+"""Signing in to the demo over real sockets: the session cookie, the notes of each user, forged cookies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two readers would understand differently, over sockets: whatever a server lets through, Pallasite decides."""
+"""Requests that two recipients would read differently, over sockets. Pallasite decides if a server accepts them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_urls_are_built_of_no_ambiguous_host(server: Server, hosts: bytes) -> No
     if status == 201:
         url = json.loads(answer.partition(b"\r\n\r\n")[2])["url"]
         assert url.startswith(server.url + "/")
-    else:  # some servers refuse these by themselves
+    else:  # some servers reject these themselves
         assert status == 400
 
 

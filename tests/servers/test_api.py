@@ -1,4 +1,4 @@
-"""The demo's JSON API over real sockets: what it does, and that bad input is always a 4xx with a reason."""
+"""The demo's JSON API over real sockets. Invalid input is always a 4xx with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to the demo: kept alive, cut, slow, and addresses and headers that nobody means well with."""
+"""Connections to the demo: kept alive, cut, slow, and hostile URLs and headers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_slow_work_of_no_sensible_length_is_422(client: httpx.Client, seconds: s
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_hostile_url_is_never_a_server_error(server: Server, method: str, accept: str) -> None:
-    statuses = {}  # 0 is a server that hangs up, as it may on what is no HTTP at all
+    statuses = {}  # 0: the server closed the connection, as it may if the bytes are not HTTP
     for target in TARGETS:
         head = f"{method} {target} HTTP/1.1\r\nhost: demo\r\naccept: {accept}\r\ncontent-length: 0\r\nconnection: close"
         statuses[target[:60]] = server.exchange(f"{head}\r\n\r\n".encode("latin-1"))[0]

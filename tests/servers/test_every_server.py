@@ -1,4 +1,4 @@
-"""The demo in brief under every server, and what each does at the end of its life."""
+"""The demo in brief on every server, and the shutdown of each."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_database_is_opened_at_the_start_and_closed_at_the_end(
     assert journal.exists()
     with connect(f"{server.chat_url}?name=Ada", proxy=None) as ada:
         ada.recv(SECONDS_FOR_AN_ANSWER)
-        server.stop()  # although somebody is still in the chat
+        server.stop()  # although a client is still in the chat
     # SQLite removes its journal when the last connection is closed properly.
     assert not journal.exists()
     assert server.unexpected_errors() == []

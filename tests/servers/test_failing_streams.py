@@ -1,4 +1,4 @@
-"""What fails midway is taken for whole by nobody: no response by its client, no request by the application."""
+"""No client accepts a response that fails midway as complete, and no application accepts such a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def failing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def ask(server: Server, path: str) -> tuple[int, bool]:
-    """The status (0: the connection was closed before that) and whether the client takes the response for whole."""
+    """Return the status (0: closed before it was sent) and whether the client accepts the response as complete."""
     fields = "Host: x\r\nAccept-Encoding: gzip\r\nConnection: close"
     status, answer = server.exchange(f"GET {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -24,7 +24,7 @@ NO_CHOICE = b'--b\r\ncontent-disposition: form-data; name="file"; filename=""\r\
 
 @pytest.fixture
 def address(client: httpx.Client) -> str:
-    """The address of an uploaded file that holds CONTENT."""
+    """Upload a file with CONTENT, and return its URL."""
     return str(client.put("/files/iron.bin", content=CONTENT).json()["url"])
 
 

@@ -1,4 +1,4 @@
-"""Every server keeps the connection after a response without content to which the endpoint gave some."""
+"""Every server keeps the connection after a response without content, even if the endpoint provided content."""
 
 from __future__ import annotations
 

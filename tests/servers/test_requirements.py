@@ -1,4 +1,4 @@
-"""The demo runs on what `requirements/demo.txt` installs: test environments have more and would not notice."""
+"""The demo runs with the packages of `requirements/demo.txt`. Test environments have more and would hide a lack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's live events over real sockets: heard, resumed, left, and ended by a server that is told to stop."""
+"""The demo's live events over real sockets: received, resumed, left, and ended when the server is asked to stop."""
 
 from __future__ import annotations
 

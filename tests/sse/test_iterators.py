@@ -18,7 +18,7 @@ from tests.support.asgi import STALL_SECONDS
 
 
 class Source:
-    """A blocking iterable: gives one item, then blocks until it may give another."""
+    """A blocking iterable. It yields one item, and blocks until it may yield another."""
 
     def __init__(self) -> None:
         self.blocked = threading.Event()

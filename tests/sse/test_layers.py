@@ -1,4 +1,4 @@
-"""Server-Sent Events: streams within other layers."""
+"""Server-Sent Events: streams below middleware."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ async def test_function_middleware_lets_events_through_and_the_stream_end(end: s
             proceed.set()
     assert (b"x-layer", b"passed") in client.sent[0]["headers"]
     assert stream.ended == ["ended"]
-    if end != "disconnect":  # what is sent to a client that is gone does not matter
+    if end != "disconnect":  # messages to a client that has disconnected do not matter
         assert client.is_complete == (end == "shutdown")

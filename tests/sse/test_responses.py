@@ -1,4 +1,4 @@
-"""Server-Sent Events: how streams begin, rest and end."""
+"""Server-Sent Events: the start, the pauses and the end of streams."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_lifespan_hook_ends_the_streams_of_its_block(test_client_factory: Client
 
 
 class ServerSignals:
-    """Stands for a server: a handler of its own for both signals, put back as it was at the end."""
+    """Stands for a server: it has its own handlers for both signals and restores the previous ones at the end."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []

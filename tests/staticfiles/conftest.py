@@ -1,4 +1,4 @@
-"""A directory of files, which the system has in memory, on disk, or where nothing can be told about it."""
+"""A directory of files that the system has cached, only on disk, or in an unknown state."""
 
 from __future__ import annotations
 

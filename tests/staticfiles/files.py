@@ -1,4 +1,4 @@
-"""Requests for static files, and what comes of them."""
+"""Requests for static files, and their responses."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _scope(path: str, headers: dict[str, str] | None = None, method: str = "GET"
 
 
 class Answer:
-    """What an application sent."""
+    """The response that an application sent."""
 
     def __init__(self, sent: list[Any]) -> None:
         start, *bodies = sent

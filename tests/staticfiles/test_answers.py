@@ -1,4 +1,4 @@
-"""Static files: the same answers as Starlette's, whether the system has a file in memory or not."""
+"""Static files: the same responses as Starlette's, whether a file is cached by the system or not."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ NO_FILES = {
     "a byte that is no character": "/\udcff",
     "a long name": "/" + "x" * 300,
     "a long path": "/" + "x/" * 30_000,
-    # Deviation: Starlette answers this one, which tells the directory's name to those who guess.
+    # Deviation: Starlette serves this one, which confirms a guess of the directory's name.
     "out and in again": "/../root/small.css",
 }
 

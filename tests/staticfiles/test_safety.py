@@ -1,4 +1,4 @@
-"""Static files: what is checked is what is sent, and no path leaves the directory."""
+"""Static files: the file that is checked is the file that is sent, and no path leaves the directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.staticfiles.files import BIG, SMALL, _answer, _Hooked, _nothing_in_me
 pytestmark = pytest.mark.anyio
 
 
-# --- what is checked is what is sent
+# --- the file that is checked is the file that is sent
 
 
 @pytest.mark.parametrize("name", ["small.css", "big.bin"])

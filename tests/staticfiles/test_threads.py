@@ -1,4 +1,4 @@
-"""Static files: trips to a worker thread, and other tasks meanwhile."""
+"""Static files: trips to a worker thread, and other tasks in the meantime."""
 
 from __future__ import annotations
 

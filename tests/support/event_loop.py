@@ -39,7 +39,7 @@ SYNCHRONOUS = (f"{PALLASITE}/testclient.py", f"{PALLASITE}/_testing/loops.py")
 
 @contextmanager
 def no_blocking_calls() -> Iterator[None]:
-    """Let blocking calls made by Pallasite raise in a thread that runs an event loop."""
+    """Make blocking calls of Pallasite raise in a thread that runs an event loop."""
     guard = BlockBuster("pallasite")
     for function in guard.functions.values():
         function.can_block_predicate = _or_made_elsewhere(function.can_block_predicate)

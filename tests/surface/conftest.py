@@ -1,4 +1,4 @@
-"""Each test runs twice, on Pallasite and on the installed Starlette: what it expects is then proven, not believed."""
+"""Each test runs twice, on Pallasite and on the installed Starlette, which proves its expectations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(params=["pallasite", "starlette"])
 def lib(request: pytest.FixtureRequest) -> Callable[[str], ModuleType]:
-    """Gives a module of the package under test by the name that both have: ``lib("routing")``."""
+    """A function that returns a module of the package under test by its name: ``lib("routing")``."""
 
     def module(name: str) -> ModuleType:
         return importlib.import_module(f"{request.param}.{name}")

@@ -11,7 +11,7 @@ WHENEVER = pytest.mark.parametrize("when", ["before-construction", "after-constr
 
 
 def client_of_patched(when: str, make: Callable[[], Any], patch: Callable[[], None], client_factory: Any) -> Any:
-    """A client of the application that `make` gives, with `patch` called at that moment."""
+    """A client of the application that `make` returns, with `patch` called at that moment."""
     if when == "before-construction":
         patch()
     app = make()

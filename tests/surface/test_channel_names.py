@@ -38,7 +38,7 @@ def _names(channel: Any) -> _Names:
 
 
 class _Probe:
-    """Middleware that notes what it is called with."""
+    """Middleware that records its arguments."""
 
     def __init__(self, app: ASGIApp, seen: list[tuple[str, _Names]], place: str) -> None:
         self.app = app
@@ -151,7 +151,7 @@ print(json.dumps(seen))
 
 def _channel_names(package: str) -> list[list[str]]:
     program = [sys.executable, "-c", _PROGRAM, package]
-    # Where the tests find Pallasite, the program must find it too.
+    # The program must import the same Pallasite as the tests.
     environment = {**os.environ, "PYTHONPATH": str(Path(sys.modules["pallasite"].__path__[0]).parent)}
     run = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode == 0, run.stderr

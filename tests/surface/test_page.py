@@ -1,4 +1,4 @@
-"""The page of the compatibility surface names a test for each of its lines, and every test here stands on it."""
+"""The page of the compatibility surface names a test for each of its lines, and every test here is named on it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_middleware_call_patched_on_the_class_is_reached(
     )
     calls.clear()
     client.get("/", follow_redirects=False)
-    # Two of them stand in every application besides.
+    # Two more of them are in every application.
     assert calls == ["/"] * (2 if name in ("ExceptionMiddleware", "ServerErrorMiddleware") else 1)
 
 

@@ -241,7 +241,7 @@ def test_open_file_of_anyio_replaced_is_what_file_responses_open_with(
 
 
 def test_fastapi_functions_patched_are_called_in_handlers(lib: Any) -> None:
-    """On Pallasite through the alias, on Starlette as it is: the same program in a process of its own."""
+    """The same program in a new process, on Pallasite through the alias and on Starlette itself."""
     program = """
     import sys
     if sys.argv[1] == "pallasite":
@@ -284,7 +284,7 @@ def test_fastapi_functions_patched_are_called_in_handlers(lib: Any) -> None:
 
 
 def test_fastapi_route_methods_patched_whenever_are_asked_as_on_starlette() -> None:
-    """Which routes are asked, in which order, on class and instance, with included routers: the same on both."""
+    """The same routes are called in the same order on both, on class and instance, with included routers."""
     program = """
     import sys
     if sys.argv[1] == "pallasite":

@@ -1,4 +1,4 @@
-"""Names that begin with an underscore and that other packages use all the same: read, assigned, deleted, asked for."""
+"""Private names that other packages use nevertheless: read, assigned, deleted, or looked up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def ignore(message: Any) -> None:
 FORM_FIELDS = [(b"content-type", b"application/x-www-form-urlencoded")]
 
 
-# Modules whose name begins with an underscore.
+# Private modules.
 
 
 def test_is_async_callable_sees_through_partials_and_objects(lib: Any) -> None:

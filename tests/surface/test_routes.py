@@ -1,4 +1,4 @@
-"""Routes as others walk, read, copy and change them, and lists of routes as others replace, sort and cut them."""
+"""Routes that other packages walk, read, copy and change, and lists of routes that they replace, sort and cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scope: a real dictionary, which middleware writes into and others read, key by key."""
+"""The scope: a real dictionary, which middleware writes and other packages read, key by key."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_body_limit_is_in_the_scope_under_its_key(lib: Any, test_client_factory:
     assert seen[lib("middleware.body_limit").MAX_BODY_SIZE_SCOPE_KEY] == 5
 
 
-# What others read of an application.
+# Attributes of an application that other packages read.
 
 
 def test_exception_handlers_of_an_application_can_be_read_and_replaced(lib: Any, test_client_factory: Any) -> None:

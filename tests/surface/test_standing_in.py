@@ -1,6 +1,6 @@
-"""Pallasite in Starlette's place as programs meet it: workers, reloaders, pickles, pytest, and without a Starlette.
+"""Compatibility mode in whole programs: workers, reloaders, pickles, pytest, and without Starlette installed.
 
-The import system's side of it is in tests/test_alias.py. Each case is a program in a process of its own.
+Imports are tested in tests/test_alias.py. Each case is a program in a separate process.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def test_values_travel_between_processes_under_starlettes_names(way: str, method
 
 
 def test_pickles_of_either_package_are_read_by_the_other(tmp_path: Path) -> None:
-    """Written by a stand-in and read with the real Starlette, and the other way round; Pallasite's own name too."""
+    """Pickles of compatibility mode are read with the real Starlette, and the reverse. Pallasite's own name too."""
     write(
         tmp_path / "write.py",
         """
@@ -284,7 +284,7 @@ def test_distribution_metadata_is_that_of_what_is_installed(tmp_path: Path, with
 
 @pytest.fixture
 def without_starlette(tmp_path: Path) -> Path:
-    """A folder with Pallasite and what it needs, for a Python that looks nowhere else (``-S``)."""
+    """A folder with Pallasite and its dependencies, for a Python that imports from nowhere else (``-S``)."""
     folder = tmp_path / "site"
     folder.mkdir()
     for name in NEEDED:

@@ -68,7 +68,7 @@ def test_application_subclass_with_base_init_serves(lib: Any, test_client_factor
 
 
 def test_router_subclass_can_bring_its_own_dispatch(lib: Any, test_client_factory: Any) -> None:
-    """As FastAPI's router does: a loop of its own over `matches` and `handle`."""
+    """As FastAPI's router does: its own loop over `matches` and `handle`."""
     routing = lib("routing")
     seen: list[str] = []
 
@@ -153,7 +153,7 @@ def test_route_subclass_can_override_matches_and_handle(lib: Any, test_client_fa
 
 
 def test_route_subclass_without_base_init_serves(lib: Any, test_client_factory: Any) -> None:
-    """As FastAPI's routes do: the triple from `compile_path`, and an application of their own."""
+    """As FastAPI's routes do: the triple from `compile_path`, and their own application."""
     routing = lib("routing")
 
     class Own(routing.Route):  # type: ignore[misc, name-defined]

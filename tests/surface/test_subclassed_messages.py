@@ -27,7 +27,7 @@ def test_request_subclass_can_change_the_body(lib: Any, test_client_factory: Any
 
 
 def test_response_subclass_without_base_init_is_sent(lib: Any, test_client_factory: Any) -> None:
-    """As sse-starlette's does: `init_headers`, `raw_headers` and a `__call__` of its own."""
+    """As sse-starlette's does: `init_headers`, `raw_headers` and its own `__call__`."""
 
     class Events(lib("responses").Response):  # type: ignore[misc]
         def __init__(self, events: list[str], headers: dict[str, str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Subclasses of what applications are made of: files, templates, uploads, exceptions, endpoints."""
+"""Subclasses of other classes: files, templates, uploads, exceptions, endpoints."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def test_threads_may_share_a_client(test_client_factory: ClientFactory) -> None:
 
     @endpoint
     async def app(request: Request) -> Response:
-        await anyio.to_thread.run_sync(meeting.wait)  # all three are served at once, or none
+        await anyio.to_thread.run_sync(meeting.wait)  # all three are served at the same time, or none
         return OK
 
     client = test_client_factory(app)
@@ -226,7 +226,7 @@ def test_threads_may_share_a_client(test_client_factory: ClientFactory) -> None:
     assert answers == ["ok"] * 3
 
 
-# Clients with these share no loops with others: somewhere, another test may hold on to one.
+# Clients with these do not share loops with others. Another test may still use one.
 OWN_LOOPS = {
     "asyncio": {"backend": "asyncio", "backend_options": {"debug": False}},
     "trio": {"backend": "trio", "backend_options": {"strict_exception_groups": True}},
@@ -399,7 +399,7 @@ def test_interrupt_cancels_the_application(test_client_factory: ClientFactory, p
             cleaned.append(True)
 
     client = test_client_factory(app)
-    # Python leaves the signal ignored where whoever started it ignores it: in the background of a shell script, say.
+    # Python leaves the signal ignored if its parent ignores it, for example in the background of a shell script.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -71,7 +71,7 @@ def test_disconnect_follows_the_complete_response(test_client_factory: ClientFac
 
 
 class Numbers:
-    """Streams numbers for ever; says what it has sent, and whether it was cleaned up."""
+    """Streams numbers forever, and records what it has sent and whether it was cleaned up."""
 
     def __init__(self) -> None:
         self.sent: list[int] = []

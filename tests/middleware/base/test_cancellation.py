@@ -1,4 +1,4 @@
-"""`BaseHTTPMiddleware`: what is cancelled when `dispatch` fails, the client goes away or the request is cancelled."""
+"""`BaseHTTPMiddleware`: cancellation when `dispatch` fails, the client disconnects or the request is cancelled."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ async def test_eager_child_task_of_the_application_sends(layer: Any, on_asyncio:
 
 
 async def test_send_of_an_outer_layer_used_below_an_inner_one(layer: Any) -> None:
-    """What `request._send` of a dispatch is good for: an event stream that goes past the inner layer."""
+    """An event stream that bypasses the inner middleware through `request._send` of a dispatch."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await scope["outer_send"](start())

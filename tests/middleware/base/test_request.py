@@ -1,4 +1,4 @@
-"""`BaseHTTPMiddleware`: a request's way from the server through `dispatch` to the application."""
+"""`BaseHTTPMiddleware`: requests, from the server through `dispatch` to the application."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_disconnect_seen_by_dispatch_is_not_waited_for_again(layer: Any, p
     async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
         await request.body()
         assert await request.is_disconnected()
-        client.gone = anyio.Event()  # a server that tells it only once
+        client.gone = anyio.Event()  # a server that sends it only once
         return await call_next(request)
 
     client = Client(body_message(b"ab"), {"type": "http.disconnect"})

@@ -1,4 +1,4 @@
-"""`BaseHTTPMiddleware`: a response's way from the application through `dispatch` to the server."""
+"""`BaseHTTPMiddleware`: responses, from the application through `dispatch` to the server."""
 
 from __future__ import annotations
 

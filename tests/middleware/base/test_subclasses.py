@@ -1,4 +1,4 @@
-"""`BaseHTTPMiddleware`: how it is subclassed and replaced."""
+"""`BaseHTTPMiddleware`: subclasses, and attributes replaced on instances."""
 
 from __future__ import annotations
 
