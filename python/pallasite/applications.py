@@ -45,7 +45,7 @@ class Pallasite:
         routes: the routes, tried in this order.
         middleware: the first one is outermost.
         exception_handlers: ``handler(request, exc) -> response`` by status code or exception class. The one for 500
-            or `Exception` answers what no other handler does.
+            or `Exception` answers what no other handler does. The one for 500 also answers HTTPException(500).
         lifespan: ``lifespan(app)``, an async context manager that is active while the application serves requests. A
             mapping that it yields becomes ``request.state``.
         max_body_size: the maximum size of a request body in bytes. None sets no limit.
@@ -113,7 +113,8 @@ class Pallasite:
         for key, handler in self.exception_handlers.items():
             if key == 500 or key is Exception:
                 last_resort = handler
-            else:
+            if key is not Exception:
+                # Deviation: also for 500, which an HTTPException can have like any other status.
                 handlers[key] = handler
 
         # All middleware is created through `Middleware`, including ours: tracers watch its __init__.

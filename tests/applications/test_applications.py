@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from pallasite.middleware.exceptions import ExceptionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, Response
 from pallasite.routing import Host, Mount, Route, Router, WebSocketRoute
+from pallasite.testclient import TestClient
 from pallasite.types import ASGIApp, Receive, Scope, Send
 from pallasite.websockets import WebSocket
 
@@ -281,3 +282,31 @@ def test_websocket_reaches_its_route_and_unknown_one_is_closed(test_client_facto
         assert session.receive_text() == "hi"
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/nowhere"):
         pass
+
+
+@pytest.mark.parametrize("handled", [500, 503, 404])
+def test_handler_of_a_status_answers_an_http_exception_with_it(
+    handled: int, test_client_factory: Callable[..., TestClient]
+) -> None:
+    async def endpoint(request: Request) -> Response:
+        raise HTTPException(handled, detail="the queue is full")
+
+    async def handler(request: Request, exc: Exception) -> Response:
+        assert isinstance(exc, HTTPException)
+        return JSONResponse({"error": exc.detail}, status_code=exc.status_code)
+
+    app = Pallasite(routes=[Route("/", endpoint)], exception_handlers={handled: handler})
+    response = test_client_factory(app).get("/")
+    assert (response.status_code, response.json()) == (handled, {"error": "the queue is full"})
+
+
+def test_handler_of_500_still_answers_what_nothing_else_does(test_client_factory: Callable[..., TestClient]) -> None:
+    async def endpoint(request: Request) -> Response:
+        raise KeyError("secret")
+
+    async def handler(request: Request, exc: Exception) -> Response:
+        return JSONResponse({"error": type(exc).__name__}, status_code=500)
+
+    app = Pallasite(routes=[Route("/", endpoint)], exception_handlers={500: handler})
+    response = test_client_factory(app, raise_server_exceptions=False).get("/")
+    assert (response.status_code, response.json()) == (500, {"error": "KeyError"})
