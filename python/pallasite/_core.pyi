@@ -270,6 +270,12 @@ class Observer:
     def started(self) -> bool:
         """True once a message of type `http.response.start` was passed on."""
     @property
+    def is_open(self) -> bool:
+        """True if the last of the messages about its state accepted the WebSocket."""
+    @property
+    def is_closed(self) -> bool:
+        """True once the WebSocket was closed or rejected."""
+    @property
     def dropped(self) -> tuple[int, int] | None:
         """The status of a response without content, and how many bytes of content were left out. None if none were."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pallasite._core import Observer
 from pallasite._http import scope_keys
+from pallasite._http.close_frame import cut_reason
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.exceptions import ClientDisconnect, HTTPException
@@ -36,6 +37,10 @@ StatusHandlers = dict[int, ExceptionHandler]
 Handlers = tuple[ExceptionHandlers, StatusHandlers]
 
 HANDLERS_SCOPE_KEY = scope_keys.HANDLERS
+
+# The close codes for errors raised after the handshake: 1009 too big, 1013 try again later. Other errors of the client
+# are 1008, those of the server 1011 (RFC 6455 section 7.4.1).
+_CLOSE_CODES = {413: 1009, 429: 1013, 503: 1013}
 
 
 def find_handler(handlers: Handlers, exc: Exception) -> ExceptionHandler | None:
@@ -62,7 +67,8 @@ async def respond_to_exception(
 ) -> bool:
     """Send the response of the handler for `exc`. Return False if there is none.
 
-    A handler that is a sync function runs in a worker thread.
+    A handler that is a sync function runs in a worker thread. After the handshake of a WebSocket, a response closes it
+    instead: with 1008, 1009, 1011 or 1013, depending on the status of an `HTTPException`.
 
     Raises:
         RuntimeError: a response has already started, so this one cannot be sent. If the client has disconnected, False
@@ -83,10 +89,27 @@ async def respond_to_exception(
     else:
         response = await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
     if response is not None:
-        await response(scope, receive, send)
+        if send.is_open or send.is_closed:
+            await _close_websocket(exc, send)
+        else:
+            await response(scope, receive, send)
     # An exception object that is raised repeatedly would collect the frames of every request.
     exc.__traceback__ = None
     return True
+
+
+async def _close_websocket(exc: Exception, send: Observer) -> None:
+    """Close a WebSocket instead of sending the response of a handler, for which it is too late after the handshake.
+
+    Deviation: the response is not sent. Servers take it for a mistake of the application, and lose the exception.
+    """
+    if send.is_closed:
+        return
+    code, reason = 1011, ""
+    if isinstance(exc, HTTPException):
+        code = _CLOSE_CODES.get(exc.status_code, 1008 if exc.status_code < 500 else 1011)
+        reason = exc.detail if isinstance(exc.detail, str) else ""
+    await send({"type": "websocket.close", "code": code, "reason": cut_reason(reason)})
 
 
 def wrap_app_handling_exceptions(app: ASGIApp, conn: Request | WebSocket) -> ASGIApp:

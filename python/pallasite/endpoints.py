@@ -12,7 +12,12 @@ from pallasite.concurrency import run_in_threadpool
 from pallasite.exceptions import HTTPException
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
-from pallasite.status import WS_1000_NORMAL_CLOSURE, WS_1003_UNSUPPORTED_DATA, WS_1011_INTERNAL_ERROR
+from pallasite.status import (
+    WS_1000_NORMAL_CLOSURE,
+    WS_1003_UNSUPPORTED_DATA,
+    WS_1006_ABNORMAL_CLOSURE,
+    WS_1011_INTERNAL_ERROR,
+)
 from pallasite.types import Message, Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketDataError
 
@@ -86,9 +91,15 @@ class WebSocketEndpoint:
         return self.dispatch().__await__()
 
     async def dispatch(self) -> None:
-        """Run the connection to its end. Once `on_connect` has returned, `on_disconnect` is always called."""
+        """Run the connection to its end. Once `on_connect` has returned, `on_disconnect` is always called.
+
+        If `on_connect` has rejected the connection, `on_disconnect` follows immediately, with code 1006.
+        """
         websocket = WebSocket(self.scope, self.receive, self.send)
         await self.on_connect(websocket)
+        if websocket._refused:
+            await self.on_disconnect(websocket, WS_1006_ABNORMAL_CLOSURE)
+            return
         # The code for on_disconnect if a hook is cancelled: nothing failed, the connection is simply over.
         close_code = WS_1000_NORMAL_CLOSURE
         try:

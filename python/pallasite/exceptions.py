@@ -33,6 +33,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pallasite._core import encode_header
+from pallasite._http.close_frame import check_close_code
 
 __all__ = ["ClientDisconnect", "HTTPException", "SecurityWarning", "StarletteDeprecationWarning", "WebSocketException"]
 
@@ -72,9 +73,16 @@ class ClientDisconnect(Exception):
 
 
 class WebSocketException(Exception):
-    """Ends the connection with a close code and a reason of at most 123 bytes. Source: RFC 6455 section 7.4."""
+    """Ends the connection with a close code and a reason. Source: RFC 6455 section 7.4.
+
+    The client receives at most 123 bytes of the reason, cut at a character.
+
+    Raises:
+        ValueError: the code cannot be sent. Codes are 1000 to 1003, 1007 to 1014, and 3000 to 4999.
+    """
 
     def __init__(self, code: int, reason: str | None = None) -> None:
+        check_close_code(code)
         self.code = code
         self.reason = "" if reason is None else reason
 

@@ -19,7 +19,6 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
-from urllib.parse import urljoin
 
 import anyio
 import anyio.abc
@@ -453,6 +452,9 @@ class TestClient(httpx.Client):
     ) -> WebSocketTestSession:
         """A session that connects to this address when entered. Other arguments are those of `request`.
 
+        A relative address is joined with `base_url`, with the scheme ``ws`` for ``http`` and ``wss`` for ``https``. The
+        client's headers and cookies are sent.
+
         Raises (on entering):
             WebSocketDisconnect: the application refused the connection.
             WebSocketDenialResponse: it refused with a response of its own.
@@ -464,10 +466,17 @@ class TestClient(httpx.Client):
         if subprotocols is not None:
             headers.setdefault("sec-websocket-protocol", ", ".join(subprotocols))
         try:
-            super().request("GET", urljoin("ws://testserver", url), **kwargs)
+            super().request("GET", self._websocket_url(url), **kwargs)
         except _Upgrade as upgrade:
             return upgrade.session
         raise RuntimeError("Expected WebSocket upgrade")
+
+    def _websocket_url(self, url: str) -> str:
+        """Return the address, relative to `base_url`, with the scheme of a WebSocket."""
+        merged = self._merge_url(url)  # as for requests
+        if httpx.URL(url).is_absolute_url:
+            return str(merged)
+        return str(merged.copy_with(scheme={"http": "ws", "https": "wss"}.get(merged.scheme, merged.scheme)))
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from pallasite._compat.stock import original
 from pallasite._core import encode_header
+from pallasite._http.close_frame import check_close_code, cut_reason
 from pallasite._http.json import decode
 from pallasite._http.json import encode_text as encode_json
 from pallasite._http.text import encode_text
@@ -127,6 +128,7 @@ class WebSocket(HTTPConnection[StateT]):
         self._send = send
         self.client_state = _CONNECTING
         self.application_state = _CONNECTING
+        self._refused = False  # rejected without having been accepted
 
     async def receive(self) -> Message:
         """Return the next ASGI message from the client.
@@ -149,6 +151,7 @@ class WebSocket(HTTPConnection[StateT]):
             WebSocketDisconnect: the client has disconnected (code 1006).
             WebSocketDisconnected: the application has already closed the connection.
             RuntimeError: the message is out of order.
+            ValueError: a close message has a code that cannot be sent.
         """
         state = self.application_state
         allowed = _AFTER_SEND.get(state)
@@ -157,8 +160,11 @@ class WebSocket(HTTPConnection[StateT]):
         following = _next_state(allowed, message)
         if state is _RESPONSE and not message.get("more_body", False):
             following = _DISCONNECTED
+        if message["type"] == "websocket.close":
+            message = _sendable(message)
         self.application_state = following
         if state is not _CONNECTED:
+            self._refused = following is not _CONNECTED
             await self._send(message)
             return
         try:
@@ -313,9 +319,15 @@ class WebSocket(HTTPConnection[StateT]):
         await self.send({"type": "websocket.send", **payload})
 
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the connection. Before it is accepted, this rejects it: the client receives HTTP 403."""
-        if isinstance(reason, str):  # FastAPI passes a list, which some servers accept
-            reason = _without_surrogates(reason)
+        """Close the connection. Before it is accepted, this rejects it: the client receives HTTP 403.
+
+        The client receives at most 123 bytes of the reason, cut at a character.
+
+        Raises:
+            ValueError: the code cannot be sent. Codes are 1000 to 1003, 1007 to 1014, and 3000 to 4999.
+
+        Source: RFC 6455 sections 5.5 and 7.4.
+        """
         await self.send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
     async def send_denial_response(self, response: Response) -> None:
@@ -351,14 +363,18 @@ _STOCK_SEND = original(WebSocket, "send")
 
 
 class WebSocketClose:
-    """An ASGI application that closes every connection with this code and reason."""
+    """An ASGI application that closes every connection with this code and reason.
+
+    Raises:
+        ValueError: the code cannot be sent. Codes are 1000 to 1003, 1007 to 1014, and 3000 to 4999.
+    """
 
     def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+        check_close_code(code)
         self.code, self.reason = code, reason or ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        closing = {"type": "websocket.close", "code": self.code, "reason": self.reason}
-        await send(closing)
+        await send({"type": "websocket.close", "code": self.code, "reason": cut_reason(self.reason)})
 
 
 def _next_state(allowed: dict[str, WebSocketState], message: Message) -> WebSocketState:
@@ -368,6 +384,18 @@ def _next_state(allowed: dict[str, WebSocketState], message: Message) -> WebSock
         expected = f"{', '.join(some)} or {last}" if some else last
         raise RuntimeError(f"Expected ASGI message {expected}, but got {message['type']!r}")
     return state
+
+
+def _sendable(message: Message) -> Message:
+    """Return a close message with a reason that fits into a close frame.
+
+    Deviation: a code that cannot be sent raises ValueError, and a longer reason is cut. Servers fail on both, and the
+    client sees code 1006.
+    """
+    check_close_code(message.get("code", 1000))
+    reason = message.get("reason")
+    # FastAPI passes a list, which some servers accept.
+    return {**message, "reason": cut_reason(reason)} if isinstance(reason, str) else message
 
 
 def _without_surrogates(text: str) -> str:

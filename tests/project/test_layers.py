@@ -19,7 +19,18 @@ from tests.support.paths import PACKAGE
 # rank of its row unless one of its modules is listed by itself. Imports inside functions count as well.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("_core",),
-    ("types", "status", "exceptions", "middleware", "_compat.mode", "_compat.public", "_compat.stock", "_compat"),
+    (
+        "types",
+        "status",
+        "exceptions",
+        "middleware",
+        "_compat.mode",
+        "_compat.public",
+        "_compat.stock",
+        "_compat",
+        "_http.close_frame",
+        "_http.text",
+    ),
     ("_compat.warn", "_http", "_files", "_utils", "_runtime"),
     ("concurrency", "background"),
     ("datastructures", "config"),

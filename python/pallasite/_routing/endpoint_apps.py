@@ -59,12 +59,12 @@ def websocket_session(func: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
     """Return an ASGI application that passes each websocket to the coroutine function `func`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        session: WebSocket = WebSocket(scope, receive, send)
+        observed = Observer.of(scope, send)
+        session: WebSocket = WebSocket(scope, receive, observed)
         handlers = scope.get(HANDLERS_SCOPE_KEY)
         try:
             await func(session)
         except Exception as exc:
-            observed = Observer.of(scope, send)
             if not await respond_to_exception(handlers, exc, session, scope, receive, observed):
                 raise
 

@@ -2,23 +2,32 @@
 //! The outermost one also keeps content out of responses that have none (RFC 9110 sections 15.2, 15.3.5, 15.3.6, 15.4.5).
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
 
 use pallasite_core::response::allows_content;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyKeyError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::{OnceLockExt, PyOnceLock};
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
+/// Nothing has been sent that answers the request or handshake.
+const WAITING: u8 = 0;
+/// The response has started.
+const STARTED: u8 = 1;
+/// The WebSocket is open.
+const OPEN: u8 = 2;
+/// The WebSocket has been rejected or closed.
+const CLOSED: u8 = 3;
+
 /// See `_core.pyi`.
 #[pyclass(frozen, module = "pallasite._core", weakref)]
 pub(crate) struct Observer {
     #[pyo3(get)]
     send: Py<PyAny>,
-    started: AtomicBool,
+    stage: AtomicU8,
     /// Fields that the response gets when it starts. Most responses get none.
     fields: OnceLock<Py<PyList>>,
     /// Whether another observer outside this one sees the same response.
@@ -35,7 +44,7 @@ impl Observer {
     fn new(send: Py<PyAny>, inner: bool) -> Self {
         Self {
             send,
-            started: AtomicBool::new(false),
+            stage: AtomicU8::new(WAITING),
             fields: OnceLock::new(),
             inner,
             bare_status: AtomicU16::new(0),
@@ -76,7 +85,19 @@ impl Observer {
     /// Whether the response has started.
     #[getter]
     fn started(&self) -> bool {
-        self.started.load(Ordering::Relaxed)
+        self.stage.load(Ordering::Relaxed) == STARTED
+    }
+
+    /// Whether the WebSocket has been accepted, and neither closed nor rejected.
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) == OPEN
+    }
+
+    /// Whether the WebSocket has been rejected or closed.
+    #[getter]
+    fn is_closed(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) == CLOSED
     }
 
     /// The status of a response without content that the application gave content, and the bytes that were not sent.
@@ -88,19 +109,28 @@ impl Observer {
 
     fn __call__<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let send = self.send.bind(message.py());
-        if self.started() {
-            if self.bare_status.load(Ordering::Relaxed) != 0 {
-                return send.call1((self.without_content(message)?,));
+        match self.stage.load(Ordering::Relaxed) {
+            STARTED => {
+                if self.bare_status.load(Ordering::Relaxed) != 0 {
+                    return send.call1((self.without_content(message)?,));
+                }
             }
-        } else if starts_response(message)? {
-            self.started.store(true, Ordering::Relaxed);
-            let bare = if self.inner {
-                None
-            } else {
-                status_without_content(message)?
-            };
-            if bare.is_some() || self.fields.get().is_some() {
-                return send.call1((self.changed_start(message, bare)?,));
+            CLOSED => {}
+            stage => {
+                let following = following(message, stage)?;
+                if following != stage {
+                    self.stage.store(following, Ordering::Relaxed);
+                }
+                if following == STARTED {
+                    let bare = if self.inner {
+                        None
+                    } else {
+                        status_without_content(message)?
+                    };
+                    if bare.is_some() || self.fields.get().is_some() {
+                        return send.call1((self.changed_start(message, bare)?,));
+                    }
+                }
             }
         }
         send.call1((message,))
@@ -214,22 +244,36 @@ fn frames_content(field: &Bound<'_, PyAny>) -> PyResult<bool> {
     }))
 }
 
-fn starts_response(message: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// The stage after a message.
+fn following(message: &Bound<'_, PyAny>, stage: u8) -> PyResult<u8> {
     let py = message.py();
     let key = intern!(py, "type");
-    let start = intern!(py, "http.response.start");
     let kind = match message.cast_exact::<PyDict>() {
         Ok(dict) => dict.get_item(key)?,
         Err(_) => Some(message.get_item(key)?),
     };
     let Some(kind) = kind else {
-        return Err(pyo3::exceptions::PyKeyError::new_err("type"));
+        return Err(PyKeyError::new_err("type"));
     };
     // Literals are interned, so that the same text is almost always the same object.
-    if kind.is(start) {
-        return Ok(true);
+    if kind.is(intern!(py, "http.response.start")) {
+        return Ok(STARTED);
     }
-    Ok(kind
-        .cast::<PyString>()
-        .is_ok_and(|kind| kind.as_any().eq(start).unwrap_or(false)))
+    if kind.is(intern!(py, "websocket.send")) {
+        return Ok(stage);
+    }
+    Ok(
+        match kind
+            .cast::<PyString>()
+            .ok()
+            .map(PyStringMethods::to_cow)
+            .transpose()?
+            .as_deref()
+        {
+            Some("http.response.start") => STARTED,
+            Some("websocket.accept") => OPEN,
+            Some("websocket.close" | "websocket.http.response.start") => CLOSED,
+            _ => stage,
+        },
+    )
 }
