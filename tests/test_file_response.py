@@ -11,6 +11,7 @@ import anyio
 import pytest
 from starlette.responses import FileResponse as StarletteFileResponse
 
+from pallasite._responses import file as file_module
 from pallasite.background import BackgroundTask
 from pallasite.responses import FileResponse
 from tests.support.asgi import STALL_SECONDS, Sent, never
@@ -361,11 +362,12 @@ async def test_file_is_closed_whatever_happens(
     path: Path, monkeypatch: pytest.MonkeyPatch, patched: bool, header: str | None
 ) -> None:
     opened: list[Any] = []
-    wrap, open_file = anyio.wrap_file, anyio.open_file
+    open_file = anyio.open_file
 
-    def noting_wrap(file: Any) -> Any:
-        opened.append(file)
-        return wrap(file)
+    class Noting(file_module._Opened):
+        def __init__(self, file: Any) -> None:
+            super().__init__(file)
+            opened.append(file)
 
     async def noting_open(*arguments: Any, **options: Any) -> Any:
         file = await open_file(*arguments, **options)
@@ -375,7 +377,7 @@ async def test_file_is_closed_whatever_happens(
     if patched:
         monkeypatch.setattr(anyio, "open_file", noting_open)
     else:
-        monkeypatch.setattr(anyio, "wrap_file", noting_wrap)
+        monkeypatch.setattr(file_module, "_Opened", Noting)
 
     async def failing_send(message: Any) -> None:
         if message["type"] == "http.response.body":

@@ -26,7 +26,7 @@ def hello_json(web: Framework) -> Any:
     return small_app(web)
 
 
-@case("hello JSON, sync endpoint in a worker thread", group="core", request=get("/"), on_loop=True)
+@case("hello JSON, sync endpoint in a worker thread", group="core", request=get("/"), target=0.45, on_loop=True)
 def hello_sync(web: Framework) -> Any:
     JSONResponse = web.responses.JSONResponse
 

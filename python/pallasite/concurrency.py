@@ -1,4 +1,4 @@
-"""Run blocking code without blocking the event loop: in anyio's worker threads, limited in number (40 by default)."""
+"""Run blocking code without blocking the event loop: in worker threads, limited in number by anyio (40 by default)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from pallasite._compat.warn import warn
+from pallasite._runtime.worker_threads import run_sync
 from pallasite.exceptions import StarletteDeprecationWarning
 
 __all__ = ["iterate_in_threadpool", "run_in_threadpool", "run_until_first_complete"]
@@ -23,14 +23,15 @@ EXHAUSTED: Any = object()
 
 async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `func` in a worker thread and return its result. Context variables are visible there."""
-    call = functools.partial(func, *args, **kwargs)
-    return await anyio.to_thread.run_sync(call)
+    if kwargs:
+        return await run_sync(functools.partial(func, *args, **kwargs))
+    return await run_sync(func, *args)
 
 
 async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
     """Yield the items of a blocking iterable, each fetched in a worker thread (one trip per item)."""
     items = iter(iterator)
-    while (item := await anyio.to_thread.run_sync(next, items, EXHAUSTED)) is not EXHAUSTED:
+    while (item := await run_sync(next, items, EXHAUSTED)) is not EXHAUSTED:
         yield item
 
 

@@ -16,7 +16,6 @@ from contextlib import suppress
 from functools import partial
 
 import anyio.lowlevel
-import anyio.to_thread
 
 from pallasite._compat import mode
 from pallasite._compat.stock import original
@@ -24,6 +23,7 @@ from pallasite._files.lookup import Found, OpenFile, find, find_cached, open_kno
 from pallasite._files.windows_names import means_no_file
 from pallasite._http.conditional import asks_for_ranges, entity_tag, is_not_modified, last_modified
 from pallasite._http.url import local_url
+from pallasite._runtime.worker_threads import run_sync
 from pallasite._utils import get_route_path
 from pallasite.datastructures import URL, Headers
 from pallasite.exceptions import HTTPException
@@ -148,7 +148,7 @@ class StaticFiles:
         try:
             with suppress(BlockingIOError):
                 return self._respond(path, scope, find_cached)
-            return await anyio.to_thread.run_sync(self._respond, path, scope, find)
+            return await run_sync(self._respond, path, scope, find)
         except PermissionError as error:
             raise HTTPException(401) from error
 
@@ -172,7 +172,7 @@ class StaticFiles:
         if directory is None:
             return
         try:
-            found = await anyio.to_thread.run_sync(os.stat, directory)
+            found = await run_sync(os.stat, directory)
         except FileNotFoundError as error:
             raise RuntimeError(f"StaticFiles directory '{directory}' does not exist.") from error
         if not stat.S_ISDIR(found.st_mode):
@@ -241,7 +241,7 @@ class StaticFiles:
 
     async def _look_up_with_hook(self, path: str) -> Found | None:
         try:
-            full_path, stat_result = await anyio.to_thread.run_sync(self.lookup_path, path)
+            full_path, stat_result = await run_sync(self.lookup_path, path)
         except PermissionError as error:
             raise HTTPException(401) from error
         except ValueError as error:
@@ -350,7 +350,7 @@ class _StaticFileResponse(FileResponse):
             return known, None
         if self._file is None:
             try:
-                self._file = await anyio.to_thread.run_sync(open_known, self.path, known)
+                self._file = await run_sync(open_known, self.path, known)
             except PermissionError as error:
                 raise HTTPException(401) from error
             if self._file is None:
@@ -390,7 +390,7 @@ class _Reader:
         # Less than a chunk: the end of the requested range.
         wanted = size if size < self._chunk_size else max(size, _READ_AHEAD_BYTES)
         self._ahead, self._ahead_offset = b"", self._offset
-        self._ahead = await anyio.to_thread.run_sync(self._file.read, self._offset, wanted)
+        self._ahead = await run_sync(self._file.read, self._offset, wanted)
         return self._ahead[:size]
 
     async def _let_others_run(self, size: int) -> None:

@@ -37,6 +37,9 @@ def make_app(folder: Path) -> Pallasite:
     async def text(request: Request) -> Response:
         return PlainTextResponse("text")
 
+    def sync(request: Request) -> Response:
+        return PlainTextResponse("from a worker thread")
+
     async def value(request: Request) -> Response:
         return JSONResponse({"an": "object"})
 
@@ -69,6 +72,7 @@ def make_app(folder: Path) -> Pallasite:
         Host("elsewhere.example", Router([Route("/", text)]), name="host"),
         Route("/", value),
         Route("/text", text, name="text"),
+        Route("/sync", sync),
         Route("/body", body, methods=["POST"]),
         Route("/form", form, methods=["POST"]),
         Route("/json", json_body, methods=["POST"]),
@@ -139,6 +143,7 @@ STEPS: dict[str, Step] = {
     "encode": get("/"),
     "encode_ascii": get("/session"),
     "encode_text": talk,
+    "run_sync": get("/sync"),
 }
 
 #: Bound to the router when that is made, as in Starlette: a later patch of the class is too late.

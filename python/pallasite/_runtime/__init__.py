@@ -1,1 +1,1 @@
-"""Support that runs around a request: disconnects, signals, calls into an event loop. No routes, no responses."""
+"""Support that runs around a request: disconnects, signals, threads, calls into a loop. No routes, no responses."""

@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from pallasite._core import GzipStream, coding_weight, find_header, header_values
 from pallasite._core import gzip as compress
+from pallasite._runtime.worker_threads import run_sync
 from pallasite.datastructures import MutableHeaders
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -239,7 +239,7 @@ class GZipResponder(IdentityResponder):
         """Return `body` compressed, and flushed if more follows."""
         if len(body) < self.thread_minimum_size:
             return self._compress(body, more_body)
-        return await anyio.to_thread.run_sync(self._compress, body, more_body, limiter=_thread_limiter())
+        return await run_sync(self._compress, body, more_body, limiter=_thread_limiter())
 
     def _compress(self, body: bytes, more_body: bool) -> bytes:
         if self._compressor is None and not more_body:

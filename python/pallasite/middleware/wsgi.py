@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.from_thread
-import anyio.to_thread
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
+from pallasite._runtime.worker_threads import run_sync
 from pallasite._utils import create_collapsing_task_group
 from pallasite.datastructures import MutableHeaders
 from pallasite.exceptions import StarletteDeprecationWarning
@@ -115,7 +115,7 @@ class WSGIResponder:
             async with create_collapsing_task_group() as group:
                 group.start_soon(self.sender, send)
                 async with self.stream_send:
-                    await anyio.to_thread.run_sync(self.wsgi, environ, self.start_response)
+                    await run_sync(self.wsgi, environ, self.start_response)
         if self.exc_info is not None:
             # The application has sent an error response. Raise the error for the server to log.
             raise self.exc_info[1].with_traceback(self.exc_info[2])
