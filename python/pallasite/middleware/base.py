@@ -11,6 +11,7 @@ import anyio.abc
 
 from pallasite._utils import create_collapsing_task_group
 from pallasite.background import BackgroundTask
+from pallasite.exceptions import ClientDisconnect
 from pallasite.middleware._downstream import Downstream, EagerDownstream, TaskDownstream, running_loop
 from pallasite.requests import Request
 from pallasite.responses import Response
@@ -92,7 +93,8 @@ class BaseHTTPMiddleware:
 
     Deviation: a response is not completed if the application fails midway, so that the client notices. The exception
     is raised where the body is read, or a RuntimeError if the application ended without one. Each `call_next` calls
-    the application again, so a failed call can be repeated.
+    the application again, so a failed call can be repeated. An application that ends without a response because the
+    client disconnected raises `ClientDisconnect`.
 
     Cost: 10 us on asyncio; a task and its wake-ups on trio.
     """
@@ -166,6 +168,7 @@ class _Exchange:
 
         Raises:
             Exception: the application's exception.
+            ClientDisconnect: the client disconnected, and the application ended without a response.
             RuntimeError: the application ended without a response.
         """
         own, loop = self._request, self._loop
@@ -194,6 +197,9 @@ class _Exchange:
         except anyio.EndOfStream:
             error, downstream.error = downstream.error, None
             if error is None:
+                if downstream.client_is_gone:
+                    # The application gave up, as it should: nothing can receive a response.
+                    raise ClientDisconnect from None
                 raise RuntimeError("No response returned.") from None
             # Keep the cause of the error in the traceback, but not the end of the stream.
             raise error from error.__cause__ or error.__context__

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from pallasite.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
-from pallasite.requests import Request
+from pallasite.requests import ClientDisconnect, Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.types import Receive, Scope, Send
 from tests.middleware.base.places import (
@@ -50,6 +50,20 @@ async def test_error_before_the_response_passes_unchanged_through_layers(layer: 
     with pytest.raises(KeyError) as caught:
         await Client().request(stack)
     assert caught.value is error
+
+
+async def test_no_response_after_a_disconnect_is_a_client_disconnect(place: Place) -> None:
+    # Starlette reports that the application returned no response, which is a 500 in its logs.
+    async def gives_up(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.disconnect"
+
+    client = Client()
+    client.gone.set()
+    with pytest.raises(ClientDisconnect):
+        await client.request(
+            BaseHTTPMiddleware(BaseHTTPMiddleware(place(gives_up), dispatch=pass_on), dispatch=pass_on)
+        )
+    assert client.sent == []
 
 
 async def test_error_group_of_the_application_stays_a_group(layer: Any) -> None:
