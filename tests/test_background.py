@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -123,3 +123,51 @@ async def test_response_runs_its_task_after_the_body() -> None:
 
     await Response(background=BackgroundTask(events.append, "task"))({"type": "http"}, UNUSED, send)
     assert events == ["http.response.start", "http.response.body", "task"]
+
+
+async def _note(calls: list[str], what: str) -> None:
+    calls.append(what)
+
+
+class _Client:
+    """Its methods are plain, and return what is to be awaited."""
+
+    def __init__(self, calls: list[str]) -> None:
+        self.calls = calls
+
+    def set(self, what: str) -> Awaitable[None]:
+        return _note(self.calls, what)
+
+
+async def test_task_that_returns_an_awaitable_is_awaited() -> None:
+    calls: list[str] = []
+
+    @functools.wraps(_note)
+    def decorated(*args: Any) -> Awaitable[None]:
+        return _note(*args)
+
+    async def rows() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            calls.append("closed")
+
+    started: Any = rows()
+    await anext(started)
+    for task in (
+        BackgroundTask(_Client(calls).set, "method"),
+        BackgroundTask(decorated, calls, "decorated"),
+        BackgroundTask(lambda: _note(calls, "lambda")),
+        BackgroundTask(started.aclose),
+    ):
+        await task()
+    assert calls == ["method", "decorated", "lambda", "closed"]
+
+
+async def test_task_whose_awaitable_fails_is_logged_and_raised(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise LookupError("no such row")
+
+    with pytest.raises(LookupError, match="no such row"):
+        await BackgroundTask(lambda: fail())()
+    assert "failed" in caplog.text

@@ -217,6 +217,13 @@ def test_problem_handlers_validation_names_the_fields(test_client_factory: Clien
     }
 
 
+def test_problem_handlers_without_fastapi_register_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "fastapi.exceptions", raising=False)
+    app = Pallasite()
+    problem_handlers(app)
+    assert set(app.exception_handlers) == {HTTPException, Exception}
+
+
 def test_problem_handlers_on_fastapi() -> None:
     pytest.importorskip("fastapi")
     code = """

@@ -14,7 +14,7 @@ from pallasite.requests import Request
 from pallasite.routing import Mount, Route
 from pallasite.templating import Jinja2Templates, _TemplateResponse, is_escaped
 from pallasite.types import Message
-from tests.support.asgi import UNUSED
+from tests.support.asgi import UNUSED, scope_of
 from tests.support.clients import ClientFactory
 
 REQUEST = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []})
@@ -225,3 +225,28 @@ async def test_template_and_context_are_sent_only_on_request(templates: Jinja2Te
     response = templates.TemplateResponse(REQUEST, "hello.html", {"name": "Ada"})
     await response({"type": "http", "extensions": extensions}, UNUSED, send)
     assert sent == [*extensions, "http.response.start", "http.response.body"]
+
+
+def test_context_of_the_caller_is_not_changed(templates: Jinja2Templates) -> None:
+    write(templates, "page.html", "{{ title }} {{ request.url.path }}")
+    shared = {"title": "Stones"}
+    pages = [templates.TemplateResponse(Request(scope_of(path)), "page.html", shared) for path in ("/a", "/b")]
+    assert [page.body for page in pages] == [b"Stones /a", b"Stones /b"]
+    assert shared == {"title": "Stones"}
+
+
+class _Later:
+    def __await__(self) -> Any:
+        yield
+
+
+async def _processor(request: Request) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize("processor", [_processor, lambda request: _Later()])
+def test_context_processor_that_is_async_is_refused(processor: Any, directory: Path) -> None:
+    templates = Jinja2Templates(directory, context_processors=[processor])
+    write(templates, "page.html", "")
+    with pytest.raises(TypeError, match="returned an awaitable: context processors are not async"):
+        templates.TemplateResponse(Request(scope_of()), "page.html")

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
+from pallasite._runtime.calls import call_in_threadpool
 from pallasite._utils import is_async_callable
-from pallasite.concurrency import run_in_threadpool
 
 __all__ = ["BackgroundTask", "BackgroundTasks"]
 
@@ -34,7 +34,7 @@ class BackgroundTask:
             if self.is_async:
                 await self.func(*self.args, **self.kwargs)
             else:
-                await run_in_threadpool(self.func, *self.args, **self.kwargs)
+                await call_in_threadpool(self.func, *self.args, **self.kwargs)
         except Exception:
             name = getattr(self.func, "__qualname__", None) or repr(self.func)
             _logger.error("Background task %s failed", name)

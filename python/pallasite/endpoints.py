@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY
 from pallasite._http.json import decode
+from pallasite._runtime.calls import call_in_threadpool
 from pallasite._utils import is_async_callable
-from pallasite.concurrency import run_in_threadpool
 from pallasite.exceptions import HTTPException
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
@@ -52,7 +52,7 @@ class HTTPEndpoint:
         if is_async_callable(handler):
             response = await handler(request)
         else:
-            response = await run_in_threadpool(handler, request)
+            response = await call_in_threadpool(handler, request)
         await response(self.scope, self.receive, self.send)
 
     async def method_not_allowed(self, request: Request) -> Response:

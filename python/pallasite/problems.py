@@ -16,9 +16,9 @@ from pallasite._compat.public import publish
 from pallasite._exception_handler import find_handler
 from pallasite._http import scope_keys
 from pallasite._http.typed import InvalidParameter
+from pallasite._runtime.calls import call_in_threadpool
 from pallasite._utils import is_async_callable
 from pallasite.background import BackgroundTask
-from pallasite.concurrency import run_in_threadpool
 from pallasite.exceptions import HTTPException
 from pallasite.negotiation import preferred_type
 from pallasite.requests import HTTPConnection, Request
@@ -147,7 +147,7 @@ async def refuse(exc: HTTPException, scope: Scope, receive: Receive, send: Send)
         if is_async_callable(handler):
             response = await handler(conn, exc)  # type: ignore[arg-type]
         else:
-            response = await run_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
+            response = await call_in_threadpool(handler, conn, exc)  # type: ignore[arg-type]
     if response is not None:
         await response(scope, receive, send)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import isawaitable, iscoroutine
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
@@ -197,11 +198,26 @@ class Jinja2Templates:
         """
         if isinstance(request, str):  # type: ignore[unreachable]  # the older form
             request, name, context = _from_older_form(request, name, context)  # type: ignore[unreachable]
-        context = {} if context is None else context
+        # Deviation: the caller's dictionary is not changed, since it may be shared between requests.
+        context = {} if context is None else dict(context)
         context.setdefault("request", request)
         for processor in self.context_processors:
-            context.update(processor(request))
+            context.update(_result(processor, request))
         return _TemplateResponse(self.get_template(name), context, status_code, headers, media_type, background)
+
+
+def _result(processor: ContextProcessor, request: Request) -> dict[str, Any]:
+    """Return what a context processor adds.
+
+    Raises:
+        TypeError: it is a coroutine function, or returns another awaitable. Templates are rendered without waiting.
+    """
+    result: Any = processor(request)
+    if isawaitable(result):
+        if iscoroutine(result):
+            result.close()  # it is never awaited, which would be a warning without its cause
+        raise TypeError(f"the context processor {processor!r} returned an awaitable: context processors are not async")
+    return result  # type: ignore[no-any-return]
 
 
 def _from_older_form(name: str, context: Any, rest: Any) -> tuple[Request, str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pallasite._compat import mode
 from pallasite.applications import Pallasite
 from pallasite.exceptions import HTTPException, WebSocketException
 from pallasite.middleware import Middleware
@@ -105,7 +106,12 @@ def test_reused_exception_does_not_collect_frames(test_client_factory: Any) -> N
     assert exc.__traceback__ is None
 
 
-def test_handled_exception_after_start_is_a_runtime_error(test_client_factory: Any) -> None:
+@pytest.mark.parametrize("mode_name", ["PALLASITE", "STARLETTE"])
+def test_handled_exception_after_start_is_raised_itself(
+    mode_name: str, test_client_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mode, "current", getattr(mode, mode_name))
+
     async def body() -> Any:
         yield b"some"
         raise Base("in mid-stream")
@@ -114,9 +120,24 @@ def test_handled_exception_after_start_is_a_runtime_error(test_client_factory: A
         return StreamingResponse(body())
 
     app = Pallasite(routes=[Route("/", endpoint)], exception_handlers={Base: label("never")})
-    with pytest.raises(RuntimeError, match="response already started") as caught:
-        test_client_factory(app).get("/")
-    assert isinstance(caught.value.__cause__, Base)
+    if mode_name == "PALLASITE":
+        with pytest.raises(Base, match="in mid-stream"):
+            test_client_factory(app).get("/")
+    else:
+        with pytest.raises(RuntimeError, match="response already started") as caught:
+            test_client_factory(app).get("/")
+        assert isinstance(caught.value.__cause__, Base)
+
+
+def test_handler_that_returns_an_awaitable_is_awaited(test_client_factory: Any) -> None:
+    async def respond(request: Request, exc: Exception) -> Response:
+        return PlainTextResponse("handled")
+
+    async def endpoint(request: Request) -> Response:
+        raise Base
+
+    app = Pallasite(routes=[Route("/", endpoint)], exception_handlers={Base: lambda *args: respond(*args)})
+    assert test_client_factory(app).get("/").text == "handled"
 
 
 def test_websocket_exception_closes_with_code_and_reason(test_client_factory: Any) -> None:

@@ -33,7 +33,7 @@ from pallasite.middleware.sessions import (
 )
 from pallasite.requests import Request
 from pallasite.responses import JSONResponse, PlainTextResponse, StreamingResponse
-from pallasite.routing import Route, WebSocketRoute
+from pallasite.routing import Mount, Route, WebSocketRoute
 from pallasite.testclient import WebSocketDenialResponse
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 from pallasite.websockets import WebSocket, WebSocketDisconnect
@@ -637,3 +637,21 @@ def test_function_middleware_inside_may_still_change_it(test_client_factory: Cli
     app = Pallasite(routes=[Route("/", endpoint)], middleware=layers[::-1])
     with pytest.raises(SessionNotStored):
         test_client_factory(app).get("/")
+
+
+def test_session_of_a_mounted_application_leaves_the_outer_one_alone(test_client_factory: ClientFactory) -> None:
+    async def store(request: Request) -> JSONResponse:
+        request.session[request.url.path] = True
+        return JSONResponse(sorted(request.session))
+
+    inner = Pallasite(
+        routes=[Route("/", store)],
+        middleware=[Middleware(SessionMiddleware, secret_key="b" * 40, session_cookie="inner", path="/inner")],
+    )
+    outer = Pallasite(
+        routes=[Route("/outer", store), Mount("/inner", inner)],
+        middleware=[Middleware(SessionMiddleware, secret_key="a" * 40, session_cookie="outer")],
+    )
+    client = test_client_factory(outer)
+    for path in ("/outer", "/inner/", "/outer", "/inner/"):
+        assert client.get(path).json() == [path]

@@ -11,10 +11,12 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeAlias
+from wsgiref.validate import validator
 
 import anyio
 import pytest
 
+from pallasite._compat import mode
 from pallasite.applications import Pallasite
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.routing import Mount
@@ -101,7 +103,7 @@ def test_environ_has_the_values_of_the_scope() -> None:
         "PATH_INFO": "/",
         "QUERY_STRING": "q=1&x=\xe9",
         "SERVER_NAME": "example.org",
-        "SERVER_PORT": 8000,
+        "SERVER_PORT": "8000",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "192.0.2.1",
         "CONTENT_TYPE": "text/plain",
@@ -110,7 +112,7 @@ def test_environ_has_the_values_of_the_scope() -> None:
         "HTTP_COOKIE": "a=1; b=2",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https",
-        "wsgi.errors": sys.stdout,
+        "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
@@ -134,9 +136,37 @@ def test_environ_has_the_length_of_the_body(body: bytes, given: Any, length: str
     assert wsgi.build_environ({**SCOPE, "headers": headers}, body).get("CONTENT_LENGTH") == length
 
 
+def test_environ_in_compatibility_mode_has_a_number_and_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mode, "current", mode.STARLETTE)
+    found = environ()
+    assert found["SERVER_PORT"] == 80
+    assert found["wsgi.errors"] is sys.stdout
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
+def test_environ_of_a_unix_socket_names_a_host(scheme: str, port: str) -> None:
+    found = environ(scheme=scheme, server=("/run/app.sock", None))
+    assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("localhost", port)
+
+
+@pytest.mark.parametrize("root_path", ["", "/", "/wsgi"])
+def test_environ_passes_the_validator_of_the_standard_library(
+    root_path: str, test_client_factory: ClientFactory
+) -> None:
+    """Source: PEP 3333, as `wsgiref.validate` reads it."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}".encode()]
+
+    client = test_client_factory(wsgi.WSGIMiddleware(validator(application)), root_path=root_path)
+    assert client.get(root_path.rstrip("/") + "/path?a=b").text == "testserver:80"
+    assert client.post(root_path.rstrip("/") + "/path", content=b"body").text == "testserver:80"
+
+
 def test_environ_of_a_server_without_address_is_localhost() -> None:
     found = environ()
-    assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("localhost", 80)
+    assert (found["SERVER_NAME"], found["SERVER_PORT"]) == ("localhost", "80")
     assert "REMOTE_ADDR" not in found
 
 

@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_http.text",
     ),
     ("_compat.warn", "_http", "_files", "_utils", "_runtime"),
-    ("concurrency", "background"),
+    ("concurrency", "background", "_runtime.calls"),
     ("datastructures", "config"),
     (
         "_exception_handler",

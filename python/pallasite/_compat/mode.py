@@ -30,6 +30,10 @@ class Mode(NamedTuple):
     names_host_in_redirects: bool
     #: A WebSocket is rejected with an HTTP response even if the server does not offer that extension.
     sends_denial_unasked: bool
+    #: An exception with a handler is replaced by a RuntimeError if its response comes too late.
+    masks_late_exceptions: bool
+    #: The port in a WSGI environ is a number, and `wsgi.errors` is stdout.
+    builds_loose_environ: bool
 
 
 PALLASITE = Mode(
@@ -41,6 +45,8 @@ PALLASITE = Mode(
     runs_mounted_lifespans=True,
     names_host_in_redirects=False,
     sends_denial_unasked=False,
+    masks_late_exceptions=False,
+    builds_loose_environ=False,
 )
 STARLETTE = Mode(
     warning_package="starlette",
@@ -51,6 +57,8 @@ STARLETTE = Mode(
     runs_mounted_lifespans=False,
     names_host_in_redirects=True,
     sends_denial_unasked=True,
+    masks_late_exceptions=True,
+    builds_loose_environ=True,
 )
 
 current = PALLASITE

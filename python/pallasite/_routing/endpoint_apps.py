@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import final
+from typing import Any, final
 
 from pallasite._core import Observer
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
+from pallasite._runtime.calls import call_in_threadpool
 from pallasite._utils import is_async_callable
-from pallasite.concurrency import run_in_threadpool
 from pallasite.requests import Request
 from pallasite.responses import Response
 from pallasite.types import ASGIApp, Receive, Scope, Send
@@ -37,7 +37,8 @@ def request_response(func: Callable[[Request], Awaitable[Response] | Response]) 
     if is_async_callable(func):
         call = func
     else:
-        call = functools.partial(run_in_threadpool, func)  # type: ignore[assignment, call-arg]
+        in_thread: Any = call_in_threadpool
+        call = functools.partial(in_thread, func)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request: Request = Request(scope, receive, send)

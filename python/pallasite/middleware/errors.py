@@ -20,6 +20,7 @@ from typing import cast
 
 from pallasite._compat import mode
 from pallasite._core import Observer
+from pallasite._runtime.calls import call_in_threadpool
 from pallasite._utils import is_async_callable
 from pallasite.concurrency import run_in_threadpool
 from pallasite.middleware._debug_values import HIDDEN, MAX_VALUE_CHARS, TooSlow, is_secret, show, time_limit
@@ -182,7 +183,7 @@ class ServerErrorMiddleware:
             return self.error_response(request, exc)
         if is_async_callable(handler):
             return cast("Response", await handler(request, exc))  # type: ignore[arg-type]
-        return cast("Response", await run_in_threadpool(handler, request, exc))
+        return cast("Response", await call_in_threadpool(handler, request, exc))
 
     def format_line(self, index: int, line: str, frame_lineno: int, frame_index: int) -> str:
         """Return a line of source as HTML. `index` counts within the excerpt; the line at `frame_index` failed."""

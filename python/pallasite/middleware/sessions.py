@@ -183,6 +183,9 @@ class SessionMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if "session" in scope:
+            # Deviation: the session of an outer application is left alone, instead of being replaced for both.
+            scope = dict(scope)
         stored, scope["session"] = self._load(scope)
         starts = _STARTS[scope["type"]]
         sent: tuple[Any, bytes | None] | None = None  # the session whose cookie was sent, and its JSON at that time

@@ -13,6 +13,8 @@ import anyio
 import anyio.from_thread
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
+from pallasite._compat import mode
+from pallasite._http.schemes import DEFAULT_PORTS
 from pallasite._runtime.worker_threads import run_sync
 from pallasite._utils import create_collapsing_task_group
 from pallasite.datastructures import MutableHeaders
@@ -44,24 +46,29 @@ def build_environ(scope: Scope, body: bytes) -> dict[str, Any]:
 
     Deviation: fields with an underscore in their name are left out, because WSGI cannot distinguish them from those
     with a hyphen. `Proxy` is left out too. Several Cookie fields are joined with "; ". CONTENT_LENGTH is the actual
-    length of the body, even if the client sent none or another: WSGI applications read no further.
+    length of the body, even if the client sent none or another: WSGI applications read no further. SCRIPT_NAME
+    is empty for the root. SERVER_PORT is text and `wsgi.errors` is stderr, except in compatibility mode.
     """
-    root_path, path = _as_wsgi(scope.get("root_path", "")), _as_wsgi(scope["path"])
-    if path == root_path or path.startswith(root_path.rstrip("/") + "/"):
+    root_path, path = _as_wsgi(scope.get("root_path", "")).rstrip("/"), _as_wsgi(scope["path"])
+    if path == root_path or path.startswith(root_path + "/"):
         path = path.removeprefix(root_path)
+    scheme = scope.get("scheme", "http")
     name, port = scope.get("server") or ("localhost", 80)
+    if port is None:
+        # The server listens on a Unix socket.
+        name, port = "localhost", DEFAULT_PORTS.get(scheme, 80)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": root_path,
         "PATH_INFO": path,
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": name,
-        "SERVER_PORT": port,
+        "SERVER_PORT": port if mode.current.builds_loose_environ else str(port),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.url_scheme": scheme,
         "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stdout,
+        "wsgi.errors": sys.stdout if mode.current.builds_loose_environ else sys.stderr,
         **dict.fromkeys(("wsgi.multithread", "wsgi.multiprocess"), True),
         "wsgi.run_once": False,
     }
