@@ -39,7 +39,7 @@ def test_response_that_blocks_the_loop_is_found(
     async def send_file(request: Request) -> Response:
         return FileResponse(__file__)
 
-    async def at_once(function: Callable[..., Any], *args: Any) -> Any:
+    async def at_once(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return function(*args)
 
     client = test_client_factory(Pallasite(routes=[Route("/", send_file)]))
