@@ -626,3 +626,17 @@ async def test_form_data_closes_every_file() -> None:
 def test_url_hostname_with_a_colon_that_is_not_an_address_gets_no_brackets() -> None:
     assert str(URL("http://a/").replace(hostname="b:c")) == "http://b:c/"
     assert str(URL("http://a/").replace(hostname="::1")) == "http://[::1]/"
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("red,#fff,blue", ["red", "#fff", "blue"]),
+        ("#news, #sport", ["#news", "#sport"]),
+        ("a#b,c", ["a#b", "c"]),
+        ("https://a.example/#/start,b", ["https://a.example/#/start", "b"]),
+        ('"x,y#",z', ["x,y#", "z"]),
+    ],
+)
+def test_comma_separated_number_sign_is_no_comment(text: str, items: list[str]) -> None:
+    assert list(CommaSeparatedStrings(text)) == items

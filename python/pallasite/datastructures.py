@@ -82,6 +82,7 @@ class CommaSeparatedStrings(Sequence[str]):
 def _split_commas(text: str) -> list[str]:
     reader = shlex(text, posix=True)
     reader.whitespace_split, reader.whitespace = True, ","
+    reader.commenters = ""  # Deviation: a number sign is a character like any other, and nothing after it is lost
     return [token.strip() for token in reader]
 
 

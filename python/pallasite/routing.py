@@ -26,6 +26,7 @@ from pallasite._routing.paths import (
     PARAM_REGEX,
     compile_path,
     compile_pattern,
+    escape_path,
     format_parts,
     replace_params,
 )
@@ -215,7 +216,7 @@ class _Endpoint(_PathRoute):
         for place in range(1, len(parts), 2):
             key = parts[place]
             parts[place] = convertors[key].to_string(path_params[key])
-        return URLPath("".join(parts), self._protocol)
+        return URLPath(escape_path("".join(parts)), self._protocol)
 
 
 class Route(_Endpoint):

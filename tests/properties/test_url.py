@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -83,7 +84,9 @@ def test_url_from_scope_equals_starlettes(
         "headers": headers,
         "server": server,
     }
-    assert str(URL(scope=scope)) == str(starlette.URL(scope=scope))
+    # Deviation: what a URL would lose or misread in a decoded path is percent-encoded.
+    escaped = re.sub(r"[%\x00-\x1f\x7f]", lambda match: f"%{ord(match[0]):02X}", path)
+    assert str(URL(scope=scope)) == str(starlette.URL(scope={**scope, "path": escaped}))
 
 
 @given(path=_path, query=st.binary(max_size=20))

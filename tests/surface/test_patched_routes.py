@@ -252,7 +252,7 @@ def test_convertor_to_string_patched_reaches_url_building(lib: Any, when: str, m
     routing, convertors = lib("routing"), lib("convertors")
 
     def patch() -> None:
-        monkeypatch.setattr(convertors.StringConvertor, "to_string", lambda self, value: f"<{value}>")
+        monkeypatch.setattr(convertors.StringConvertor, "to_string", lambda self, value: f"({value})")
 
     if when == "before-construction":
         patch()
@@ -261,8 +261,8 @@ def test_convertor_to_string_patched_reaches_url_building(lib: Any, when: str, m
     if when == "after-construction":
         assert router.url_path_for("show", name="a") == "/a"
         patch()
-    assert router.url_path_for("show", name="a") == "/<a>"
-    assert router.url_path_for("in:show", place="x", name="a") == "/<x>/<a>"
+    assert router.url_path_for("show", name="a") == "/(a)"
+    assert router.url_path_for("in:show", place="x", name="a") == "/(x)/(a)"
 
 
 def test_convertor_types_patched_reach_paths_compiled_later(

@@ -32,7 +32,7 @@ class Mode(NamedTuple):
     sends_denial_unasked: bool
     #: An exception with a handler is replaced by a RuntimeError if its response comes too late.
     masks_late_exceptions: bool
-    #: The port in a WSGI environ is a number, and `wsgi.errors` is stdout.
+    #: A WSGI environ has a number as its port, stdout as `wsgi.errors`, and the root path unchanged.
     builds_loose_environ: bool
 
 

@@ -15,6 +15,21 @@ PARAM_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 PARAM_FORMAT_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)}")
 
 
+# What a path may contain besides non-ASCII characters, which clients encode themselves (RFC 3986 section 3.3).
+_IN_PATH = "-A-Za-z0-9/_.~!$&'()*+,;=:@"
+_PLAIN = re.compile(f"[{_IN_PATH}\x80-\U0010ffff]*")
+_ESCAPES = {code: f"%{code:02X}" for code in range(0x80) if not re.match(f"[{_IN_PATH}]", chr(code))}
+
+
+def escape_path(text: str) -> str:
+    """Return a decoded path, or a part of one, as it is written in a URL.
+
+    Deviation: a client that follows the URL sends the same path. Otherwise it would read `?` and `#` as the end of the
+    path and `%` as the start of an escape, and drop tabs.
+    """
+    return text if _PLAIN.fullmatch(text) else text.translate(_ESCAPES)
+
+
 @lru_cache(maxsize=4096)
 def format_parts(path_format: str) -> tuple[str, ...]:
     """Split a path format. Literal text is at even indexes, parameter names are at odd ones."""
@@ -26,16 +41,18 @@ def replace_params(
 ) -> tuple[str, dict[str, str]]:
     """Return `path` with the given parameters filled in, and the parameters that do not occur in it.
 
-    Parameters that are used are removed from `path_params`. A parameter that is not given stays as ``{name}``.
+    Parameters that are used are removed from `path_params`. A parameter that is not given stays as ``{name}``. In a
+    path, which starts with a slash, characters that a URL cannot contain there are percent-encoded.
     """
     if not path_params:
         return path, path_params
     filled: list[str] = []
+    escape = escape_path if path.startswith("/") else str
     for place, text in enumerate(format_parts(path)):
         if not place % 2:
-            filled.append(text)
+            filled.append(escape(text))
         elif text in path_params:
-            filled.append(param_convertors[text].to_string(path_params.pop(text)))
+            filled.append(escape(param_convertors[text].to_string(path_params.pop(text))))
         else:
             filled.append(f"{{{text}}}")
     return "".join(filled), path_params

@@ -47,10 +47,12 @@ def build_environ(scope: Scope, body: bytes) -> dict[str, Any]:
     Deviation: fields with an underscore in their name are left out, because WSGI cannot distinguish them from those
     with a hyphen. `Proxy` is left out too. Several Cookie fields are joined with "; ". CONTENT_LENGTH is the actual
     length of the body, even if the client sent none or another: WSGI applications read no further. SCRIPT_NAME
-    is empty for the root. SERVER_PORT is text and `wsgi.errors` is stderr, except in compatibility mode.
+    does not end in a slash, SERVER_PORT is text and `wsgi.errors` is stderr, except in compatibility mode.
     """
-    root_path, path = _as_wsgi(scope.get("root_path", "")).rstrip("/"), _as_wsgi(scope["path"])
-    if path == root_path or path.startswith(root_path + "/"):
+    root_path, path = _as_wsgi(scope.get("root_path", "")), _as_wsgi(scope["path"])
+    if not mode.current.builds_loose_environ:
+        root_path = root_path.rstrip("/")
+    if path == root_path or path.startswith(root_path.rstrip("/") + "/"):
         path = path.removeprefix(root_path)
     scheme = scope.get("scheme", "http")
     name, port = scope.get("server") or ("localhost", 80)

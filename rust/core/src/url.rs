@@ -145,18 +145,18 @@ pub fn absolute_url(base: &str, schemes: Option<(&str, &str)>, host: &str, path:
     Some([scheme, "://", netloc, slash, above, path].concat())
 }
 
+/// Escapes what would end the path, what URL parsers drop or rewrite, and `%`, since the path is decoded.
 fn push_path(path: &[u8], url: &mut Vec<u8>) {
     let mut rest = path;
-    while let Some(end) = scan::position(rest, |&byte| matches!(byte, b'?' | b'#' | b'\\')) {
+    while let Some(end) = scan::position(rest, |&byte| {
+        matches!(byte, b'?' | b'#' | b'\\' | b'%' | 0..0x20 | 0x7F)
+    }) {
         let (plain, special) = rest.split_at(end);
         url.extend_from_slice(plain);
-        let (escape, behind): (&[u8], _) = match special {
-            [b'?', behind @ ..] => (b"%3F", behind),
-            [b'#', behind @ ..] => (b"%23", behind),
-            [_, behind @ ..] => (b"%5C", behind),
-            [] => return,
-        };
-        url.extend_from_slice(escape);
+        let [byte, behind @ ..] = special else { return };
+        let mut escape = String::new();
+        push_escape(*byte, &mut escape);
+        url.extend_from_slice(escape.as_bytes());
         rest = behind;
     }
     url.extend_from_slice(rest);
@@ -215,6 +215,7 @@ mod tests {
     fn build_table() {
         assert_eq!(built(Some("a:1"), "/p q", b"x=1"), "http://a:1/p q?x=1");
         assert_eq!(built(Some("a"), "p?#\\é", b""), "http://a/p%3F%23%5Cé");
+        assert_eq!(built(Some("a"), "50% \t\n\x7f", b""), "http://a/50%25 %09%0A%7F");
         assert_eq!(built(Some("a"), "//b", b""), "http://a//b");
         assert_eq!(built(None, "//b//c", b"q"), "/%2Fb//c?q");
         assert_eq!(built(None, "", b""), "");
