@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import anyio
 import pytest
 
 from pallasite.applications import Pallasite
@@ -13,7 +14,7 @@ from pallasite.exceptions import HTTPException
 from pallasite.requests import ClientDisconnect, HTTPConnection, MalformedJSON, Request, cookie_parser
 from pallasite.responses import JSONResponse, PlainTextResponse
 from pallasite.routing import Mount, Route, Router
-from tests.support.asgi import Sent, scope_of
+from tests.support.asgi import Sent, always, never, scope_of
 
 pytestmark = pytest.mark.anyio
 
@@ -286,13 +287,54 @@ async def test_json_of_every_unicode_encoding_is_understood(encoding: str) -> No
 
 
 async def test_is_disconnected_never_waits() -> None:
-    import anyio
-
-    async def never() -> Any:
-        await anyio.sleep_forever()
-
     assert not await Request(notes_scope(), never).is_disconnected()
     assert await Request(notes_scope(), Channel({"type": "http.disconnect"})).is_disconnected()
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3, 4])
+async def test_is_disconnected_keeps_the_body(asked: int) -> None:
+    channel = Channel(chunk(b"ab", True), chunk(b"", True), chunk(b"cd"), chunk(b"replayed"))
+    request = Request(notes_scope(), channel)
+    assert [await request.is_disconnected() for _ in range(asked)] == [False] * asked
+    assert await request.body() == b"abcd"
+
+
+async def test_is_disconnected_keeps_the_body_for_another_reader_of_its_receive() -> None:
+    request = Request(notes_scope(), Channel(chunk(b"ab", True), chunk(b"cd")))
+    assert not await request.is_disconnected()
+    assert await Request(request.scope, request.receive).body() == b"abcd"
+    assert request.receive is request._receive
+
+
+async def test_is_disconnected_keeps_the_disconnect() -> None:
+    request = Request(notes_scope(), Channel(chunk(b"ab", True), {"type": "http.disconnect"}))
+    assert [await request.is_disconnected() for _ in range(2)] == [False, True]
+    with pytest.raises(ClientDisconnect):
+        await request.body()
+    with pytest.raises(ClientDisconnect):
+        await request.body()
+
+
+async def test_is_disconnected_after_the_body_keeps_nothing() -> None:
+    request = Request(notes_scope(), Channel(chunk(b"ab"), chunk(b"replayed"), {"type": "http.disconnect"}))
+    assert await request.body() == b"ab"
+    assert [await request.is_disconnected() for _ in range(2)] == [False, True]
+    assert not request._kept
+
+
+async def test_is_disconnected_keeps_a_bounded_number_of_messages() -> None:
+    channel = Channel(*[chunk(b"a", True)] * 100, chunk(b"b"))
+    request = Request(notes_scope(), channel)
+    assert not any([await request.is_disconnected() for _ in range(100)])
+    assert channel.calls == 64
+    assert await request.body() == b"a" * 100 + b"b"
+
+
+@pytest.mark.parametrize("message", [chunk(b"", True), {"type": "http.other"}], ids=["empty", "unknown"])
+async def test_receive_that_never_waits_does_not_block_the_event_loop(message: dict[str, Any]) -> None:
+    with anyio.move_on_after(0.01) as scope:
+        await Request(notes_scope(), always(message)).body()
+    assert scope.cancelled_caught
 
 
 async def test_missing_channels_are_reported() -> None:

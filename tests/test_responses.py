@@ -24,6 +24,7 @@ from pallasite.responses import (
     Response,
     StreamingResponse,
 )
+from pallasite.sse import EventSourceResponse
 from tests.support.asgi import STALL_SECONDS, UNUSED, Sent, never
 
 _HTTP = {"type": "http", "method": "GET", "headers": []}
@@ -565,6 +566,28 @@ async def test_stream_failing_receive_is_raised() -> None:
 
     with pytest.raises(LookupError, match="server bug"):
         await _call(StreamingResponse(chunks()), receive=receive)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("more_body", [False, True])
+@pytest.mark.parametrize("make", [StreamingResponse, EventSourceResponse])
+async def test_stream_goes_on_while_a_middleware_replays_the_body_without_waiting(make: Any, more_body: bool) -> None:
+    received = 0
+
+    async def replay() -> Any:
+        nonlocal received
+        received += 1
+        return {"type": "http.request", "body": b"{}", "more_body": more_body}
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for number in range(3):
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            yield b"%d" % number
+
+    messages = await _call(make(chunks()), receive=replay)
+    assert b"".join(message.get("body", b"") for message in messages) == b"012"
+    assert received > 16 if more_body else received == 16  # the end of a body is sent once: the rest is a replay
 
 
 @pytest.mark.anyio

@@ -17,6 +17,7 @@ Exception
   authentication.AuthenticationError   an AuthenticationBackend rejected the credentials
   config.EnvironError                  an environment variable was set after it had been read
   RuntimeError
+    requests.ConsumedBody              the request body was read by a middleware, which has not kept it
     websockets.WebSocketDisconnected   the application used a connection that is not open
     middleware.sessions.SessionNotStored  the session was changed after its cookie was sent
   ValueError

@@ -13,8 +13,10 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 
 import anyio
+import anyio.lowlevel
 
 from pallasite import _core
+from pallasite._compat import mode
 from pallasite._compat.stock import original
 from pallasite._http import scope_keys
 from pallasite._http.json import decode
@@ -39,6 +41,7 @@ else:
 __all__ = [
     "SERVER_PUSH_HEADERS_TO_COPY",
     "ClientDisconnect",
+    "ConsumedBody",
     "HTTPConnection",
     "MalformedJSON",
     "Request",
@@ -49,6 +52,13 @@ __all__ = [
 
 # The header fields that a pushed request copies from the request that caused it.
 SERVER_PUSH_HEADERS_TO_COPY = {"accept", "accept-encoding", "accept-language", "cache-control", "user-agent"}
+
+
+# Messages of the body that `Request.is_disconnected` keeps for the next reader. Servers limit the size of each.
+_MAX_KEPT_MESSAGES = 64
+
+# In the last message of a body that has been read before: the `ConsumedBody` that explains it.
+CONSUMED = "pallasite.consumed"
 
 
 def cookie_parser(cookie_string: str) -> dict[str, str]:
@@ -74,6 +84,15 @@ class MalformedJSON(json.JSONDecodeError, HTTPException):
         self.headers = None
 
     __str__ = json.JSONDecodeError.__str__
+
+
+class ConsumedBody(RuntimeError):
+    """The body was read by another reader, which has not kept it. `form` is the form that it was read as, if any."""
+
+    def __init__(self, message: str, form: FormData | None = None, *, is_strict: bool = False) -> None:
+        super().__init__(message)
+        self.form = form
+        self.is_strict = is_strict  # also in compatibility mode
 
 
 @functools.cache
@@ -248,6 +267,8 @@ class Request(HTTPConnection[StateT]):
     _form: FormData | None = None
     _stream_consumed: bool = False
     _is_disconnected: bool = False
+    _kept: list[Message] | tuple[()] = ()
+    _takes_form = False
     _body: bytes
     _json: Any
 
@@ -264,15 +285,18 @@ class Request(HTTPConnection[StateT]):
 
     @property
     def receive(self) -> Receive:
-        """The ASGI receive channel."""
-        return self._receive
+        """The ASGI receive channel, with what `is_disconnected` has received first."""
+        return self._next_message if self._kept else self._receive
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body in chunks as they arrive, then one empty chunk. Nothing is kept.
 
         Raises:
             ClientDisconnect: the client disconnected before the body was complete.
-            RuntimeError: the stream has already been read.
+            RuntimeError: the stream has already been read, here or by a middleware that has not kept the body.
+
+        Deviation: a body that a middleware has consumed with `stream` or `form` raises instead of being empty. In
+        compatibility mode it is empty, as Starlette's tests require.
         """
         if hasattr(self, "_body"):
             yield self._body
@@ -290,19 +314,40 @@ class Request(HTTPConnection[StateT]):
         """Return the next chunk of the body, and whether more follow."""
         # While this is set, a response being sent does not listen for a disconnect and so does not consume messages.
         self.scope[scope_keys.READS_BODY] = True
-        message = await self._receive()
+        message = await (self._next_message() if self._kept or self._is_disconnected else self._receive())
         kind = message["type"]
         if kind == "http.disconnect":
             self._is_disconnected = True
             self.scope[scope_keys.READS_BODY] = False
             raise ClientDisconnect
-        if kind != "http.request":
-            return b"", True
-        more: bool = message.get("more_body", False)
+        chunk: bytes = message.get("body", b"")
+        more: bool = kind != "http.request" or message.get("more_body", False)
         if not more:
             self._stream_consumed = True
             self.scope[scope_keys.READS_BODY] = False
-        return message.get("body", b""), more
+            if CONSUMED in message:
+                self._refuse(message[CONSUMED])
+        elif not chunk or kind != "http.request":
+            await anyio.lowlevel.checkpoint()  # a `receive` that never waits must not block the event loop
+            return b"", True
+        return chunk, more
+
+    def _refuse(self, consumed: ConsumedBody) -> None:
+        takes_form = self._takes_form and consumed.form is not None
+        if consumed.is_strict or takes_form or mode.current.refuses_consumed_bodies:
+            raise consumed
+
+    async def _next_message(self) -> Message:
+        if self._kept:
+            return self._kept.pop(0)
+        return {"type": "http.disconnect"} if self._is_disconnected else await self._receive()
+
+    def _keep(self, message: Message) -> None:
+        """Keep a message of the body for its reader, if that one still needs it."""
+        is_complete = self._stream_consumed or hasattr(self, "_body")
+        is_empty = not message.get("body") and message.get("more_body", False)
+        if not is_complete and not is_empty and (not self._kept or self._kept[-1].get("more_body", False)):
+            self._kept = [*self._kept, message]
 
     @property
     def _is_unread(self) -> bool:
@@ -356,13 +401,23 @@ class Request(HTTPConnection[StateT]):
     ) -> FormData:
         if self._form is None:
             parse_form = _form_parser()
-            self._form = await parse_form(self, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+            self._takes_form = True
+            try:
+                self._form = await parse_form(
+                    self, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
+                )
+            except ConsumedBody as error:
+                if error.form is None:
+                    raise
+                self._form = error.form
         return self._form
 
     def form(
         self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
     ) -> AwaitableOrContextManager[FormData]:
         """Return the form's fields and uploaded files. Await it, or use it in ``async with`` to close the files.
+
+        If a middleware has already read the form, this is the same object, so the limits are those of the middleware.
 
         `max_files` and `max_fields` limit the number of parts. `max_part_size` is in bytes and applies to fields, not
         to files.
@@ -376,12 +431,20 @@ class Request(HTTPConnection[StateT]):
             await self._form.close()
 
     async def is_disconnected(self) -> bool:
-        """Return True if the client has disconnected, as far as the server knows now. Never waits."""
-        if not self._is_disconnected:
+        """Return True if the client has disconnected, as far as the server knows now. Never waits.
+
+        Parts of the body that have arrived are kept for `body`, `stream`, `form` and `receive`. Once 64 of them are
+        waiting to be read, a disconnect is noticed only by reading.
+
+        Deviation: Starlette drops them.
+        """
+        if not self._is_disconnected and len(self._kept) < _MAX_KEPT_MESSAGES:
             message: Message = {}
             with anyio.CancelScope() as scope:
                 scope.cancel()  # receive only a message that is already there
                 message = await self._receive()
+            if message.get("type") == "http.request":
+                self._keep(message)
             self._is_disconnected = message.get("type") == "http.disconnect"
         return self._is_disconnected
 

@@ -22,6 +22,7 @@ from pallasite._http.json import encode
 from pallasite._http.text import encode_text
 from pallasite._responses.base import denial_send, iterate
 from pallasite._runtime import signals
+from pallasite._runtime.disconnect import wait_for_disconnect
 from pallasite._utils import create_collapsing_task_group
 from pallasite.background import BackgroundTask
 from pallasite.concurrency import EXHAUSTED
@@ -284,12 +285,9 @@ class _Connection:
 
     async def listen(self, receive: Receive) -> None:
         """End the stream when the client disconnects."""
-        while True:
-            message = await receive()
-            if message["type"] in ("http.disconnect", "websocket.disconnect"):
-                self.gone = True
-                self.stop()
-                return
+        await wait_for_disconnect(receive)
+        self.gone = True
+        self.stop()
 
 
 class _Blocks:

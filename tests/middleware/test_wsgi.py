@@ -21,7 +21,7 @@ from pallasite.applications import Pallasite
 from pallasite.exceptions import StarletteDeprecationWarning
 from pallasite.routing import Mount
 from pallasite.types import ASGIApp, Message, Send
-from tests.support.asgi import UNUSED, Sent
+from tests.support.asgi import UNUSED, Sent, always
 from tests.support.clients import ClientFactory
 
 with warnings.catch_warnings():
@@ -380,3 +380,9 @@ def test_mounted_in_an_application_with_a_lifespan(test_client_factory: ClientFa
     with test_client_factory(Pallasite(routes=[Mount("/old", wsgi.WSGIMiddleware(app))], lifespan=lifespan)) as client:
         assert client.post("/old/page", content=b"data").text == "/old/page data"
     assert events == ["up", "down"]
+
+
+async def test_receive_that_never_waits_does_not_block_the_event_loop() -> None:
+    with anyio.move_on_after(0.01) as scope:
+        await wsgi.WSGIMiddleware(UNUSED)(SCOPE, always({"type": "http.request", "more_body": True}), UNUSED)
+    assert scope.cancelled_caught

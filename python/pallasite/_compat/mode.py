@@ -34,6 +34,8 @@ class Mode(NamedTuple):
     masks_late_exceptions: bool
     #: A WSGI environ has a number as its port, stdout as `wsgi.errors`, and the root path unchanged.
     builds_loose_environ: bool
+    #: A body that a middleware has read but not kept raises RuntimeError for the next reader, instead of being empty.
+    refuses_consumed_bodies: bool
 
 
 PALLASITE = Mode(
@@ -47,6 +49,7 @@ PALLASITE = Mode(
     sends_denial_unasked=False,
     masks_late_exceptions=False,
     builds_loose_environ=False,
+    refuses_consumed_bodies=True,
 )
 STARLETTE = Mode(
     warning_package="starlette",
@@ -59,6 +62,7 @@ STARLETTE = Mode(
     sends_denial_unasked=True,
     masks_late_exceptions=True,
     builds_loose_environ=True,
+    refuses_consumed_bodies=False,
 )
 
 current = PALLASITE

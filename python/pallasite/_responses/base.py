@@ -16,7 +16,7 @@ from pallasite._core import set_cookie as write_cookie
 from pallasite._http.json import STOCK_DUMPS, encode
 from pallasite._http.set_cookie import check_cross_site, check_prefix
 from pallasite._http.text import encode_text
-from pallasite._runtime.disconnect import reports_disconnect_on_send, run_until_disconnect
+from pallasite._runtime.disconnect import reports_disconnect_on_send, run_until_disconnect, wait_for_disconnect
 from pallasite.background import BackgroundTask
 from pallasite.concurrency import iterate_in_threadpool
 from pallasite.datastructures import URL, MutableHeaders
@@ -302,9 +302,7 @@ class StreamingResponse(Response):
 
     async def listen_for_disconnect(self, receive: Receive) -> None:
         """Return when the client has disconnected."""
-        message = await receive()
-        while message["type"] != "http.disconnect":
-            message = await receive()
+        await wait_for_disconnect(receive)
 
     async def stream_response(self, send: Send) -> None:
         """Send the head, each chunk and the end of the body."""

@@ -18,7 +18,7 @@ from pallasite._http.conditional import entity_tag, last_modified
 from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite._http.text import encode_text
 from pallasite._responses.base import PlainTextResponse, Response, denial_send
-from pallasite._runtime.disconnect import reports_disconnect_on_send, run_until_disconnect
+from pallasite._runtime.disconnect import reports_disconnect_on_send, run_until_disconnect, wait_for_disconnect
 from pallasite._runtime.worker_threads import run_sync
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import Headers, MutableHeaders
@@ -103,7 +103,7 @@ class FileResponse(Response):
                 if not is_http or reports_disconnect_on_send(scope):
                     await sending
                 else:
-                    await run_until_disconnect(sending, _wait_for_disconnect, receive, scope)
+                    await run_until_disconnect(sending, wait_for_disconnect, receive, scope)
         except MalformedRangeHeader as error:
             await PlainTextResponse(error.content, 400)(scope, receive, send)
             return
@@ -299,11 +299,6 @@ def _open(
         return found, _Opened(file)
     with file:
         return found, _Loaded(file.read(chunk_size))
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _content_disposition(kind: str, filename: str) -> str:

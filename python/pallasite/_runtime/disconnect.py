@@ -6,12 +6,18 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import lru_cache
 from typing import Any
 
+import anyio
+import anyio.lowlevel
+
 from pallasite._http import scope_keys
 from pallasite._utils import create_collapsing_task_group
 from pallasite.types import Receive, Scope
 
 # From this spec version on, `send` raises OSError once the client is gone. Source: ASGI's HTTP spec, version 2.4.
 _SEND_RAISES = (2, 4)
+
+# A `receive` that returns the end of the body this often is a replay, which never reports a disconnect.
+_MAX_BODY_ENDS = 16
 
 
 def reports_disconnect_on_send(scope: Scope) -> bool:
@@ -22,6 +28,23 @@ def reports_disconnect_on_send(scope: Scope) -> bool:
 @lru_cache(maxsize=16)
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
+
+
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has disconnected. Other messages are dropped.
+
+    A middleware may replay the body with a `receive` that returns it each time without waiting. Every message therefore
+    lets other tasks run, and after `_MAX_BODY_ENDS` ends of the body this waits until it is cancelled.
+    """
+    ends = 0
+    while ends < _MAX_BODY_ENDS:
+        message = await receive()
+        if message["type"] in ("http.disconnect", "websocket.disconnect"):
+            return
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            ends += 1
+        await anyio.lowlevel.checkpoint()
+    await anyio.sleep_forever()
 
 
 async def run_until_disconnect(

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 
 from pallasite._utils import create_collapsing_task_group
 from pallasite.background import BackgroundTask
 from pallasite.exceptions import ClientDisconnect
 from pallasite.middleware._downstream import Downstream, EagerDownstream, TaskDownstream, running_loop
-from pallasite.requests import Request
+from pallasite.requests import CONSUMED, ConsumedBody, Request
 from pallasite.responses import Response
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,44 +36,92 @@ AsyncContentStream = AsyncIterable[str | bytes | memoryview | MutableMapping[str
 class _CachedRequest(Request):
     """The request passed to `dispatch`. The wrapped application can still read the body.
 
-    After `body()` it receives that body, after a complete `stream()` an empty one, otherwise the remaining chunks.
+    After `body()` it receives that body, and after `form()` its `Request` has the same form. After a complete
+    `stream()` its reader raises `RuntimeError`. Otherwise it receives the remaining chunks.
     """
 
     _passed_on_body = False
     _passed_on_disconnect = False
+    _passed_on_content = False  # at least one byte that is not in `_body`
+    _streamed_on = False  # the application, not `dispatch`, has read the stream to its end
 
     async def wrapped_receive(self) -> Message:
         """The `receive` channel of the wrapped application."""
         if self._passed_on_disconnect:
             return {"type": "http.disconnect"}
         if self._passed_on_body:
-            # The application has the whole body. Only a disconnect can follow.
-            if not self._is_disconnected:
-                message = await self._receive()
-                if message["type"] != "http.disconnect":
-                    raise RuntimeError(f"Unexpected message received: {message['type']}")
-            return self._disconnect()
+            return await self._pass_on_disconnect()
         if hasattr(self, "_body") or self._stream_consumed:
             self._passed_on_body = True
-            return _body_message(getattr(self, "_body", b""))
-        return await self._pass_on_chunk()
+            return self._kept_body()
+        message = await self._pass_on_chunk()
+        self._passed_on_body = self._stream_consumed
+        return message
+
+    def _kept_body(self) -> Message:
+        """Return the body that `dispatch` has read, or a message that makes reading it an error."""
+        if hasattr(self, "_body"):
+            return _body_message(self._body)
+        advice = "call `await request.body()` there before reading the body in another way"
+        error = ConsumedBody(f"The request body was already read by a middleware; {advice}", self._form)
+        return {**_body_message(b""), CONSUMED: error}
+
+    async def _pass_on_disconnect(self) -> Message:
+        # The application has the whole body. Only a disconnect can follow.
+        if not self._is_disconnected:
+            message = await self._receive()
+            if message["type"] != "http.disconnect":
+                raise RuntimeError(f"Unexpected message received: {message['type']}")
+        return self._disconnect()
 
     async def _pass_on_chunk(self) -> Message:
         while True:
-            message = await self._receive()
+            message = await (self._next_message() if self._kept else self._receive())
             if message["type"] == "http.disconnect":
                 return self._disconnect()
-            if message["type"] != "http.request":
-                continue
             body, more_body = message.get("body", b""), message.get("more_body", False)
+            if message["type"] != "http.request" or (more_body and not body):
+                await anyio.lowlevel.checkpoint()  # a `receive` that never waits must not block the event loop
+                continue
+            if body:
+                self._passed_on_content = True
             if not more_body:
-                self._stream_consumed = self._passed_on_body = True
-            if body or not more_body:
-                return _body_message(body, more_body)
+                self._stream_consumed = self._streamed_on = True
+                if CONSUMED in message:
+                    return message
+            return _body_message(body, more_body)
 
     def _disconnect(self) -> Message:
         self._is_disconnected = self._passed_on_disconnect = True
         return {"type": "http.disconnect"}
+
+
+class _Replay:
+    """The `receive` channel of an application that `dispatch` calls after another one, for example to try again."""
+
+    __slots__ = ("_is_rest", "_passed_on_body", "_request")
+
+    def __init__(self, request: _CachedRequest) -> None:
+        self._request = request
+        self._passed_on_body = False
+        self._is_rest = request._passed_on_content  # only the rest of the body is left, or nothing
+
+    async def receive(self) -> Message:
+        request = self._request
+        if request._passed_on_disconnect:
+            return {"type": "http.disconnect"}
+        if self._passed_on_body:
+            return await request._pass_on_disconnect()
+        if hasattr(request, "_body") or (request._stream_consumed and not request._streamed_on):
+            self._passed_on_body = True
+            return request._kept_body()
+        message = _body_message(b"") if request._stream_consumed else await request._pass_on_chunk()
+        self._passed_on_body = request._stream_consumed
+        if self._passed_on_body and self._is_rest:
+            advice = "call `await request.body()` in it before the first `call_next`"
+            error = ConsumedBody(f"The application was called again without its body; {advice}", is_strict=True)
+            return {**message, CONSUMED: error}
+        return message
 
 
 def _body_message(body: bytes, more_body: bool = False) -> Message:
@@ -93,8 +142,8 @@ class BaseHTTPMiddleware:
 
     Deviation: a response is not completed if the application fails midway, so that the client notices. The exception
     is raised where the body is read, or a RuntimeError if the application ended without one. Each `call_next` calls
-    the application again, so a failed call can be repeated. An application that ends without a response because the
-    client disconnected raises `ClientDisconnect`.
+    the application again, so a failed call can be repeated if `dispatch` has read the body with `body()`. An
+    application that ends without a response because the client disconnected raises `ClientDisconnect`.
 
     Cost: 10 us on asyncio; a task and its wake-ups on trio.
     """
@@ -172,14 +221,15 @@ class _Exchange:
             RuntimeError: the application ended without a response.
         """
         own, loop = self._request, self._loop
+        receive = _Replay(own).receive if self.started else own.wrapped_receive
         downstream: EagerDownstream | TaskDownstream
         if loop is not None:
-            downstream = EagerDownstream(self._app, own.scope, own.wrapped_receive)
+            downstream = EagerDownstream(self._app, own.scope, receive)
             self.started.append(downstream)
             downstream.start(loop)
         else:
             assert self._task_group is not None, "one of the two is given"
-            downstream = TaskDownstream(self._app, own.scope, own.wrapped_receive)
+            downstream = TaskDownstream(self._app, own.scope, receive)
             self.started.append(downstream)
             downstream.start(self._task_group)
         info = None

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from pallasite._compat import mode
@@ -19,6 +20,7 @@ from pallasite._runtime.worker_threads import run_sync
 from pallasite._utils import create_collapsing_task_group
 from pallasite.datastructures import MutableHeaders
 from pallasite.exceptions import StarletteDeprecationWarning
+from pallasite.requests import CONSUMED
 from pallasite.types import Message, Receive, Scope, Send
 
 __all__ = ["ExcInfo", "WSGIMiddleware", "WSGIResponder", "build_environ"]
@@ -196,7 +198,11 @@ async def _read_body(receive: Receive) -> bytes | None:
             return None
         pieces.append(message.get("body", b""))
         if not message.get("more_body", False):
+            if CONSUMED in message and mode.current.refuses_consumed_bodies:
+                raise message[CONSUMED]
             return b"".join(pieces)
+        if not pieces[-1]:
+            await anyio.lowlevel.checkpoint()  # a `receive` that never waits must not block the event loop
 
 
 def _as_wsgi(text: str) -> str:
