@@ -56,7 +56,7 @@ def test_path_of_any_value_decodes_to_it(value: str) -> None:
 
     path = str(APP.url_path_for("user", name=value))
     assert unquote(path) == f"/users/{value}"
-    assert not set(path) & set('?#\\ \t\r\n"<>^`|{}')
+    assert not set(path) & set('?#\\ \t\r\n"<>^`|')
 
 
 @pytest.mark.parametrize("value", [value for value in VALUES if not set(value) & set("\\\t\n\x7f")])

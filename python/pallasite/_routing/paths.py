@@ -15,8 +15,8 @@ PARAM_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 PARAM_FORMAT_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)}")
 
 
-# What a path may contain besides non-ASCII characters, which clients encode themselves (RFC 3986 section 3.3).
-_IN_PATH = "-A-Za-z0-9/_.~!$&'()*+,;=:@"
+# What a path may contain (RFC 3986 section 3.3), besides braces and non-ASCII characters, which clients encode.
+_IN_PATH = "-A-Za-z0-9/_.~!$&'()*+,;=:@{}"
 _PLAIN = re.compile(f"[{_IN_PATH}\x80-\U0010ffff]*")
 _ESCAPES = {code: f"%{code:02X}" for code in range(0x80) if not re.match(f"[{_IN_PATH}]", chr(code))}
 
