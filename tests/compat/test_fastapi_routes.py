@@ -5,6 +5,7 @@ Random applications, changed and patched between requests, in a process for each
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -15,6 +16,9 @@ from typing import Any
 
 import pytest
 
+import pallasite
+from pallasite._compat import fastapi_loop
+
 pytest.importorskip("fastapi")
 pytest.importorskip("starlette")
 
@@ -24,7 +28,8 @@ SEEDS = [str(seed) for seed in range(30)]
 
 def run(*arguments: str) -> str:
     # Sets of methods, whose order FastAPI shows, are to have the same order on both sides.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONHASHSEED": "0"}
+    here = str(Path(pallasite.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": here, "PYTHONHASHSEED": "0"}
     result = subprocess.run(
         [sys.executable, "-W", "ignore", *arguments],
         env=environment,
@@ -104,12 +109,29 @@ def test_subclass_of_the_router_gets_all_routes() -> None:
         "fastapi.routing.APIRoute.matches = wrapped(fastapi.routing.APIRoute.matches)",
         "del fastapi.routing._IncludedRouter.effective_candidates",
         "fastapi.routing.__file__ = 'nowhere.py'",
-        "fastapi_matching.KNOWN.clear()",
+        "inspect.getsource = without_text",
+        "fastapi.routing.APIRoute.matches = changed",
+        "fastapi.routing.APIRoute.matches = more",
+        "inspect.getsource = lambda function: 'async def app(self, scope): ...'",
     ],
-    ids=["loop", "matches", "missing", "no-text", "unknown"],
+    ids=["loop", "matches", "missing", "other-file", "no-text", "other-names", "other-parameters", "other-loop"],
 )
 def test_loop_that_was_not_read_is_left_alone(change: str) -> None:
     program(f"""
+        import inspect
+
+        def without_text(function):
+            raise OSError("no source text")
+
+        def changed(self, scope):
+            return fastapi.routing.routing.Route.matches(self, scope)
+
+        def more(self, scope, more=None):
+            return fastapi.routing.routing.Route.matches(self, scope)
+
+        for function in (changed, more):
+            function.__code__ = function.__code__.replace(co_filename=fastapi.routing.__file__)
+
         def wrapped(function):
             def wrapper(*arguments):
                 return function(*arguments)
@@ -180,3 +202,53 @@ def test_endpoint_called_for_a_selected_route_finds_its_way() -> None:
         app.include_router(router)
         assert TestClient(app).get("/a/1").json() == "/a/{x}"
     """)
+
+
+LOOP = """\
+async def app(self, scope, receive, send):
+    if "router" not in scope:
+        scope["router"] = self
+    partial = None
+    for route in self.routes:
+        match, child_scope = route.matches(scope)
+        if match == Match.FULL:
+            return await route.handle(scope, receive, send)
+        if match == Match.PARTIAL and partial is None:
+            partial = (route, child_scope)
+    redirect_scope = dict(scope)
+    if self.redirect_slashes:
+        redirect_scope["path"] = redirect_scope["path"].rstrip("/")
+    else:
+        redirect_scope["path"] = redirect_scope["path"] + "/"
+    for route in self.routes:
+        match, _ = route.matches(redirect_scope)
+        if match != Match.NONE:
+            return await self.redirect(scope)
+    await self.default(scope, receive, send)
+"""
+
+
+def test_loop_that_acts_only_on_matches_is_recognised() -> None:
+    assert fastapi_loop.skips_other_routes(ast.parse(LOOP).body[0])
+
+
+@pytest.mark.parametrize(
+    ("part", "instead"),
+    [
+        ("    partial = None\n", "    partial = list(self.routes)\n"),
+        ("    partial = None\n", "    self.partial = None\n"),
+        ("    partial = None\n", "    partial = remember(self)\n"),
+        ("if match == Match.FULL:", "if match == Match.FULL or self.any:"),
+        ("match == Match.PARTIAL and partial", "self.any and partial"),
+        ("            partial = (route, child_scope)\n", "            pass\n        else:\n            count()\n"),
+        ("        if match != Match.NONE:\n", "        count()\n        if match != Match.NONE:\n"),
+        ("match, child_scope = route.matches(scope)", "match, child_scope = ask(route, scope)"),
+        ("route.matches(redirect_scope)", "route.matches(scope)"),
+        ('redirect_scope["path"] + "/"', 'redirect_scope["path"] + "/index"'),
+        ("    await self.default", "    else:\n        count()\n    await self.default"),
+        ("for route in self.routes:\n        match, _", "for route in self.others:\n        match, _"),
+    ],
+)
+def test_loop_that_sees_other_routes_is_not_recognised(part: str, instead: str) -> None:
+    assert part in LOOP
+    assert not fastapi_loop.skips_other_routes(ast.parse(LOOP.replace(part, instead, 1)).body[0])

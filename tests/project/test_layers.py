@@ -52,6 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("middleware.*",),
     ("applications",),
     ("_testing", "testclient"),
+    ("_compat.fastapi_loop",),
     ("_compat.fastapi", "_compat.alias", "_compat.as_starlette", "__main__"),
 )
 

@@ -5,44 +5,24 @@ not match. The loop is FastAPI's, but it is called by our router. So it runs on 
 leaves out those that do not match by the regular expression that the loop would use. All other attributes are the
 router's. FastAPI still decides which of the remaining routes is taken, and how it responds.
 
-This relies on code that was reviewed, so the loop is recognised by its source text. An unknown version, a subclass of
-FastAPI's router, and a patch of anything the loop calls all get every route.
+The loop is recognised by what it does with its routes (`_compat.fastapi_loop`), not by its release. Another loop, a
+subclass of FastAPI's router, and a patch of anything the loop calls all get every route.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import inspect
 import sys
 from collections.abc import Awaitable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pallasite._compat.fastapi_loop import why_unknown
 from pallasite._utils import get_route_path
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from pallasite.routing import Router
-
-# The functions that make up the loop, in `fastapi.routing`.
-TEXTS = (
-    "APIRouter.app",
-    "APIRouter.matches",
-    "APIRouter._get_routes_version",
-    "APIRouter._iter_low_priority_routes",
-    "APIRouter._match_low_priority",
-    "_IncludedRouter.matches",
-    "_IncludedRouter._match",
-    "_IncludedRouter.effective_candidates",
-    "_IncludedRouter.effective_low_priority_routes",
-    "_EffectiveRouteContext.matches",
-    "APIRoute.matches",
-    "APIWebSocketRoute.matches",
-)
-# SHA-256 of their source text -> the releases that have it.
-KNOWN = {"6e45210be25916beff92c4413ec5840edba4a039842985e3900258bf1df46082": "0.165.0"}
 
 
 class Loop:
@@ -60,7 +40,8 @@ class Loop:
         self.api_websocket_matches = fastapi.APIWebSocketRoute.matches
         self.functions = self.current_functions()
         self.including = self.current_including()
-        self.view_class = view_class(self)
+        self.scope_key: str = fastapi._FASTAPI_SCOPE_KEY
+        self.context_key: str = fastapi._FASTAPI_EFFECTIVE_ROUTE_CONTEXT_KEY
 
     def current_functions(self) -> tuple[Any, ...]:
         """Return what is called for a route that does not match. A patch of any of them must see every route."""
@@ -82,12 +63,9 @@ class Loop:
             router.matches,
             router.routes,
             router._get_routes_version,
-            router._iter_low_priority_routes,
-            router._match_low_priority,
             included.matches,
             included._match,
             included.effective_candidates,
-            included.effective_low_priority_routes,
             self.context_class.matches,
         )
 
@@ -108,7 +86,7 @@ class Loop:
             else:
                 if is_patched is None:
                     is_patched = self.current_including() != self.including
-                scope.setdefault("fastapi", {})  # as its `matches` does
+                scope.setdefault(self.scope_key, {})  # as its `matches` does
                 if is_patched or self.may_include(route, kind, path):
                     yield route
 
@@ -145,33 +123,36 @@ class Loop:
         return False
 
 
-def view_class(loop: Loop) -> type:
-    """Return the class of the router's view. Its attributes are the router's own, except `routes`.
+class View:
+    """The router as the loop sees it: all its attributes, but only those `routes` that may match.
 
-    The loop iterates over `routes` once to find the route. If there is none, it iterates a second time, for the path
-    with or without its last slash, if the router redirects, and finally for the low-priority routes of included
-    routers.
+    The loop iterates over `routes` once to find the route. If there is none, and the router redirects, it iterates a
+    second time, for the path with or without its last slash. Whatever else it calls gets the router itself.
     """
 
-    class View(loop.router_class):  # type: ignore[name-defined, misc]
-        __slots__ = ("of_scope", "times")
+    __slots__ = ("_loop", "_router", "_scope", "_times")
 
-        @property
-        def routes(self) -> Any:
-            scope, routes = self.of_scope, self._routes
-            # A route selected by an included router is matched by what it was selected with.
-            is_selected = "effective_route_context" in scope.get("fastapi", ())
-            if is_selected or loop.current_functions() != loop.functions:
-                return routes
-            self.times += 1
-            path = get_route_path(scope)
-            if self.times == 1:
-                return loop.likely(routes, scope, path)
-            if self.times == 2 and scope["type"] == "http" and self.redirect_slashes and path != "/":
-                return loop.likely(routes, scope, get_route_path({**scope, "path": other_path(scope, path)}))
-            return [route for route in routes if type(route) is loop.included_class]
+    def __init__(self, loop: Loop, router: Any, scope: Scope) -> None:
+        self._loop = loop
+        self._router = router
+        self._scope = scope
+        self._times = 0
 
-    return View
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._router, name)
+
+    @property
+    def routes(self) -> Any:
+        loop, scope, routes = self._loop, self._scope, self._router.routes
+        # A route selected by an included router is matched by what it was selected with.
+        is_selected = loop.context_key in scope.get(loop.scope_key, ())
+        if is_selected or loop.current_functions() != loop.functions:
+            return routes
+        self._times += 1
+        path = get_route_path(scope)
+        if self._times > 1:
+            path = get_route_path({**scope, "path": other_path(scope, path)})
+        return loop.likely(routes, scope, path)
 
 
 def other_path(scope: Scope, route_path: str) -> str:
@@ -195,19 +176,15 @@ class SparedApp:
             return loop.app(router, scope, receive, send)  # type: ignore[no-any-return]
         if "router" not in scope:
             scope["router"] = router  # the loop would set it to the view
-        view: Any = object.__new__(loop.view_class)
-        view.__dict__ = router.__dict__
-        view.of_scope = scope
-        view.times = 0
         # The coroutine is returned directly, without a frame in between.
-        return loop.app(view, scope, receive, send)  # type: ignore[no-any-return]
+        return loop.app(View(loop, router, scope), scope, receive, send)  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return router_app, (self.router,)
 
 
 def router_app(router: Router) -> ASGIApp:
-    """Return `router.app`, wrapped if it is a known version of FastAPI's loop."""
+    """Return `router.app`, wrapped if it is FastAPI's loop and recognised."""
     app: ASGIApp = router.app
     if type(router).__module__ != "fastapi.routing":
         return app
@@ -219,23 +196,7 @@ def router_app(router: Router) -> ASGIApp:
 
 @cache
 def recognised(fastapi: Any) -> Loop | None:
-    """Return FastAPI's loop if its source text is known, else None."""
-    try:
-        digest = digest_of(fastapi)
-    except (AttributeError, OSError, ValueError):  # other parts, or no source text
+    """Return FastAPI's loop if it works as expected, else None."""
+    if why_unknown(fastapi) is not None:
         return None
-    return Loop(fastapi, sys.modules["pallasite.routing"]) if digest in KNOWN else None
-
-
-def digest_of(fastapi: Any) -> str:
-    """Return the SHA-256 of the source text of the loop's parts."""
-    file = fastapi.__file__
-    lines = Path(file).read_text(encoding="utf-8").splitlines(keepends=True)
-    digest = hashlib.sha256()
-    for name in TEXTS:
-        cls, function = name.split(".")
-        code = getattr(getattr(fastapi, cls), function).__code__
-        if code.co_filename != file:
-            raise ValueError(f"{name} is patched")
-        digest.update("".join(inspect.getblock(lines[code.co_firstlineno - 1 :])).encode())
-    return digest.hexdigest()
+    return Loop(fastapi, sys.modules["pallasite.routing"])
