@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from contextvars import Context, copy_context
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
@@ -29,10 +30,27 @@ async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 
 async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
-    """Yield the items of a blocking iterable, each fetched in a worker thread (one trip per item)."""
+    """Yield the items of a blocking iterable, each fetched in a worker thread (one trip per item).
+
+    Deviation: a generator runs in one context, so that context variables that it sets keep their values, and is closed
+    in a worker thread if the iteration ends early.
+    """
     items = iter(iterator)
-    while (item := await run_sync(next, items, EXHAUSTED)) is not EXHAUSTED:
-        yield item
+    context, item = await run_sync(_first, items)
+    try:
+        while item is not EXHAUSTED:
+            yield item
+            item = await run_sync(context.run, next, items, EXHAUSTED)
+    finally:
+        if item is not EXHAUSTED and isinstance(items, Generator):
+            with anyio.CancelScope(shield=True):
+                await run_sync(context.run, items.close)
+
+
+def _first(items: Iterator[T]) -> tuple[Context, T]:
+    """Return the first item, and the context for the others: a copy of that of worker threads."""
+    context = copy_context()
+    return context, context.run(next, items, EXHAUSTED)
 
 
 async def run_until_first_complete(*args: tuple[Callable[..., Coroutine[Any, Any, Any]], dict[str, Any]]) -> None:

@@ -36,6 +36,8 @@ class Mode(NamedTuple):
     builds_loose_environ: bool
     #: A body that a middleware has read but not kept raises RuntimeError for the next reader, instead of being empty.
     refuses_consumed_bodies: bool
+    #: A `FileResponse` whose client has left raises the OSError of the server's `send`.
+    raises_errors_of_send: bool
 
 
 PALLASITE = Mode(
@@ -50,6 +52,7 @@ PALLASITE = Mode(
     masks_late_exceptions=False,
     builds_loose_environ=False,
     refuses_consumed_bodies=True,
+    raises_errors_of_send=False,
 )
 STARLETTE = Mode(
     warning_package="starlette",
@@ -63,6 +66,7 @@ STARLETTE = Mode(
     masks_late_exceptions=True,
     builds_loose_environ=True,
     refuses_consumed_bodies=False,
+    raises_errors_of_send=True,
 )
 
 current = PALLASITE

@@ -16,7 +16,14 @@ from pallasite._core import set_cookie as write_cookie
 from pallasite._http.json import STOCK_DUMPS, encode
 from pallasite._http.set_cookie import check_cross_site, check_prefix
 from pallasite._http.text import encode_text
-from pallasite._runtime.disconnect import reports_disconnect_on_send, run_until_disconnect, wait_for_disconnect
+from pallasite._runtime.disconnect import (
+    Gone,
+    close_body,
+    raises_disconnect,
+    reports_disconnect_on_send,
+    run_until_disconnect,
+    wait_for_disconnect,
+)
 from pallasite.background import BackgroundTask
 from pallasite.concurrency import iterate_in_threadpool
 from pallasite.datastructures import URL, MutableHeaders
@@ -271,6 +278,9 @@ class StreamingResponse(Response):
 
     Each chunk is bytes, or text that is encoded with `charset`. The iteration is cancelled if the client disconnects.
 
+    Deviation: an iteration that is broken off closes its generator at once, in the task that iterated, and the
+    background task runs. The generator has 5 seconds to clean up.
+
     Raises:
         ClientDisconnect: from the call, if the client disconnected and the server reports it by raising from `send`
             (ASGI spec version 2.4 or newer). Older servers send `http.disconnect`, which ends the response without an
@@ -306,11 +316,18 @@ class StreamingResponse(Response):
 
     async def stream_response(self, send: Send) -> None:
         """Send the head, each chunk and the end of the body."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async for chunk in self.body_iterator:
-            if type(chunk) is not bytes and not isinstance(chunk, (bytes, memoryview)):
-                chunk = encode_text(chunk, self.charset)
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        body = self.body_iterator
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for chunk in body:
+                if type(chunk) is not bytes and not isinstance(chunk, (bytes, memoryview)):
+                    chunk = encode_text(chunk, self.charset)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except GeneratorExit:
+            raise  # discarded with the event loop: nothing can be awaited
+        except BaseException:
+            await close_body(body)
+            raise
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -318,9 +335,11 @@ class StreamingResponse(Response):
             await self.stream_response(denial_send(scope, send))
         elif reports_disconnect_on_send(scope):
             try:
-                await self.stream_response(send)
-            except OSError as error:
-                raise ClientDisconnect from error
+                await self.stream_response(raises_disconnect(send))
+            except Gone as gone:
+                if self.background is not None:
+                    await self.background()
+                raise ClientDisconnect from gone.__cause__
         else:
             await run_until_disconnect(self.stream_response(send), self.listen_for_disconnect, receive, scope)
         if self.background is not None:

@@ -13,15 +13,23 @@ from urllib.parse import quote
 
 import anyio
 
+from pallasite._compat import mode
 from pallasite._compat.stock import original
 from pallasite._http.conditional import entity_tag, last_modified
 from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite._http.text import encode_text
 from pallasite._responses.base import PlainTextResponse, Response, denial_send
-from pallasite._runtime.disconnect import reports_disconnect_on_send, run_until_disconnect, wait_for_disconnect
+from pallasite._runtime.disconnect import (
+    Gone,
+    raises_disconnect,
+    reports_disconnect_on_send,
+    run_until_disconnect,
+    wait_for_disconnect,
+)
 from pallasite._runtime.worker_threads import run_sync
 from pallasite.background import BackgroundTask
 from pallasite.datastructures import Headers, MutableHeaders
+from pallasite.exceptions import ClientDisconnect
 from pallasite.types import Receive, Scope, Send
 
 __all__ = ["FileResponse", "MalformedRangeHeader", "RangeNotSatisfiable"]
@@ -90,6 +98,7 @@ class FileResponse(Response):
         only_head = is_http and method == "HEAD"
         by_path = self._sends_path and is_http and "http.response.pathsend" in scope.get("extensions", {})
         found, file = await self._look_up(needs_bytes=not (only_head or by_path))
+        gone: BaseException | None = None
         try:
             ranges = self._requested_ranges(scope, method, found.st_size)
             if only_head:
@@ -99,11 +108,15 @@ class FileResponse(Response):
                 await self._send_head(send, ranges, found.st_size)
                 await send({"type": "http.response.pathsend", "path": str(self.path)})
             else:
+                if is_http and reports_disconnect_on_send(scope):
+                    send = raises_disconnect(send)
                 sending = self._send_file(send, file, ranges, found.st_size)
                 if not is_http or reports_disconnect_on_send(scope):
                     await sending
                 else:
                     await run_until_disconnect(sending, wait_for_disconnect, receive, scope)
+        except Gone as error:
+            gone = error.__cause__
         except MalformedRangeHeader as error:
             await PlainTextResponse(error.content, 400)(scope, receive, send)
             return
@@ -118,6 +131,11 @@ class FileResponse(Response):
                     await file.aclose()
         if self.background is not None:
             await self.background()
+        if gone is not None:
+            # Deviation: a client that leaves is not an error of the application.
+            if mode.current.raises_errors_of_send:
+                raise gone
+            raise ClientDisconnect from gone
 
     async def _look_up(self, *, needs_bytes: bool) -> tuple[os.stat_result, _Source | None]:
         """Return the file's status and, in the same trip to a worker thread, the open file."""

@@ -11,13 +11,16 @@ import anyio.lowlevel
 
 from pallasite._http import scope_keys
 from pallasite._utils import create_collapsing_task_group
-from pallasite.types import Receive, Scope
+from pallasite.types import Message, Receive, Scope, Send
 
 # From this spec version on, `send` raises OSError once the client is gone. Source: ASGI's HTTP spec, version 2.4.
 _SEND_RAISES = (2, 4)
 
 # A `receive` that returns the end of the body this often is a replay, which never reports a disconnect.
 _MAX_BODY_ENDS = 16
+
+# How long a body that was broken off may clean up.
+CLEAN_UP_SECONDS = 5.0
 
 
 def reports_disconnect_on_send(scope: Scope) -> bool:
@@ -45,6 +48,33 @@ async def wait_for_disconnect(receive: Receive) -> None:
             ends += 1
         await anyio.lowlevel.checkpoint()
     await anyio.sleep_forever()
+
+
+class Gone(Exception):
+    """Raised by `send` in place of the server's OSError, which could not be told from one of the application."""
+
+
+def raises_disconnect(send: Send) -> Send:
+    """Return a `send` that raises `Gone`, for a server whose own raises OSError once the client is gone."""
+
+    async def send_while_connected(message: Message) -> None:
+        try:
+            await send(message)
+        except OSError as error:
+            raise Gone from error
+
+    return send_while_connected
+
+
+async def close_body(body: object) -> None:
+    """Close the iterator of a body that was broken off, if it can be closed. It has a few seconds to clean up.
+
+    Called by the task that iterated, so that context variables are reset where they were set.
+    """
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
+            await close()
 
 
 async def run_until_disconnect(
