@@ -230,6 +230,71 @@ async def test_multipart_cut_anywhere_is_refused() -> None:
             await new_parser(body[:end]).parse()
 
 
+def file_part(parameters: str) -> bytes:
+    return f"--B\r\nContent-Disposition: form-data; name=file; {parameters}\r\n\r\n12345".encode() + END
+
+
+class WithCallback(MultiPartParser):
+    def on_end(self) -> None:
+        super().on_end()
+
+
+@pytest.mark.parametrize("parser", [MultiPartParser, WithCallback])
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ("filename*=utf-8''%E6%B1%89.txt", "汉.txt"),  # RFC 8187 section 3.2.3; sent by urllib3 below 2
+        ("filename*=iso-8859-1'en'%A3%20rates", "£ rates"),
+        ("filename=\"a.txt\"; filename*=utf-8''b.txt", "a.txt"),
+        ('filename="汉.txt"', "汉.txt"),  # WHATWG HTML section 4.10.21.8: raw UTF-8
+        ('filename="a%22b%0D.txt"', "a%22b%0D.txt"),  # there too: a quote and a line break, or these very characters
+    ],
+)
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1"])
+async def test_file_name_is_read_as_clients_send_it(
+    parser: type[MultiPartParser], parameters: str, name: str, charset: str
+) -> None:
+    if charset != "utf-8" and "*" not in parameters:
+        pytest.skip("only an extended value has a charset of its own")
+    headers = Headers({"content-type": f"{MULTIPART}; charset={charset}"})
+    form = await parser(headers, pieces_of(file_part(parameters))).parse()
+    upload = file_of(form)
+    assert (upload.filename, await upload.read()) == (name, b"12345")
+    await form.close()
+
+
+async def test_file_name_with_a_malformed_extended_value_is_refused() -> None:
+    with pytest.raises(MultiPartException, match="Invalid multipart data"):
+        await new_parser(file_part("filename*=utf-8''%E6")).parse()
+
+
+@pytest.mark.parametrize("content_type", [MULTIPART, URLENCODED])
+async def test_fields_have_a_limit_together(content_type: str) -> None:
+    def body_of(last: int) -> bytes:
+        sizes = [1000] * 9 + [last]
+        if content_type == MULTIPART:
+            return b"".join(field("a", "x" * (size - 1)) for size in sizes) + b"--B--"
+        return b"&".join(b"a=" + b"x" * (size - 1) for size in sizes)
+
+    for limits in ({"max_part_size": 1000}, {"max_fields_size": 10_000}):
+        async with new_request(body_of(1000), content_type).form(**limits) as form:
+            assert len(form.multi_items()) == 10
+        with pytest.raises(MultiPartException, match=r"^Fields exceeded maximum size of 9KB together\.$"):
+            await new_request(body_of(1001), content_type).form(max_fields_size=10_000)
+
+
+@pytest.mark.parametrize("content_type", [MULTIPART, URLENCODED])
+async def test_fields_together_may_have_ten_times_the_limit_of_one(content_type: str) -> None:
+    part = field("a", "x" * 99) if content_type == MULTIPART else b"a=" + b"x" * 99 + b"&"
+    for count, is_accepted in ((10, True), (11, False)):
+        body = part * count + (b"--B--" if content_type == MULTIPART else b"")
+        if is_accepted:
+            await new_request(body, content_type).form(max_part_size=100)
+        else:
+            with pytest.raises(MultiPartException, match="together"):
+                await new_request(body, content_type).form(max_part_size=100)
+
+
 @pytest.mark.parametrize("limit", [math.inf, math.nan, 2.5, 10**30])
 async def test_limits_may_be_any_number(limit: float) -> None:
     body = field("a", "1") * 2 + (FILE_HEAD + b"\r\n") * 2 + b"--B--"

@@ -70,7 +70,8 @@ def parse_cookies(header: str, /) -> dict[str, str]:
 
 class FormError(ValueError):
     """A form that cannot be read: `args` is a code, one of "no_boundary", "no_name", "too_many_files",
-    "too_many_fields", "field_too_long", "malformed", and a text that says more. It stays: later calls raise it too.
+    "too_many_fields", "field_too_long", "fields_too_large", "malformed", and a text that says more. It stays: later
+    calls raise it too.
     """
 
 @final
@@ -78,9 +79,12 @@ class MultipartParser:
     """Reads `multipart/form-data` (RFC 7578) as leniently as Python programs are used to.
 
     `codec` is a codec of Python's, "utf-8" and "latin-1" fastest; what it cannot decode is latin-1. `max_part_size` is
-    in bytes and holds for parts without file name. With `stream_fields`, fields are handed out as files are.
+    in bytes and holds for parts without file name, `max_fields_size` for all of them together with their names; it is
+    infinite by default. With `stream_fields`, fields are handed out as files are.
 
     Raises FormError for a boundary that is empty, longer than 256 bytes, or with a line break in it.
+
+    A part with `filename*` alone (RFC 8187) is a file, too.
 
     Deviation: two names, two file names or two Content-Disposition headers in a part are an error, and so is a body
     that ends before its closing boundary.
@@ -94,6 +98,7 @@ class MultipartParser:
         max_fields: float,
         max_part_size: float,
         stream_fields: bool = False,
+        max_fields_size: float = ...,
         /,
     ) -> MultipartParser: ...
     @property
@@ -116,9 +121,10 @@ class UrlencodedParser:
     not.
 
     `max_part_size` is in bytes and holds for a field's name and value together, as they are sent.
+    `max_fields_size` holds for all fields together, and is infinite by default.
     """
 
-    def __new__(cls, max_fields: float, max_part_size: float, /) -> UrlencodedParser: ...
+    def __new__(cls, max_fields: float, max_part_size: float, max_fields_size: float = ..., /) -> UrlencodedParser: ...
     @property
     def steps(self) -> int:
         """Bytes looked at so far."""

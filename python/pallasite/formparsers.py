@@ -17,6 +17,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from pallasite import _core
 from pallasite._files.spool import Spool
+from pallasite._http.form_limits import MAX_FIELDS, MAX_FILES, MAX_PART_BYTES, fields_bytes
 from pallasite.datastructures import FormData, Headers, UploadFile
 from pallasite.exceptions import HTTPException, StarletteDeprecationWarning
 
@@ -52,11 +53,17 @@ Receive = Callable[[], Awaitable[tuple[bytes, bool]]]
 
 
 async def parse_form(
-    request: Request[Any], *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
+    request: Request[Any],
+    *,
+    max_files: float = MAX_FILES,
+    max_fields: float = MAX_FIELDS,
+    max_part_size: int = MAX_PART_BYTES,
+    max_fields_size: float | None = None,
 ) -> FormData:
     """Return the form in the body of `request`, or an empty one if its Content-Type is not that of a form.
 
-    `max_part_size` is in bytes and applies to fields, not to files.
+    `max_part_size` is in bytes and applies to one field, `max_fields_size` to all of them together (by default ten
+    times `max_part_size`). Neither applies to files.
 
     Raises:
         HTTPException: status 400: the form is malformed, exceeds a limit, or has several Content-Type headers.
@@ -73,10 +80,17 @@ async def parse_form(
     parser: FormParser | MultiPartParser
     if kinds[0] == _MULTIPART:
         parser = MultiPartParser(
-            headers, stream, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
+            headers,
+            stream,
+            max_files=max_files,
+            max_fields=max_fields,
+            max_part_size=max_part_size,
+            max_fields_size=max_fields_size,
         )
     else:
-        parser = FormParser(headers, stream, max_fields=max_fields, max_part_size=max_part_size)
+        parser = FormParser(
+            headers, stream, max_fields=max_fields, max_part_size=max_part_size, max_fields_size=max_fields_size
+        )
     if request._is_unread:
         parser._receive = request._receive_chunk
     try:
@@ -101,7 +115,8 @@ class MultiPartException(Exception):
 class FormParser:
     """A parser that reads an urlencoded form from `stream`.
 
-    `max_part_size` is in bytes and applies to a field's name and value together, as sent.
+    `max_part_size` is in bytes and applies to a field's name and value together, as sent. `max_fields_size` applies to
+    all fields together, by default ten times `max_part_size`.
 
     If a subclass overrides any of the ``on_...`` methods, all of them are called, with each field encoded again.
     """
@@ -114,13 +129,15 @@ class FormParser:
         headers: Headers,
         stream: AsyncGenerator[bytes, None],
         *,
-        max_fields: float = 1000,
-        max_part_size: int = 1024 * 1024,
+        max_fields: float = MAX_FIELDS,
+        max_part_size: int = MAX_PART_BYTES,
+        max_fields_size: float | None = None,
     ) -> None:
         self.headers = headers
         self.stream = stream
         self.max_fields = max_fields
         self.max_part_size = max_part_size
+        self.max_fields_size = max_fields_size
         self._items: list[tuple[str, str | UploadFile]] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -133,7 +150,9 @@ class FormParser:
         Raises:
             MultiPartException: there are too many fields, or one is too long.
         """
-        parser = _core.UrlencodedParser(self.max_fields, self.max_part_size)
+        parser = _core.UrlencodedParser(
+            self.max_fields, self.max_part_size, fields_bytes(self.max_fields_size, self.max_part_size)
+        )
         found: list[Any] = [] if self._has_callbacks else self._items
         receive, more = self._receive or _receiver_of(self.stream), True
         try:
@@ -144,6 +163,8 @@ class FormParser:
         except _core.FormError as error:
             if error.args[0] == "too_many_fields":
                 message = f"Too many fields. Maximum number of fields is {self.max_fields}."
+            elif error.args[0] == "fields_too_large":
+                message = _too_large_together(self)
             else:
                 message = f"Field exceeded maximum size of {int(self.max_part_size / 1024)}KB."
             raise MultiPartException(message) from error
@@ -190,10 +211,17 @@ class MultipartPart:
 class MultiPartParser:
     """A parser that reads a `multipart/form-data` form from `stream`.
 
-    `max_part_size` is in bytes and applies to fields, not to files. Names and fields are decoded with the charset of
+    `max_part_size` is in bytes and applies to one field, `max_fields_size` to all of them together with their names, by
+    default ten times `max_part_size`. Neither applies to files. Names and fields are decoded with the charset of
     the Content-Type, UTF-8 by default. Latin-1 is used if that fails, or if the charset is not an encoding of the web.
 
     If a subclass overrides any of the ``on_...`` methods, all of them are called.
+
+    A file's name is `filename`, or `filename*` (RFC 8187) if that is there alone. Backslashes before a quote or another
+    backslash are removed. ``%22`` stays: browsers send it for a quote, and also for itself (WHATWG HTML 4.10.21.8).
+
+    Deviation: a part with `filename*` alone is a file, although RFC 7578 section 4.2 forbids it. Several clients send
+    nothing else for a name outside ASCII.
 
     Deviation: a body that ends before its closing boundary is rejected. So are a part with two names, and a boundary
     that is empty or given twice.
@@ -201,27 +229,30 @@ class MultiPartParser:
 
     spool_max_size = 1024 * 1024
     """Largest file kept in memory, in bytes. Larger files are written to disk."""
-    max_part_size = 1024 * 1024
+    max_part_size = MAX_PART_BYTES
     """Largest field, in bytes."""
 
     _has_callbacks = False
     _receive: Receive | None = None
     _spool: Spool | None = None
+    _file_name: str | None = None
 
     def __init__(
         self,
         headers: Headers,
         stream: AsyncGenerator[bytes, None],
         *,
-        max_files: float = 1000,
-        max_fields: float = 1000,
-        max_part_size: int = 1024 * 1024,
+        max_files: float = MAX_FILES,
+        max_fields: float = MAX_FIELDS,
+        max_part_size: int = MAX_PART_BYTES,
+        max_fields_size: float | None = None,
     ) -> None:
         self.headers = headers
         self.stream = stream
         self.max_files = max_files
         self.max_fields = max_fields
         self.max_part_size = max_part_size
+        self.max_fields_size = max_fields_size
         self.items: list[tuple[str, str | UploadFile]] = []
         self._charset = "utf-8"
 
@@ -279,6 +310,7 @@ class MultiPartParser:
             self.max_fields,
             self.max_part_size,
             self._has_callbacks,
+            fields_bytes(self.max_fields_size, self.max_part_size),
         )
 
     def _message_of(self, code: str) -> str:
@@ -291,6 +323,8 @@ class MultiPartParser:
                 return f"Too many files. Maximum number of files is {self.max_files}."
             case "too_many_fields":
                 return f"Too many fields. Maximum number of fields is {self.max_fields}."
+            case "fields_too_large":
+                return _too_large_together(self)
             case "field_too_long":
                 return f"Part exceeded maximum size of {int(self.max_part_size / 1024)}KB."
         return "Invalid multipart data."
@@ -321,6 +355,7 @@ class MultiPartParser:
         for event in events:
             if isinstance(event, tuple):
                 self.on_part_begin()
+                self._file_name = event[2]
                 for name, value in event[3]:
                     self.on_header_field(name, 0, len(name))
                     self.on_header_value(value, 0, len(value))
@@ -360,6 +395,8 @@ class MultiPartParser:
         part.field_name = self._decode(name or b"")
         if filename is not None:
             part.file = self._open_file(self._decode(filename), part.item_headers)
+        elif self._file_name is not None:  # given as `filename*`
+            part.file = self._open_file(self._file_name, part.item_headers)
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Called with content of the part."""
@@ -385,6 +422,11 @@ class MultiPartParser:
             return text.decode(self._charset)
         except UnicodeDecodeError:
             return text.decode("latin-1")
+
+
+def _too_large_together(parser: FormParser | MultiPartParser) -> str:
+    limit = fields_bytes(parser.max_fields_size, parser.max_part_size)
+    return f"Fields exceeded maximum size of {int(limit / 1024)}KB together."
 
 
 class _WarningWhenCalled(EnumMeta):

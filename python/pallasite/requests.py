@@ -19,6 +19,7 @@ from pallasite import _core
 from pallasite._compat import mode
 from pallasite._compat.stock import original
 from pallasite._http import scope_keys
+from pallasite._http.form_limits import MAX_FIELDS, MAX_FILES, MAX_PART_BYTES
 from pallasite._http.json import decode
 from pallasite._utils import AwaitableOrContextManager, AwaitableOrContextManagerWrapper
 from pallasite.datastructures import URL, Address, FormData, Headers, QueryParams, State
@@ -397,14 +398,23 @@ class Request(HTTPConnection[StateT]):
         return self._json
 
     async def _get_form(
-        self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
+        self,
+        *,
+        max_files: float = MAX_FILES,
+        max_fields: float = MAX_FIELDS,
+        max_part_size: int = MAX_PART_BYTES,
+        max_fields_size: float | None = None,
     ) -> FormData:
         if self._form is None:
             parse_form = _form_parser()
             self._takes_form = True
             try:
                 self._form = await parse_form(
-                    self, max_files=max_files, max_fields=max_fields, max_part_size=max_part_size
+                    self,
+                    max_files=max_files,
+                    max_fields=max_fields,
+                    max_part_size=max_part_size,
+                    max_fields_size=max_fields_size,
                 )
             except ConsumedBody as error:
                 if error.form is None:
@@ -413,16 +423,28 @@ class Request(HTTPConnection[StateT]):
         return self._form
 
     def form(
-        self, *, max_files: float = 1000, max_fields: float = 1000, max_part_size: int = 1024 * 1024
+        self,
+        *,
+        max_files: float = MAX_FILES,
+        max_fields: float = MAX_FIELDS,
+        max_part_size: int = MAX_PART_BYTES,
+        max_fields_size: float | None = None,
     ) -> AwaitableOrContextManager[FormData]:
         """Return the form's fields and uploaded files. Await it, or use it in ``async with`` to close the files.
 
         If a middleware has already read the form, this is the same object, so the limits are those of the middleware.
 
-        `max_files` and `max_fields` limit the number of parts. `max_part_size` is in bytes and applies to fields, not
-        to files.
+        `max_files` and `max_fields` limit the number of parts. `max_part_size` is in bytes and applies to one field,
+        `max_fields_size` to all of them together (by default ten times `max_part_size`). Neither applies to files.
+
+        Deviation: Starlette has no limit on all fields together.
         """
-        reading = self._get_form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+        reading = self._get_form(
+            max_files=max_files,
+            max_fields=max_fields,
+            max_part_size=max_part_size,
+            max_fields_size=max_fields_size,
+        )
         return AwaitableOrContextManagerWrapper(reading)
 
     async def close(self) -> None:

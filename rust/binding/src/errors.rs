@@ -45,7 +45,12 @@ impl From<Error> for PyErr {
 /// `FormError.code`: what callers answer differently has a code of its own, all else is malformed.
 fn public_code(error: Form) -> &'static str {
     match error {
-        Form::NoBoundary | Form::NoName | Form::TooManyFiles | Form::TooManyFields | Form::FieldTooLong => error.code(),
+        Form::NoBoundary
+        | Form::NoName
+        | Form::TooManyFiles
+        | Form::TooManyFields
+        | Form::FieldTooLong
+        | Form::FieldsTooLarge => error.code(),
         _ => "malformed",
     }
 }

@@ -17,6 +17,10 @@ pub(crate) fn busy<T>(_: T) -> PyErr {
 /// A limit as Python has it: any number, infinity included, below zero as zero.
 pub(crate) struct Limit(pub(crate) u64);
 
+impl Limit {
+    pub(crate) const NONE: Self = Self(u64::MAX);
+}
+
 impl<'py> FromPyObject<'_, 'py> for Limit {
     type Error = PyErr;
 

@@ -40,7 +40,9 @@ struct Parts {
 #[pymethods]
 impl MultipartParser {
     #[new]
-    #[pyo3(signature = (boundary, codec, max_files, max_fields, max_part_size, stream_fields=false, /))]
+    #[pyo3(signature = (
+        boundary, codec, max_files, max_fields, max_part_size, stream_fields=false, max_fields_size=Limit::NONE, /
+    ))]
     fn new(
         boundary: &[u8],
         codec: &str,
@@ -48,11 +50,13 @@ impl MultipartParser {
         max_fields: Limit,
         max_part_size: Limit,
         stream_fields: bool,
+        max_fields_size: Limit,
     ) -> Result<Self> {
         let limits = FormLimits {
             max_files: max_files.0,
             max_fields: max_fields.0,
             max_field_bytes: max_part_size.0,
+            max_total_field_bytes: max_fields_size.0,
         };
         let parser = multipart::MultipartParser::new(boundary, limits)?;
         let parts = Parts {
@@ -194,6 +198,7 @@ impl Parts {
         let py = items.py();
         let name = self.charset.decode(py, &part.name)?;
         let filename = match &part.filename {
+            Some(filename) if part.is_filename_utf8 => Some(Charset::Utf8.decode(py, filename)?),
             Some(filename) => Some(self.charset.decode(py, filename)?),
             None => None,
         };

@@ -20,12 +20,13 @@ pub(crate) struct UrlencodedParser {
 #[pymethods]
 impl UrlencodedParser {
     #[new]
-    #[pyo3(signature = (max_fields, max_part_size, /))]
-    fn new(max_fields: Limit, max_part_size: Limit) -> Self {
+    #[pyo3(signature = (max_fields, max_part_size, max_fields_size=Limit::NONE, /))]
+    fn new(max_fields: Limit, max_part_size: Limit, max_fields_size: Limit) -> Self {
         let limits = FormLimits {
             max_files: 0,
             max_fields: max_fields.0,
             max_field_bytes: max_part_size.0,
+            max_total_field_bytes: max_fields_size.0,
         };
         Self {
             parser: Mutex::new(urlencoded::UrlencodedParser::new(limits)),

@@ -12,6 +12,8 @@ pub struct FormLimits {
     pub max_fields: u64,
     /// Bytes in a part that has no file name.
     pub max_field_bytes: u64,
+    /// Bytes of all fields together, names included.
+    pub max_total_field_bytes: u64,
 }
 
 /// Why a form cannot be read.
@@ -40,6 +42,8 @@ pub enum FormError {
     TooManyFields,
     /// A field of more than `FormLimits::max_field_bytes`.
     FieldTooLong,
+    /// Fields of more than `FormLimits::max_total_field_bytes` together.
+    FieldsTooLarge,
     /// The body ends before the closing boundary.
     Truncated,
 }
@@ -60,6 +64,7 @@ impl FormError {
             Self::TooManyFiles => "too_many_files",
             Self::TooManyFields => "too_many_fields",
             Self::FieldTooLong => "field_too_long",
+            Self::FieldsTooLarge => "fields_too_large",
             Self::Truncated => "truncated",
         }
     }
@@ -79,6 +84,7 @@ impl fmt::Display for FormError {
             Self::TooManyFiles => "there are too many files",
             Self::TooManyFields => "there are too many fields",
             Self::FieldTooLong => "a field is too long",
+            Self::FieldsTooLarge => "the fields are too large together",
             Self::Truncated => "the body ends before the closing boundary",
         })
     }

@@ -72,6 +72,8 @@ pub struct MultipartParser {
     files: u64,
     fields: u64,
     field_bytes: u64,
+    /// Bytes of all fields so far, names included.
+    total_field_bytes: u64,
     steps: u64,
     error: Option<FormError>,
 }
@@ -101,6 +103,7 @@ impl MultipartParser {
             files: 0,
             fields: 0,
             field_bytes: 0,
+            total_field_bytes: 0,
             steps: 0,
             error: None,
         })
@@ -272,6 +275,7 @@ impl MultipartParser {
             if self.fields > self.limits.max_fields {
                 return Err(self.fail(FormError::TooManyFields));
             }
+            self.add_total_bytes(self.part.name.len())?;
         }
         self.field_bytes = 0;
         self.in_part = true;
@@ -362,6 +366,14 @@ impl MultipartParser {
         self.field_bytes = self.field_bytes.saturating_add(count as u64);
         if self.field_bytes > self.limits.max_field_bytes {
             return Err(self.fail(FormError::FieldTooLong));
+        }
+        self.add_total_bytes(count)
+    }
+
+    fn add_total_bytes(&mut self, count: usize) -> Result<(), FormError> {
+        self.total_field_bytes = self.total_field_bytes.saturating_add(count as u64);
+        if self.total_field_bytes > self.limits.max_total_field_bytes {
+            return Err(self.fail(FormError::FieldsTooLarge));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::scan;
 
 /// The values of the parameters `wanted`, given in lower case. Linear, whatever the header holds.
 ///
-/// `name*=` (RFC 8187) is no such parameter: RFC 7578 forbids it in forms.
+/// `name*=` (RFC 8187) is a parameter of its own, which [`decode_extended`] reads.
 ///
 /// # Errors
 /// [`Repeated`] if one of them is there twice: receivers would not agree which one counts.
@@ -57,6 +57,39 @@ impl fmt::Display for Repeated {
 }
 
 impl Error for Repeated {}
+
+/// The text of an extended value `charset'language'text` with escaped text (RFC 8187 section 3.2), in UTF-8. None if it is
+/// malformed or in another charset than UTF-8 or ISO-8859-1.
+#[must_use]
+pub fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
+    let mut parts = value.splitn(3, |&byte| byte == b'\'');
+    let (charset, _language, escaped) = (parts.next()?, parts.next()?, parts.next()?);
+    scan::count(value.len());
+    let mut text = Vec::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte == b'%' {
+            let [high, low, behind @ ..] = behind else {
+                return None;
+            };
+            text.push(hex(*high)? << 4 | hex(*low)?);
+            rest = behind;
+        } else {
+            text.push(byte);
+        }
+    }
+    if charset.eq_ignore_ascii_case(b"iso-8859-1") {
+        return Some(crate::text::from_latin1(&text).into_owned());
+    }
+    (charset.eq_ignore_ascii_case(b"utf-8") && std::str::from_utf8(&text).is_ok()).then_some(text)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
 
 /// A file's name, without the directories that old versions of Internet Explorer send along.
 #[must_use]
@@ -180,6 +213,31 @@ mod tests {
     #[test]
     fn parameter_repeated_is_an_error() {
         assert_eq!(name_of("form-data; name=a; Name=a"), Err(Repeated));
+    }
+
+    #[test]
+    fn extended_value_table() {
+        for (value, expected) in [
+            ("utf-8''%E6%B1%89.txt", Some("汉.txt")),
+            ("UTF-8'zh'%e6%b1%89", Some("汉")),
+            ("utf-8''", Some("")),
+            ("utf-8''a'b", Some("a'b")),
+            ("iso-8859-1'en'%A3%20rates", Some("£ rates")),
+            ("utf-8''%E6", None),
+            ("utf-8''%E", None),
+            ("utf-8''%", None),
+            ("utf-8''%+1", None),
+            ("gbk''a", None),
+            ("utf-8'a", None),
+            ("a.txt", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                decode_extended(value.as_bytes()),
+                expected.map(|text| text.as_bytes().to_vec()),
+                "{value}"
+            );
+        }
     }
 
     #[test]

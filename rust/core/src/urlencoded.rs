@@ -11,6 +11,8 @@ pub struct UrlencodedParser {
     /// The field that the last piece did not complete.
     open: Vec<u8>,
     fields: u64,
+    /// Bytes of the fields that are complete.
+    total_bytes: u64,
     steps: u64,
     error: Option<FormError>,
 }
@@ -23,6 +25,7 @@ impl UrlencodedParser {
             limits,
             open: Vec::new(),
             fields: 0,
+            total_bytes: 0,
             steps: 0,
             error: None,
         }
@@ -39,7 +42,7 @@ impl UrlencodedParser {
     /// Both are text with escapes decoded as in a query string. Empty fields (`&&`) are left out.
     ///
     /// # Errors
-    /// `TooManyFields` or `FieldTooLong`, from then on for every call, or what `emit` returned.
+    /// `TooManyFields`, `FieldTooLong` or `FieldsTooLarge`, from then on for every call, or what `emit` returned.
     pub fn feed<E: From<FormError>>(
         &mut self,
         piece: &[u8],
@@ -99,6 +102,10 @@ impl UrlencodedParser {
         if self.fields > self.limits.max_fields {
             return Err(self.fail(FormError::TooManyFields).into());
         }
+        self.total_bytes = self.total_bytes.saturating_add((name.len() + value.len()) as u64);
+        if self.total_bytes > self.limits.max_total_field_bytes {
+            return Err(self.fail(FormError::FieldsTooLarge).into());
+        }
         let (name, value) = (from_latin1(name), from_latin1(value));
         emit(&decode_component(&name), &decode_component(&value))
     }
@@ -133,6 +140,7 @@ mod tests {
         max_files: 0,
         max_fields: 4,
         max_field_bytes: 8,
+        max_total_field_bytes: 20,
     };
 
     fn read(pieces: &[&[u8]], limits: FormLimits) -> (Result<Fields, FormError>, u64) {
@@ -152,7 +160,7 @@ mod tests {
 
     #[test]
     fn fields_table() {
-        let table: [Case; 9] = [
+        let table: [Case; 11] = [
             ("", Ok(&[])),
             ("&&", Ok(&[])),
             ("a=1&b", Ok(&[("a", "1"), ("b", "")])),
@@ -162,6 +170,11 @@ mod tests {
             ("1234=56789", Err(FormError::FieldTooLong)),
             ("123456789&", Err(FormError::FieldTooLong)),
             ("a&b&c&d&e", Err(FormError::TooManyFields)),
+            (
+                "a=123456&b=123456&c=12345",
+                Ok(&[("a", "123456"), ("b", "123456"), ("c", "12345")]),
+            ),
+            ("a=123456&b=123456&c=123456", Err(FormError::FieldsTooLarge)),
         ];
         for (body, expected) in table {
             let expected = expected.map(|fields| {
@@ -193,6 +206,7 @@ mod tests {
     fn steps_grow_with_the_body_however_small_the_pieces() {
         let limits = FormLimits {
             max_field_bytes: 1 << 20,
+            max_total_field_bytes: 1 << 20,
             ..LIMITS
         };
         let body = vec![b'a'; 1 << 16];
@@ -215,7 +229,7 @@ mod tests {
 
         #[test]
         fn fields_without_limits_are_those_of_a_query(body in body()) {
-            let limits = FormLimits { max_files: 0, max_fields: 1000, max_field_bytes: 1000 };
+            let limits = FormLimits { max_files: 0, max_fields: 1000, max_field_bytes: 1000, max_total_field_bytes: 1000 };
             let mut expected = Vec::new();
             let text = from_latin1(&body);
             crate::query::parse_query(&text, |name, value| {

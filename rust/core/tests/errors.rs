@@ -35,6 +35,7 @@ fn code_and_text_of_each_error_are_its_own() {
             F::TooManyFiles,
             F::TooManyFields,
             F::FieldTooLong,
+            F::FieldsTooLarge,
             F::Truncated,
         ],
         F::code,

@@ -5,7 +5,7 @@ use pallasite_core::form::{FormError, FormLimits};
 use pallasite_core::header::is_token;
 use pallasite_core::limits::{MAX_PART_HEADER_BYTES, MAX_PART_HEADERS};
 use pallasite_core::multipart::{Event, MultipartParser};
-use pallasite_core::parameters::{find_parameters, without_windows_path};
+use pallasite_core::parameters::{decode_extended, find_parameters, without_windows_path};
 
 use crate::pieces::each_cut;
 use crate::work::linear;
@@ -22,11 +22,13 @@ pub fn check(input: &[u8]) {
             max_files: 2,
             max_fields: 3,
             max_field_bytes: 16,
+            max_total_field_bytes: u64::MAX,
         },
         _ => FormLimits {
             max_files: u64::MAX,
             max_fields: u64::MAX,
             max_field_bytes: u64::MAX,
+            max_total_field_bytes: u64::MAX,
         },
     };
     let (whole, error) = linear(body.len(), 16, 160, || read(&[body], boundary, limits));
@@ -169,11 +171,18 @@ impl<'a> Slow<'a> {
                 return Err(FormError::AmbiguousName);
             }
             // Checked against a reference of its own.
-            let Ok([name, filename]) = find_parameters(disposition, [b"name", b"filename"]) else {
+            let Ok([name, filename, extended]) = find_parameters(disposition, [b"name", b"filename", b"filename*"])
+            else {
                 return Err(FormError::AmbiguousName);
             };
             let name = name.ok_or(FormError::NoName)?.into_owned();
-            let filename = filename.map(|name| without_windows_path(&name).to_vec());
+            let filename = match (filename, extended) {
+                (None, Some(extended)) => match decode_extended(&extended) {
+                    Some(name) => Some(without_windows_path(&name).to_vec()),
+                    None => return Err(FormError::BadHeader),
+                },
+                (filename, _) => filename.map(|name| without_windows_path(&name).to_vec()),
+            };
             let is_file = filename.is_some();
             let (count, limit, error) = if is_file {
                 (&mut files, self.limits.max_files, FormError::TooManyFiles)

@@ -18,16 +18,19 @@ pub fn check(input: &[u8]) {
             max_files: 0,
             max_fields: 3,
             max_field_bytes: 8,
+            max_total_field_bytes: u64::MAX,
         },
         1 => FormLimits {
             max_files: 0,
             max_fields: 100,
             max_field_bytes: 64,
+            max_total_field_bytes: u64::MAX,
         },
         _ => FormLimits {
             max_files: 0,
             max_fields: u64::MAX,
             max_field_bytes: u64::MAX,
+            max_total_field_bytes: u64::MAX,
         },
     };
     let whole = linear(body.len(), 20, 224, || read(&[body], limits));

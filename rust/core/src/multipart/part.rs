@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::form::FormError;
 use crate::header::{is_field_value, is_token};
-use crate::parameters::{Repeated, find_parameters, without_windows_path};
+use crate::parameters::{Repeated, decode_extended, find_parameters, without_windows_path};
 
 /// A part's headers, understood.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Part {
     pub name: Vec<u8>,
     /// A file has one, be it empty; a field has none.
     pub filename: Option<Vec<u8>>,
+    /// Whether the file name is UTF-8 whatever the charset of the form: it came as `filename*=`.
+    pub is_filename_utf8: bool,
     /// The headers one behind the other, and where each name and value stands: no allocation for each of them.
     text: Vec<u8>,
     spans: Vec<(Range<usize>, Range<usize>)>,
@@ -48,24 +50,34 @@ impl Part {
 
     /// Sets name and file name from the Content-Disposition.
     pub(super) fn read_disposition(&mut self) -> Result<(), FormError> {
-        (self.name, self.filename) = names_of(self.headers())?;
+        let names = names_of(self.headers())?;
+        (self.name, self.filename, self.is_filename_utf8) = names;
         Ok(())
     }
 }
 
-/// Name and file name.
-fn names_of<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<(Vec<u8>, Option<Vec<u8>>), FormError> {
+type Names = (Vec<u8>, Option<Vec<u8>>, bool);
+
+/// Name and file name, and whether that is UTF-8 in any case.
+///
+/// RFC 7578 section 4.2 forbids `filename*=` in forms. Some clients send it all the same for a name outside ASCII, alone or
+/// beside `filename=`, which counts then.
+fn names_of<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<Names, FormError> {
     let mut dispositions = headers.filter(|(name, _)| *name == b"content-disposition");
     let disposition = dispositions.next().map(|(_, value)| value);
     if dispositions.next().is_some() {
         return Err(FormError::AmbiguousName);
     }
-    match find_parameters(disposition.unwrap_or_default(), [b"name", b"filename"]) {
-        Ok([Some(name), filename]) => {
-            let filename = filename.map(|filename| without_windows_path(&filename).to_vec());
-            Ok((name.into_owned(), filename))
+    match find_parameters(disposition.unwrap_or_default(), [b"name", b"filename", b"filename*"]) {
+        Ok([Some(name), None, Some(extended)]) => {
+            let filename = decode_extended(&extended).ok_or(FormError::BadHeader)?;
+            Ok((name.into_owned(), Some(without_windows_path(&filename).to_vec()), true))
         }
-        Ok([None, _]) => Err(FormError::NoName),
+        Ok([Some(name), filename, _]) => {
+            let filename = filename.map(|filename| without_windows_path(&filename).to_vec());
+            Ok((name.into_owned(), filename, false))
+        }
+        Ok([None, ..]) => Err(FormError::NoName),
         Err(Repeated) => Err(FormError::AmbiguousName),
     }
 }

@@ -5,6 +5,7 @@ const LIMITS: FormLimits = FormLimits {
     max_files: 2,
     max_fields: 3,
     max_field_bytes: 16,
+    max_total_field_bytes: 40,
 };
 
 /// A part as the tests see it: name, file name, content.
@@ -74,6 +75,44 @@ fn parts_fields_and_files_in_order() {
             ("b".into(), None, b"".to_vec()),
         ])
     );
+}
+
+#[test]
+fn extended_file_name_makes_a_file_unless_there_is_another_name() {
+    let part = |parameters: &str| format!("--B-B\r\nContent-Disposition: form-data; {parameters}\r\n\r\n1\r\n--B-B--");
+    for (parameters, expected) in [
+        ("name=f; filename*=utf-8''%E6%B1%89.txt", Ok("汉.txt")),
+        ("filename*=UTF-8''C:%5Cx%5Cf.txt; name=f", Ok("f.txt")),
+        ("name=f; filename=a; filename*=utf-8''b", Ok("a")),
+        ("name=f; filename*=utf-8''b; filename=a", Ok("a")),
+        ("name=f; filename=a; filename*=malformed", Ok("a")),
+        ("name=f; filename*=malformed", Err(FormError::BadHeader)),
+        (
+            "name=f; filename*=utf-8''a; filename*=utf-8''a",
+            Err(FormError::AmbiguousName),
+        ),
+        ("filename*=utf-8''a", Err(FormError::NoName)),
+    ] {
+        let expected = expected.map(|name: &str| vec![("f".to_owned(), Some(name.to_owned()), b"1".to_vec())]);
+        assert_eq!(read(part(parameters).as_bytes()), expected, "{parameters}");
+    }
+}
+
+#[test]
+fn fields_have_a_limit_together() {
+    let limits = FormLimits {
+        max_total_field_bytes: 9,
+        ..LIMITS
+    };
+    let body = |last: &str| field("a", "123") + &field("b", last) + "--B-B--";
+    assert!(read_pieces(&[body("1234").as_bytes()], limits).0.is_ok());
+    for size in [1, 7, 1000] {
+        let (body, names) = (body("12345"), field("", "") + &field("0123456789", "") + "--B-B--");
+        for body in [&body, &names] {
+            let pieces: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
+            assert_eq!(read_pieces(&pieces, limits).0, Err(FormError::FieldsTooLarge));
+        }
+    }
 }
 
 #[test]
@@ -210,6 +249,7 @@ fn steps_grow_with_the_body_on_hostile_content() {
         max_files: u64::MAX,
         max_fields: u64::MAX,
         max_field_bytes: u64::MAX,
+        max_total_field_bytes: u64::MAX,
     };
     for hostile in [
         "\r\n--B-",
