@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pallasite._compat import mode
 from pallasite._http.close_frame import cut_reason
 from pallasite.applications import Pallasite
 from pallasite.authentication import requires
@@ -42,6 +43,23 @@ def test_code_that_cannot_be_sent_is_refused_where_it_is_given(code: int) -> Non
     for make in (WebSocketException, WebSocketClose):
         with pytest.raises(ValueError, match=f"^{code} cannot be sent as a close code"):
             make(code)
+
+
+async def test_code_that_cannot_be_sent_is_left_to_the_server_in_compatibility_mode(
+    monkeypatch: pytest.MonkeyPatch, anyio_backend_name: str
+) -> None:
+    monkeypatch.setattr(mode, "current", mode.STARLETTE)
+
+    async def endpoint(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close(1006)
+
+    assert WebSocketException(1006).code == 1006
+    sent = await connect(Pallasite(routes=[WebSocketRoute("/", endpoint)]))
+    assert [(message["type"], message.get("code")) for message in sent] == [
+        ("websocket.accept", None),
+        ("websocket.close", 1006),
+    ]
 
 
 @pytest.mark.parametrize("code", SENDABLE)

@@ -38,6 +38,8 @@ class Mode(NamedTuple):
     refuses_consumed_bodies: bool
     #: A `FileResponse` whose client has left raises the OSError of the server's `send`.
     raises_errors_of_send: bool
+    #: A close code that a close frame must not have (RFC 6455 section 7.4) raises ValueError.
+    checks_close_codes: bool
 
 
 PALLASITE = Mode(
@@ -53,6 +55,7 @@ PALLASITE = Mode(
     builds_loose_environ=False,
     refuses_consumed_bodies=True,
     raises_errors_of_send=False,
+    checks_close_codes=True,
 )
 STARLETTE = Mode(
     warning_package="starlette",
@@ -67,6 +70,7 @@ STARLETTE = Mode(
     builds_loose_environ=True,
     refuses_consumed_bodies=False,
     raises_errors_of_send=True,
+    checks_close_codes=False,
 )
 
 current = PALLASITE

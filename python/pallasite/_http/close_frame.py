@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pallasite._compat import mode
 from pallasite._http.text import encode_text
 
 # The payload of a control frame has at most 125 bytes, two of which are the code.
@@ -11,8 +12,12 @@ _SENDABLE = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 101
 
 
 def check_close_code(code: int) -> None:
-    """Raise ValueError if a close frame must not have this code."""
-    if code not in _SENDABLE and not 3000 <= code <= 4999:
+    """Raise ValueError if a close frame must not have this code.
+
+    Deviation: Starlette passes every code on to the server. So does compatibility mode, in which programs may close
+    with 1006.
+    """
+    if code not in _SENDABLE and not 3000 <= code <= 4999 and mode.current.checks_close_codes:
         raise ValueError(
             f"{int(code)} cannot be sent as a close code: use one of 1000 to 1003, 1007 to 1014, or 3000 to 4999"
         )
