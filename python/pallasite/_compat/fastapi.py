@@ -142,6 +142,11 @@ class View:
         return getattr(self._router, name)
 
     @property
+    def form_limits(self) -> Any:
+        # Read for each request, and `__getattr__` is called only after an exception.
+        return self._router.form_limits
+
+    @property
     def routes(self) -> Any:
         loop, scope, routes = self._loop, self._scope, self._router.routes
         # A route selected by an included router is matched by what it was selected with.
