@@ -1,19 +1,22 @@
-"""The claims of docs/internals/layout.md about the code that a program can check."""
+"""The claims of docs/internals/layout.md and deviations.md about the code that a program can check."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import io
 import re
 import tokenize
 import warnings
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from pallasite import exceptions
+from pallasite._compat import mode
 from tests.support.paths import PACKAGE, ROOT
 
 LAYOUT = (ROOT / "docs" / "internals" / "layout.md").read_text(encoding="utf-8")
@@ -142,3 +145,37 @@ def test_lint_exceptions_have_a_reason() -> None:
         exceptions_there = re.findall(r"#!?\[(?:expect|allow)\((.*?)\)\]", path.read_text(encoding="utf-8"), re.DOTALL)
         without += [f"{path.relative_to(ROOT)}: {lint}" for lint in exceptions_there if "reason = " not in lint]
     assert without == []
+
+
+DEVIATIONS = (ROOT / "docs" / "internals" / "deviations.md").read_text(encoding="utf-8")
+
+
+def marks() -> Counter[str]:
+    """Return how many `Deviation:` marks each function, class and Rust file has, by qualified name or path."""
+    found: Counter[str] = Counter()
+    for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyi")]:
+        text = path.read_text(encoding="utf-8")
+        places = [match.start() for match in re.finditer(r"\bDeviation: ", text)]
+        tree = ast.parse(text) if places else ast.Module([], [])
+        for place in places:
+            line = text.count("\n", 0, place) + 1
+            parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+            for node in ast.walk(tree):  # outer definitions first
+                if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                    continue
+                if node.lineno <= line <= (node.end_lineno or 0):
+                    parts.append(node.name)
+            found[".".join(parts)] += 1
+    for path in (ROOT / "rust").glob("*/src/**/*.rs"):
+        if count := len(re.findall(r"\bDeviation: ", path.read_text(encoding="utf-8"))):
+            found[path.relative_to(ROOT).as_posix()] += count
+    return found
+
+
+def test_page_lists_each_deviation_that_is_marked_in_the_code() -> None:
+    assert marks() == Counter(re.findall(r"^\| `([\w./]+[./]\w+)` \|", DEVIATIONS, re.MULTILINE))
+
+
+def test_page_of_deviations_names_each_difference_of_compatibility_mode() -> None:
+    missing = [name for name in mode.Mode._fields if f"`{name}`" not in DEVIATIONS]
+    assert missing == []
