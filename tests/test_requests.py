@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 from typing import Any
 
@@ -284,6 +286,31 @@ def test_malformed_json_unhandled_is_400(body: bytes, test_client_factory: Any) 
 async def test_json_of_every_unicode_encoding_is_understood(encoding: str) -> None:
     request = Request(notes_scope(), Channel(chunk('{"é": 1}'.encode(encoding))))
     assert await request.json() == {"é": 1}
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 100_000 + b"[]]", b"[" + b"[]," * 100_000])
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_large_json_is_decoded_without_garbage_collections(body: bytes, enabled: bool) -> None:
+    collections = 0
+
+    def count(phase: str, info: dict[str, int]) -> None:
+        nonlocal collections
+        collections += phase == "start"
+
+    request = Request(notes_scope(), Channel(chunk(body)))
+    await request.body()
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    gc.callbacks.append(count)
+    try:
+        with contextlib.suppress(ValueError):
+            assert len(await request.json()) == 100_001
+        seen = collections
+        assert gc.isenabled() is enabled
+    finally:
+        gc.callbacks.remove(count)
+        (gc.enable if was_enabled else gc.disable)()
+    assert seen <= 2  # after the decoder: 100,000 lists would cause about a hundred
 
 
 async def test_is_disconnected_never_waits() -> None:
