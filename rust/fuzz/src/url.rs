@@ -88,11 +88,16 @@ fn build(scheme: &[u8], authority: Option<&[u8]>, path: &[u8], query: &[u8]) {
     let start = expected.len();
     for byte in rest {
         match byte {
-            b'?' | b'#' | b'\\' => expected.extend(format!("%{byte:02X}").bytes()),
+            b'?' | b'#' | b'\\' | b'%' | 0..0x20 | 0x7f => expected.extend(format!("%{byte:02X}").bytes()),
             _ => expected.push(byte),
         }
     }
-    assert!(!expected[start..].iter().any(|byte| b"?#\\".contains(byte)));
+    let path_built = &expected[start..];
+    assert!(
+        !path_built
+            .iter()
+            .any(|byte| b"?#\\".contains(byte) || byte.is_ascii_control())
+    );
     if !query.is_empty() {
         expected.push(b'?');
         let mut rest = query;
