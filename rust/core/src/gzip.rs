@@ -175,7 +175,8 @@ impl Tools {
     }
 }
 
-/// A body that is compressed piece by piece.
+/// A body that is compressed chunk by chunk.
+#[derive(Debug)]
 pub struct Stream {
     compressor: Compress,
     is_finished: bool,
