@@ -161,8 +161,9 @@ impl Parts {
                 items.append(py.None())?;
             }
             Event::Content(span) if self.field.is_some() => {
-                let content = events.piece.as_bytes().get(span).unwrap_or_default();
-                self.value.extend_from_slice(content);
+                let content = events.piece.as_bytes().get(span);
+                self.value
+                    .extend_from_slice(content.expect("the span is of this piece"));
             }
             Event::Held(content) if self.field.is_some() => self.value.extend_from_slice(content),
             Event::Content(span) => events.add_content(span)?,

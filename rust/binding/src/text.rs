@@ -39,7 +39,7 @@ pub(crate) fn new_text<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py,
 
 /// A str of the part of `text` at `span`, which lies within it and between characters.
 pub(crate) fn slice<'py>(py: Python<'py>, text: &[u8], span: Range<usize>) -> PyResult<Bound<'py, PyString>> {
-    new_text(py, text.get(span).unwrap_or_default())
+    new_text(py, text.get(span).expect("the span is that of a match in the text"))
 }
 
 /// A str of latin-1 bytes.

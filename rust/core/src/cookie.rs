@@ -27,10 +27,7 @@ pub fn is_unique(name: &[u8]) -> bool {
 pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a, [u8]>)) {
     for pair in header.split(|&byte| byte == b';') {
         scan::count(pair.len() + 1);
-        let (name, value) = match scan::find(b'=', pair) {
-            Some(equals) => (pair.get(..equals).unwrap_or(b""), pair.get(equals + 1..).unwrap_or(b"")),
-            None => (&b""[..], pair),
-        };
+        let (name, value) = scan::split_once(b'=', pair).unwrap_or((b"", pair));
         let (written, value) = (name, trim_ows(value));
         let name = trim_ows(written);
         if (!name.is_empty() || !value.is_empty()) && !is_never_sent(pair, written, name) {

@@ -216,7 +216,7 @@ impl MultipartParser {
     fn match_opening(&mut self, rest: &[u8]) -> Result<usize, FormError> {
         let expected = self.delimiter.needle().get(self.matched..).expect(IN_DELIMITER);
         let length = expected.len().min(rest.len());
-        if rest.get(..length) != expected.get(..length) {
+        if !rest.starts_with(expected.split_at(length).0) {
             return Err(self.fail(FormError::BadDelimiter));
         }
         if length == expected.len() {
@@ -232,7 +232,7 @@ impl MultipartParser {
         }
         // One byte more than the line may have, so that its CR is seen.
         let room = (MAX_PART_HEADER_BYTES + 1).saturating_sub(self.line.len());
-        let looked_at = rest.get(..room).unwrap_or(rest);
+        let looked_at = rest.split_at(room.min(rest.len())).0;
         let Some(length) = memchr::memchr(b'\r', looked_at) else {
             self.line.extend_from_slice(looked_at);
             if self.line.len() > MAX_PART_HEADER_BYTES {
@@ -240,7 +240,7 @@ impl MultipartParser {
             }
             return Ok(self.count(looked_at.len()));
         };
-        let end = looked_at.get(..length).unwrap_or_default();
+        let end = looked_at.split_at(length).0;
         if self.line.is_empty() && end.is_empty() {
             self.state = State::HeadersEnd;
             return Ok(1);
@@ -295,7 +295,7 @@ impl MultipartParser {
             // The last piece ended in what may be the beginning of a delimiter: does it go on here?
             let expected = delimiter.get(self.matched..).expect(IN_DELIMITER);
             let length = expected.len().min(rest.len());
-            if rest.get(..length) == expected.get(..length) {
+            if rest.starts_with(expected.split_at(length).0) {
                 if length == expected.len() {
                     self.state = State::Delimiter;
                 }
@@ -393,12 +393,10 @@ impl MultipartParser {
 
 /// How many bytes at the end of `text` are the beginning of a delimiter.
 fn partial_delimiter(text: &[u8], delimiter: &[u8]) -> usize {
-    let tail = text
-        .get(text.len().saturating_sub(delimiter.len().saturating_sub(1))..)
-        .unwrap_or_default();
+    let tail = text.split_at(text.len().saturating_sub(delimiter.len() - 1)).1;
     // A delimiter has its only CR at its start, so no other place than the last CR can be one.
     memchr::memrchr(b'\r', tail)
-        .and_then(|start| tail.get(start..))
+        .map(|start| tail.split_at(start).1)
         .filter(|candidate| delimiter.starts_with(candidate))
         .map_or(0, <[u8]>::len)
 }

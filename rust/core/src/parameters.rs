@@ -95,10 +95,10 @@ fn hex(digit: u8) -> Option<u8> {
 #[must_use]
 pub fn without_windows_path(filename: &[u8]) -> &[u8] {
     match filename {
-        [_, b':', b'\\', ..] | [b'\\', b'\\', ..] => {
-            let name = memchr::memrchr(b'\\', filename).map_or(0, |last| last + 1);
-            filename.get(name..).unwrap_or(filename)
-        }
+        [_, b':', b'\\', ..] | [b'\\', b'\\', ..] => filename
+            .rsplit(|&byte| byte == b'\\')
+            .next()
+            .expect("a split has at least one part"),
         _ => filename,
     }
 }

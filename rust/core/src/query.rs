@@ -16,13 +16,7 @@ pub fn parse_query<'a>(query: &'a [u8], mut emit: impl FnMut(Cow<'a, [u8]>, Cow<
         if field.is_empty() {
             continue;
         }
-        let (name, value) = match scan::find(b'=', field) {
-            Some(equals) => (
-                field.get(..equals).unwrap_or(b""),
-                field.get(equals + 1..).unwrap_or(b""),
-            ),
-            None => (field, &b""[..]),
-        };
+        let (name, value) = scan::split_once(b'=', field).unwrap_or((field, b""));
         emit(decode_component(name), decode_component(value));
     }
 }
@@ -74,11 +68,7 @@ pub fn encode_component(component: &[u8], query: &mut String) {
 pub fn push_escape(byte: u8, text: &mut String) {
     text.push('%');
     for half in [byte >> 4, byte & 0x0F] {
-        text.push(
-            HEX_DIGITS
-                .get(usize::from(half))
-                .map_or('0', |&digit| char::from(digit)),
-        );
+        text.push(char::from(HEX_DIGITS[usize::from(half)]));
     }
 }
 

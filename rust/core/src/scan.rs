@@ -9,6 +9,13 @@ pub(crate) fn find(byte: u8, text: &[u8]) -> Option<usize> {
     found
 }
 
+/// The text before and after the first `byte`; None without one.
+#[inline]
+pub(crate) fn split_once(byte: u8, text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = text.split_at(find(byte, text)?);
+    Some((before, rest.split_at(1).1))
+}
+
 /// Where the first byte that is `wanted` is.
 #[inline]
 pub(crate) fn position(text: &[u8], wanted: impl FnMut(&u8) -> bool) -> Option<usize> {

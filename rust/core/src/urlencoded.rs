@@ -2,6 +2,7 @@
 
 use crate::form::{FormError, FormLimits};
 use crate::query::decode_component;
+use crate::scan;
 use crate::text::from_latin1;
 
 /// Feed it the body piece by piece, then `finish`. Keeps at most one field, which `max_field_bytes` bounds.
@@ -53,8 +54,7 @@ impl UrlencodedParser {
         }
         self.steps += piece.len() as u64;
         let mut rest = piece;
-        while let Some(end) = memchr::memchr(b'&', rest) {
-            let (field, behind) = rest.split_at(end);
+        while let Some((field, after)) = scan::split_once(b'&', rest) {
             if self.open.is_empty() {
                 self.add_field(field, &mut emit)?;
             } else {
@@ -62,7 +62,7 @@ impl UrlencodedParser {
                 let field = std::mem::take(&mut self.open);
                 self.add_field(&field, &mut emit)?;
             }
-            rest = behind.get(1..).unwrap_or_default();
+            rest = after;
         }
         Ok(self.keep(rest)?)
     }
@@ -88,13 +88,7 @@ impl UrlencodedParser {
             return Ok(());
         }
         self.steps += field.len() as u64;
-        let (name, value) = match memchr::memchr(b'=', field) {
-            Some(equals) => (
-                field.get(..equals).unwrap_or_default(),
-                field.get(equals + 1..).unwrap_or_default(),
-            ),
-            None => (field, &b""[..]),
-        };
+        let (name, value) = scan::split_once(b'=', field).unwrap_or((field, b""));
         if (name.len() + value.len()) as u64 > self.limits.max_field_bytes {
             return Err(self.fail(FormError::FieldTooLong).into());
         }

@@ -113,7 +113,7 @@ pub(super) struct Subject<'a, 'py> {
 impl<'py> Subject<'_, 'py> {
     /// The bytes to match.
     pub(super) fn bytes(&self) -> &[u8] {
-        self.text.get(self.start..).unwrap_or_default()
+        self.text.split_at(self.start).1
     }
 
     /// The text to match.
@@ -285,7 +285,7 @@ fn compile(
 ) -> PyResult<PathPattern> {
     let py = path.py();
     let regexes = chosen.regexes.iter().map(text_of).collect::<PyResult<Vec<_>>>()?;
-    let regex_of = |number: usize| regexes.get(number).map_or(&b""[..], |regex| &**regex);
+    let regex_of = |number: usize| &**regexes.get(number).expect("there is one for each parameter");
     let core = Pattern::new(source, pieces, regex_of);
     let regex = new_text(py, &regex_text(source, pieces, regex_of))?;
     let is_foreign = core.is_foreign();

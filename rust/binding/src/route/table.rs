@@ -20,6 +20,8 @@ use super::watch::Watch;
 /// Earlier routes that [`RouteTable::unreachable`] compares one route with, so that the report stays linear.
 const COMPARED_ROUTES: usize = 64;
 
+const ENTRY_EXISTS: &str = "the trees hold the numbers of these entries";
+
 /// See `_core.pyi`.
 #[pyclass(frozen, module = "pallasite._core")]
 pub(crate) struct RouteTable {
@@ -129,9 +131,7 @@ impl RouteTable {
                 self.paths.search(sample)
             };
             for earlier in search.take_while(|earlier| *earlier < index).take(COMPARED_ROUTES) {
-                let Some(other) = self.entries.get(earlier) else {
-                    continue;
-                };
+                let other = self.entries.get(earlier).expect(ENTRY_EXISTS);
                 let wins = other
                     .indexed()
                     .is_some_and(|other| other.is_stock() && cover.is_within(other.core()));
@@ -200,9 +200,7 @@ impl<'a, 'py> Trial<'a, 'py> {
         candidates: impl Iterator<Item = usize>,
     ) -> PyResult<Option<(Found<'py>, &'a Entry)>> {
         for index in candidates {
-            let Some(entry) = entries.get(index) else {
-                continue;
-            };
+            let entry = entries.get(index).expect(ENTRY_EXISTS);
             match request.try_entry(entry, &mut self.spans, self.partial.is_some())? {
                 Some(found) if found.is_full => return Ok(Some((found, entry))),
                 Some(found) if self.partial.is_none() => self.partial = Some((found, entry)),
