@@ -18,8 +18,8 @@ pub struct Choice {
     pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The choices, most wanted first, equal ones in the order they are written. An empty one, or one whose weight is malformed,
-/// is left out, and so is what comes behind the first `MAX_ACCEPT_ELEMENTS` elements.
+/// The choices by descending weight, equal ones in the order of the header. Choices that are empty or whose weight is
+/// malformed are left out, and so is everything after the first `MAX_ACCEPT_ELEMENTS` elements.
 #[must_use]
 pub fn parse_accept(header: &[u8]) -> Vec<Choice> {
     let mut choices = Vec::new();
@@ -32,7 +32,7 @@ pub fn parse_accept(header: &[u8]) -> Vec<Choice> {
         for (name, value) in element.parameters {
             if name.eq_ignore_ascii_case(b"q") {
                 weight = parse_weight(&value);
-                // What follows the weight extends the header, not the media range; nobody ever defined any.
+                // Later parameters extend the header, not the media range; none was ever defined.
                 break;
             }
             parameters.push((name.to_ascii_lowercase(), value.into_owned()));
@@ -49,9 +49,10 @@ pub fn parse_accept(header: &[u8]) -> Vec<Choice> {
     choices
 }
 
-/// How much `coding` (in lower case) is wanted by an Accept-Encoding header, in thousandths; 0 is not at all.
+/// The weight of `coding` (in lower case) in an Accept-Encoding header, in thousandths; 0 means not acceptable.
 ///
-/// Its own weight counts, else that of `*`, else 0, but 1000 for `identity` (RFC 9110 section 12.5.3).
+/// This is its own weight if it is listed, otherwise the weight of `*`, otherwise 0, or 1000 for `identity` (RFC 9110
+/// section 12.5.3).
 #[must_use]
 pub fn coding_weight(header: &[u8], coding: &[u8]) -> u16 {
     let mut of_others = if coding == b"identity" { 1000 } else { 0 };
@@ -66,16 +67,17 @@ pub fn coding_weight(header: &[u8], coding: &[u8]) -> u16 {
     of_others
 }
 
-/// A Content-Type split in two.
+/// A media type and its parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ContentType<'a> {
     /// `type/subtype` in lower case, not checked; empty if the header is.
     pub media_type: Vec<u8>,
-    /// Names in lower case; the first of a repeated name only.
+    /// Names in lower case; only the first of repeated names.
     pub parameters: Vec<(Vec<u8>, Cow<'a, [u8]>)>,
 }
 
-/// Never fails: what is no parameter is left out, and so is what comes behind the first `MAX_HEADER_PARAMETERS`.
+/// Reads a Content-Type header. Never fails: parts that are not parameters are left out, and so are parameters after the
+/// first `MAX_HEADER_PARAMETERS`.
 #[must_use]
 pub fn parse_content_type(header: &[u8]) -> ContentType<'_> {
     let mut parsed = ContentType {

@@ -1,29 +1,29 @@
-//! The Cookie request header, read as browsers write it rather than as RFC 6265 section 4.2.1 asks for.
+//! The Cookie request header, read as browsers write it rather than by the grammar of RFC 6265 section 4.2.1.
 //!
-//! Deviation: no character but control characters is refused; blanks and tabs around names and values are dropped; a pair
-//! without `=` is a value without a name. What browsers never send, because they keep no such cookie, is left out: a pair
-//! with a control character in it, and a name with a prefix that browsers vouch for behind or before a stray blank.
-//! A value in double quotes is unquoted as Python's `http.cookies` does: `\ooo` is the character of that octal number,
-//! a backslash before any other character but a line feed is dropped.
+//! Deviation: all characters except control characters are accepted; spaces and tabs around names and values are dropped;
+//! a pair without `=` is a value without a name. Pairs that browsers never send, because they do not store such cookies,
+//! are left out: a pair that contains a control character, and a name with a guarded prefix (such as `__Host-`) next to
+//! stray whitespace. A value in double quotes is unquoted as by Python's `http.cookies`: `\ooo` is the character with that
+//! octal number, and a backslash before any other character except a line feed is dropped.
 
 use std::borrow::Cow;
 
 use crate::header::trim_ows;
 use crate::scan;
 
-/// What a name begins with, in any case, that browsers let a site set under conditions only: over TLS, for `__Host-` by the
-/// very host that gets it back (draft-ietf-httpbis-rfc6265bis section 4.1.3).
+/// Prefixes of names, in any case, that browsers accept only under conditions: over TLS, and `__Host-` only from the host
+/// that receives the cookie (draft-ietf-httpbis-rfc6265bis section 4.1.3).
 const GUARDED_PREFIXES: [&[u8]; 3] = [HOST_PREFIX, b"__Secure-", b"__Http-"];
 
 const HOST_PREFIX: &[u8] = b"__Host-";
 
-/// Whether a browser has at most one cookie of this name for a host: of two, one is an imitation.
+/// True if a browser stores at most one cookie of this name per host. Of two in a request, at least one is forged.
 #[must_use]
 pub fn is_unique(name: &[u8]) -> bool {
     has_prefix(name, HOST_PREFIX)
 }
 
-/// Calls `emit` with each cookie's name and value, in order, repeated names included. One pass, whatever the input.
+/// Calls `emit` with the name and value of each cookie, in order, including repeated names. Makes one pass.
 pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a, [u8]>)) {
     for pair in header.split(|&byte| byte == b';') {
         scan::count(pair.len() + 1);
@@ -36,12 +36,12 @@ pub fn parse_cookies<'a>(header: &'a [u8], mut emit: impl FnMut(&'a [u8], Cow<'a
     }
 }
 
-/// Whether no browser sends such a pair, of whose name this is what was written and what is left without blanks.
+/// True if no browser sends this pair. `written` is its name as sent, `name` the same without whitespace.
 fn is_never_sent(pair: &[u8], written: &[u8], name: &[u8]) -> bool {
     if scan::position(pair, |&byte| byte.is_ascii_control() && byte != b'\t').is_some() {
         return true;
     }
-    // One blank stands behind the semicolon.
+    // One space follows the semicolon.
     written.strip_prefix(b" ").unwrap_or(written) != name
         && GUARDED_PREFIXES.iter().any(|prefix| has_prefix(name, prefix))
 }
@@ -75,7 +75,7 @@ fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
                 text.extend_from_slice(char::from(number).encode_utf8(&mut [0; 2]).as_bytes());
                 behind
             }
-            // What follows may be the first byte of a longer character: its others are copied as they come.
+            // The escaped byte may be the first of a longer character; the loop copies its other bytes.
             [b'\\', escaped, behind @ ..] if *escaped != b'\n' => {
                 text.push(*escaped);
                 behind

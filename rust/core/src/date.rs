@@ -1,15 +1,15 @@
-//! HTTP dates (RFC 9110 section 5.6.7): written in their one modern form, IMF-fixdate (`Sun, 06 Nov 1994 08:49:37 GMT`),
-//! read in that and in the two obsolete ones.
+//! HTTP dates (RFC 9110 section 5.6.7): written as IMF-fixdate (`Sun, 06 Nov 1994 08:49:37 GMT`), read in that form and in
+//! the two obsolete ones.
 //!
-//! Deviation: two digits of a year mean 1969 to 2068, whatever the year is now, as in Python's `email.utils`; it is not
-//! checked whether the date was on that day of the week.
+//! Deviation: a year of two digits is in 1969 to 2068 regardless of the current year, as in Python's `email.utils`, and
+//! the day of the week is not compared with the date.
 
 const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
 
-/// What RFC 850 wrote.
+/// Names of days in RFC 850 dates.
 const LONG_DAYS: [&[u8]; 7] = [
     b"Thursday",
     b"Friday",
@@ -21,14 +21,14 @@ const LONG_DAYS: [&[u8]; 7] = [
 ];
 const LONGEST_DAY: usize = b"Wednesday".len();
 
-/// Two digits from these on are a year before 2000.
+/// Two digits from this number on are a year before 2000.
 const FIRST_OF_LAST_CENTURY: i64 = 69;
 
 const SECONDS_A_DAY: i64 = 86_400;
 const DAYS_IN_400_YEARS: i64 = 146_097;
 const FROM_YEAR_0_MARCH_TO_1970: i64 = 719_468;
 
-/// Seconds since 1970 of 0001-01-01 00:00:00 and of 9999-12-31 23:59:59: the form has four digits for the year.
+/// Seconds since 1970 of 0001-01-01 00:00:00 and 9999-12-31 23:59:59: the year has four digits.
 const FIRST_SECOND: i64 = -62_135_596_800;
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -144,7 +144,7 @@ fn parse_asctime(text: &[u8]) -> Option<i64> {
     moment(year, month([m1, m2, m3])?, number(&[tens, d2])?, time)
 }
 
-/// Of a date and `hh:mm:ss`, in which a leap second may be.
+/// Seconds since 1970 of a date and `hh:mm:ss`, where a leap second is allowed.
 fn moment(year: i64, month: i64, day: i64, time: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, b':', s1, s2] = *time else {
         return None;
@@ -158,13 +158,13 @@ fn moment(year: i64, month: i64, day: i64, time: &[u8]) -> Option<i64> {
     Some(days * SECONDS_A_DAY + hour * 3600 + minute * 60 + second)
 }
 
-/// From 1.
+/// The number of a month, from 1.
 fn month(name: [u8; 3]) -> Option<i64> {
     let index = MONTHS.iter().position(|month| **month == name)?;
     Some(index as i64 + 1)
 }
 
-/// Of at most four digits.
+/// The value of at most four ASCII digits.
 fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |number, digit| {
         let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
@@ -179,7 +179,7 @@ fn two_digits(text: &mut [u8; 29], at: usize, number: i64) {
 
 /// Year, month and day (both from 1) of a day counted from 1970, in the Gregorian calendar.
 ///
-/// Years are taken to begin in March, so that the leap day is the last of its year and months need no table.
+/// Years start in March here, so that the leap day is the last day of its year and the months need no table.
 fn civil_date(days: i64) -> (i64, i64, i64) {
     let shifted = days + FROM_YEAR_0_MARCH_TO_1970;
     let era = shifted.div_euclid(DAYS_IN_400_YEARS);
@@ -196,7 +196,7 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
-/// The day counted from 1970 of a date: `civil_date` the other way round.
+/// The day, counted from 1970, of a date. The inverse of `civil_date`.
 fn day_count(year: i64, month: i64, day: i64) -> i64 {
     let (year, march_month) = if month > 2 {
         (year, month - 3)

@@ -1,18 +1,18 @@
-//! What parsers of forms have in common: how much they accept, and why they refuse.
+//! The limits and errors that the form parsers share.
 
 use std::error::Error;
 use std::fmt;
 
-/// How much of a form is accepted.
+/// The largest form that is accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct FormLimits {
-    /// Parts that have a file name.
+    /// Parts with a file name.
     pub max_files: u64,
-    /// Parts that have none.
+    /// Parts without a file name.
     pub max_fields: u64,
-    /// Bytes in a part that has no file name.
+    /// Bytes of one part without a file name.
     pub max_field_bytes: u64,
-    /// Bytes of all fields together, names included.
+    /// Bytes of all fields together, including their names.
     pub max_total_field_bytes: u64,
 }
 
@@ -20,29 +20,29 @@ pub struct FormLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormError {
-    /// There is no boundary, or more than one.
+    /// The Content-Type has no boundary, or an empty one.
     NoBoundary,
-    /// Longer than `MAX_BOUNDARY_BYTES`, or with a line break in it.
+    /// The boundary is longer than `MAX_BOUNDARY_BYTES` or contains a line break.
     BadBoundary,
-    /// The body does not begin with the boundary, or a boundary's line does not end where it must.
+    /// The body does not start with the boundary, or something else follows a boundary on its line.
     BadDelimiter,
-    /// A line among a part's headers that is none.
+    /// A header of a part is malformed.
     BadHeader,
-    /// A header line of more than `MAX_PART_HEADER_BYTES`.
+    /// A header of a part is longer than `MAX_PART_HEADER_BYTES`.
     HeaderTooLong,
-    /// More than `MAX_PART_HEADERS` in a part.
+    /// A part has more than `MAX_PART_HEADERS` headers.
     TooManyHeaders,
-    /// A part without a name.
+    /// A part has no name.
     NoName,
-    /// A part with two names, two file names or two Content-Disposition headers.
+    /// A part has two names, two file names or two Content-Disposition headers.
     AmbiguousName,
-    /// More than `FormLimits::max_files`.
+    /// There are more than `FormLimits::max_files` files.
     TooManyFiles,
-    /// More than `FormLimits::max_fields`.
+    /// There are more than `FormLimits::max_fields` fields.
     TooManyFields,
-    /// A field of more than `FormLimits::max_field_bytes`.
+    /// A field is longer than `FormLimits::max_field_bytes`.
     FieldTooLong,
-    /// Fields of more than `FormLimits::max_total_field_bytes` together.
+    /// All fields together are longer than `FormLimits::max_total_field_bytes`.
     FieldsTooLarge,
     /// The body ends before the closing boundary.
     Truncated,
@@ -73,8 +73,8 @@ impl FormError {
 impl fmt::Display for FormError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::NoBoundary => "the Content-Type has no boundary, or several",
-            Self::BadBoundary => "the boundary is too long or has a line break in it",
+            Self::NoBoundary => "the Content-Type has no boundary",
+            Self::BadBoundary => "the boundary is too long or contains a line break",
             Self::BadDelimiter => "a boundary is missing or its line is malformed",
             Self::BadHeader => "a part has a malformed header",
             Self::HeaderTooLong => "a part has a header that is too long",

@@ -1,8 +1,9 @@
 //! gzip (RFC 1952), for whole bodies and for streams.
 //!
-//! A whole body goes through libdeflate, several times faster than zlib for the same size. At equal level numbers it is
-//! not always the smaller one, so the levels below are chosen such that nobody's answers grow: by a table where it leaves
-//! no doubt, else by a sample. Streams go through zlib itself: libdeflate keeps no history between calls.
+//! Whole bodies are compressed by libdeflate, which is several times faster than zlib for the same size. At the same level
+//! number its output is not always the smaller one, so its level is chosen such that responses do not grow: from a table
+//! where that is certain, otherwise from a sample. Streams are compressed by zlib, because libdeflate keeps no history
+//! between calls.
 
 use std::error;
 use std::fmt;
@@ -11,41 +12,42 @@ use std::sync::{Mutex, PoisonError};
 use flate2::{Compress, Compression, FlushCompress, Status};
 use libdeflater::{CompressionLvl, Compressor};
 
-/// The smallest output.
+/// The level of the smallest output.
 pub const MAX_LEVEL: u8 = 9;
 
-/// Bodies up to this size, in bytes, are compressed by both libraries, and of larger ones this much is, to choose a level.
+/// Bodies up to this size, in bytes, are compressed by both libraries. Of larger ones, a sample of this size is, to choose
+/// a level.
 const SAMPLE_BYTES: usize = 8 * 1024;
 
-/// Up to this size, in bytes, a body whose sample came out about equal is compressed by both as well.
+/// Bodies up to this size, in bytes, are also compressed by both libraries if the two samples are about equally long.
 const MAX_BOTH_BYTES: usize = 32 * 1024;
 
-/// For zlib's levels: the libdeflate level that was never larger in 600 files of text, markup, code and programs.
-/// From 5 on no fast one was, see `FAST_LEVEL`.
+/// By zlib level: the libdeflate level whose output was never larger, in 600 files of text, markup, code and programs.
+/// No fast level has this property from 5 on, see `FAST_LEVEL`.
 const CERTAIN_LEVELS: [i32; 5] = [0, 2, 3, 4, 5];
 
-/// About a seventh of the time of zlib's level 9, and smaller for JSON with many numbers and the like.
+/// Takes about a seventh of the time of zlib's level 9, and less space for data such as JSON with many numbers.
 const FAST_LEVEL: i32 = 6;
 
-/// For zlib's levels from 5 on: the level that was larger in 3 of 600 files, by 0.6 % at most. At 9 it takes two fifths of
-/// zlib's time, at 6 nearly as long.
+/// By zlib level, for 5 and above: the libdeflate level whose output was larger in 3 of 600 files, by at most 0.6 %. It
+/// takes two fifths of zlib's time at 9, and nearly all of it at 6.
 const THOROUGH_LEVELS: [i32; 10] = [0, 2, 3, 4, 5, 7, 7, 8, 8, 8];
 
-/// Compressors are 0.3 to 1 MB of tables each, too much to make anew for each body: so many are kept for the next one.
+/// Compressors kept for later bodies. Each has 0.3 to 1 MB of tables, too much to build for every body.
 const MAX_IDLE: usize = 4;
 
-/// Output is given room in steps of at least this many bytes.
+/// The output buffer grows in steps of at least this many bytes.
 const STEP_BYTES: usize = 256;
 
 static IDLE: Mutex<Vec<Tools>> = Mutex::new(Vec::new());
 
-/// Why something could not be compressed.
+/// Why data could not be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// There was no memory for the compressor or the output.
     OutOfMemory,
-    /// The stream had been finished before.
+    /// The stream is already finished.
     Finished,
 }
 
@@ -64,28 +66,28 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::OutOfMemory => "out of memory while compressing",
-            Self::Finished => "the stream is finished",
+            Self::Finished => "the stream is finished and takes no more data",
         })
     }
 }
 
 impl error::Error for Error {}
 
-/// How much of what went into a stream comes out of it at once.
+/// How much of the data in a stream is written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
-    /// As much as suits the compressor.
+    /// As much as the compressor chooses.
     No,
-    /// All of it, and the receiver can decompress it.
+    /// All of it, in a form that the receiver can decompress.
     Sync,
-    /// All of it, and nothing follows.
+    /// All of it, and the end of the stream.
     Finish,
 }
 
-/// All of `data`, compressed. Levels above `MAX_LEVEL` count as that.
+/// Compresses all of `data`. Levels above `MAX_LEVEL` are treated as `MAX_LEVEL`.
 ///
 /// # Errors
-/// `OutOfMemory`.
+/// [`Error::OutOfMemory`].
 pub fn compress(data: &[u8], level: u8) -> Result<Vec<u8>, Error> {
     let level = level.min(MAX_LEVEL);
     let mut tools = idle().pop().unwrap_or_default();
@@ -101,10 +103,10 @@ fn idle() -> std::sync::MutexGuard<'static, Vec<Tools>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one body needs at a time.
+/// The compressors for one body at a time.
 #[derive(Default)]
 struct Tools {
-    /// libdeflate's, at the levels that were asked for.
+    /// libdeflate's compressors for the levels used so far.
     deflate: Vec<(i32, Compressor)>,
     zlib: Option<(u8, Compress)>,
 }
@@ -117,15 +119,15 @@ impl Tools {
         if let Some(certain) = CERTAIN_LEVELS.get(usize::from(level)) {
             return self.with_libdeflate(data, *certain);
         }
-        // The middle is more like the rest than the beginning is.
+        // The middle is more representative than the start.
         let start = (data.len() - SAMPLE_BYTES) / 2;
         let sample = data.get(start..start + SAMPLE_BYTES).expect("the body is larger");
         let expected = self.with_libdeflate(sample, FAST_LEVEL)?.len();
         if expected * 8 < SAMPLE_BYTES {
-            // Long matches make any level quick, and a longer search pays.
+            // Long matches make every level fast, and a longer search pays off.
         } else if expected * 100 < self.with_zlib(sample, level)?.len() * 97 {
             let fast = self.with_libdeflate(data, FAST_LEVEL)?;
-            // What repeats itself over longer distances than the sample is like that, too.
+            // Unless the whole body compresses much better: then it repeats over longer distances than the sample.
             if fast.len() / 2 >= expected * (data.len() / SAMPLE_BYTES) / 4 {
                 return Ok(fast);
             }
@@ -152,7 +154,7 @@ impl Tools {
         };
         let (_, compressor) = self.deflate.get_mut(place).expect("it was found or pushed there");
         let mut output = vec![0; compressor.gzip_compress_bound(data.len())];
-        // It can only fail for want of room, and there is enough.
+        // The only possible failure is a lack of room, and the bound is enough.
         let length = compressor
             .gzip_compress(data, &mut output)
             .map_err(|_| Error::OutOfMemory)?;
@@ -192,10 +194,10 @@ impl Stream {
         }
     }
 
-    /// What can be sent once `data` has gone in.
+    /// Takes in `data` and returns the output that can be sent by now.
     ///
     /// # Errors
-    /// `Finished`, `OutOfMemory`.
+    /// [`Error::Finished`] or [`Error::OutOfMemory`].
     pub fn compress(&mut self, data: &[u8], flush: Flush) -> Result<Vec<u8>, Error> {
         if self.is_finished {
             return Err(Error::Finished);
@@ -215,7 +217,7 @@ impl Stream {
 fn thorough_level(level: u8) -> i32 {
     *THOROUGH_LEVELS
         .get(usize::from(level))
-        .expect("larger levels count as MAX_LEVEL")
+        .expect("larger levels are treated as MAX_LEVEL")
 }
 
 fn new_zlib(level: u8) -> Compress {
@@ -223,7 +225,7 @@ fn new_zlib(level: u8) -> Compress {
     Compress::new_gzip(Compression::new(u32::from(level)), 15)
 }
 
-/// Takes all of `data` into `compressor` and appends what comes out of it.
+/// Feeds all of `data` to `compressor` and appends its output.
 fn run(compressor: &mut Compress, data: &[u8], flush: FlushCompress, output: &mut Vec<u8>) -> Result<(), Error> {
     let mut rest = data;
     loop {
@@ -234,7 +236,7 @@ fn run(compressor: &mut Compress, data: &[u8], flush: FlushCompress, output: &mu
             .map_err(|_| Error::OutOfMemory)?;
         let taken = usize::try_from(compressor.total_in() - taken_before).unwrap_or(usize::MAX);
         rest = rest.get(taken..).expect("zlib takes no more than it is given");
-        // Room to spare means that zlib has nothing more to say.
+        // With room to spare, zlib has no more output.
         let has_room = output.len() < output.capacity();
         match status {
             Status::StreamEnd => return Ok(()),

@@ -1,25 +1,25 @@
-//! Field names and values of HTTP headers (RFC 9110 section 5), and the parameters some values carry (section 5.6.6).
+//! Field names and values of HTTP headers (RFC 9110 section 5), and the parameters of values (section 5.6.6).
 
 use std::borrow::Cow;
 
 use crate::scan;
 
-/// Whether `name` is a token (RFC 9110 section 5.6.2): not empty, and nothing but letters, digits and ``!#$%&'*+-.^_`|~``.
+/// True if `name` is a token (RFC 9110 section 5.6.2): one or more letters, digits and ``!#$%&'*+-.^_`|~``.
 #[must_use]
 pub fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && scan::position(name, |&byte| !is_token_byte(byte)).is_none()
 }
 
-/// Whether `value` can be sent: CR, LF and NUL end or split a message in a naive receiver (RFC 9110 section 5.5).
+/// True if `value` is safe to send: CR, LF and NUL could end or split the message (RFC 9110 section 5.5).
 ///
-/// Deviation: other control characters are let through, as the RFC lets a recipient keep them.
+/// Deviation: other control characters are accepted, as the RFC allows recipients to do.
 #[must_use]
 pub fn is_field_value(value: &[u8]) -> bool {
     scan::count(value.len());
     memchr::memchr3(b'\r', b'\n', 0, value).is_none()
 }
 
-/// `name` in lower case, borrowed if it is.
+/// `name` in lower case, borrowed if it already is.
 #[must_use]
 pub fn lower_name(name: &[u8]) -> Cow<'_, [u8]> {
     if scan::position(name, u8::is_ascii_uppercase).is_some() {
@@ -29,27 +29,27 @@ pub fn lower_name(name: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// One element of a header value: what stands before the first semicolon, trimmed.
+/// One element of a header value, with its parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Element<'a> {
-    /// The value itself, as written.
+    /// The text before the first semicolon, trimmed.
     pub value: &'a [u8],
-    /// Names as written, values without their quotes; a parameter without `=` has an empty value.
+    /// Names as written and values unquoted. A parameter without `=` has an empty value.
     pub parameters: Vec<(&'a [u8], Cow<'a, [u8]>)>,
 }
 
-/// Reads a header value element by element: linear, whatever it holds.
+/// Reads a header value element by element, in linear time.
 #[derive(Debug)]
 pub struct Elements<'a> {
     rest: &'a [u8],
-    /// Whether commas separate elements; without, the whole value is one.
+    /// True if commas separate elements, false if the whole value is one element.
     list: bool,
     max_parameters: usize,
     done: bool,
 }
 
 impl<'a> Elements<'a> {
-    /// The elements of a comma separated value. Parameters past `max_parameters` of an element are read and dropped.
+    /// The elements of a comma-separated value. Parameters after the first `max_parameters` of an element are skipped.
     #[must_use]
     pub fn of_list(value: &'a [u8], max_parameters: usize) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// The one element of a value in which commas mean nothing.
+    /// The single element of a value in which commas have no meaning.
     #[must_use]
     pub fn of_single(value: &'a [u8], max_parameters: usize) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Up to the next delimiter; the delimiter stays.
+    /// The text up to the next delimiter, which is not consumed.
     fn take_plain(&mut self) -> &'a [u8] {
         let list = self.list;
         let end = scan::position(self.rest, |&byte| byte == b';' || (list && byte == b','));
@@ -80,7 +80,7 @@ impl<'a> Elements<'a> {
         plain
     }
 
-    /// A parameter, behind its semicolon.
+    /// The parameter after a semicolon.
     fn take_parameter(&mut self) -> (&'a [u8], Cow<'a, [u8]>) {
         let list = self.list;
         let end = scan::position(self.rest, |&byte| {
@@ -95,9 +95,9 @@ impl<'a> Elements<'a> {
         self.rest = trim_ows_start(value);
         match self.rest.strip_prefix(b"\"") {
             Some(quoted) => {
-                let (text, behind) = unquote(quoted);
-                self.rest = behind;
-                // Whatever stands between the closing quote and the next delimiter is noise.
+                let (text, after) = unquote(quoted);
+                self.rest = after;
+                // Skip anything between the closing quote and the next delimiter.
                 self.take_plain();
                 (name, text)
             }
@@ -130,33 +130,34 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// A quoted string's content, behind its opening quote, and what follows the closing one. An open quote runs to the end.
+/// The content of a quoted string, given without its opening quote, and the text after its closing quote. Without a closing
+/// quote, the string extends to the end.
 fn unquote(quoted: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     let plain = memchr::memchr2(b'"', b'\\', quoted).unwrap_or(quoted.len());
     scan::count(plain);
     let (start, mut rest) = quoted.split_at(plain);
-    if let Some(behind) = rest.strip_prefix(b"\"") {
-        return (Cow::Borrowed(start), behind);
+    if let Some(after) = rest.strip_prefix(b"\"") {
+        return (Cow::Borrowed(start), after);
     }
     let mut text = start.to_vec();
     loop {
         scan::count(1);
         rest = match rest {
             [] => return (Cow::Owned(text), rest),
-            [b'"', behind @ ..] => return (Cow::Owned(text), behind),
-            [b'\\', escaped, behind @ ..] => {
+            [b'"', after @ ..] => return (Cow::Owned(text), after),
+            [b'\\', escaped, after @ ..] => {
                 text.push(*escaped);
-                behind
+                after
             }
-            [byte, behind @ ..] => {
+            [byte, after @ ..] => {
                 text.push(*byte);
-                behind
+                after
             }
         };
     }
 }
 
-/// Without optional white space (RFC 9110 section 5.6.3) at both ends.
+/// `value` without optional whitespace (RFC 9110 section 5.6.3) at both ends.
 #[must_use]
 pub fn trim_ows(value: &[u8]) -> &[u8] {
     let mut value = trim_ows_start(value);

@@ -1,8 +1,8 @@
 //! The Host header: `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
 //!
-//! Refuses what could change the rest of a URL built from it: user information, slashes, white space.
-//! Deviation: the port may be any number of digits, so that callers tell a bad port from a bad host (`is_valid_port`);
-//! a percent sign need not start an escape; the host may not be empty.
+//! Refuses everything that could change the rest of a URL built from it: user information, slashes, whitespace.
+//! Deviation: the port may have any number of digits, so that callers can distinguish an invalid port from an invalid host
+//! (`is_valid_port`); a percent sign need not start an escape; the host must not be empty.
 
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -12,16 +12,16 @@ use crate::scan;
 /// The two parts of a Host header, borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host<'a> {
-    /// As written, with the brackets of an IP literal.
+    /// As written, including the brackets of an IP literal.
     pub host: &'a str,
-    /// The digits behind the colon; at least one.
+    /// The digits after the colon; at least one.
     pub port: Option<&'a str>,
 }
 
-/// None if the header is not a host with an optional port.
+/// Splits a Host header. None if it is not a host with an optional port.
 #[must_use]
 pub fn parse_host(header: &[u8]) -> Option<Host<'_>> {
-    // Validated, cut, and its parts validated.
+    // Three passes: decode, split, validate.
     scan::count(3 * header.len());
     let header = std::str::from_utf8(header).ok()?;
     let host_length = match header.strip_prefix('[') {
@@ -34,26 +34,26 @@ pub fn parse_host(header: &[u8]) -> Option<Host<'_>> {
         }
         None => header.find(':').unwrap_or(header.len()),
     };
-    let (host, behind) = header.split_at_checked(host_length)?;
+    let (host, after) = header.split_at_checked(host_length)?;
     if host.is_empty() || (!host.starts_with('[') && !host.bytes().all(is_name_byte)) {
         return None;
     }
-    if behind.is_empty() {
+    if after.is_empty() {
         return Some(Host { host, port: None });
     }
-    let port = behind.strip_prefix(':')?;
+    let port = after.strip_prefix(':')?;
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     digits.then_some(Host { host, port: Some(port) })
 }
 
-/// Whether digits are a TCP port, 0 to 65535, however many zeros lead.
+/// True if the digits are a TCP port, 0 to 65535, with any number of leading zeros.
 #[must_use]
 pub fn is_valid_port(port: &str) -> bool {
     let digits = port.trim_start_matches('0');
     digits.is_empty() || (digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
 }
 
-/// What stands between the brackets: an IPv6 address without a zone, or `v` hex digits `.` and the rest of `IPvFuture`.
+/// True for the text between the brackets of an IP literal: an IPv6 address without a zone, or `IPvFuture`.
 fn is_ip_literal(literal: &str) -> bool {
     match literal.strip_prefix('v') {
         Some(future) => {

@@ -1,7 +1,7 @@
-//! Bodies of `multipart/form-data` (RFC 7578, RFC 2046 section 5.1), pushed in pieces of any size.
+//! Bodies of `multipart/form-data` (RFC 7578, RFC 2046 section 5.1), fed in chunks of any size.
 //!
-//! The answer never depends on where the pieces are cut. As lenient as what Python programs are used to: a line break
-//! before the first boundary, any text behind the last one, white space behind those between.
+//! The result does not depend on how the body is cut into chunks. As lenient as other parsers for Python: accepts a line
+//! break before the first boundary, any text after the last one, and whitespace after those between.
 
 mod part;
 
@@ -14,14 +14,14 @@ use self::part::parse_header;
 use crate::form::{FormError, FormLimits};
 use crate::limits::{MAX_BOUNDARY_BYTES, MAX_PART_HEADER_BYTES, MAX_PART_HEADERS};
 
-/// What a piece of the body brought.
+/// A step through the body.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A part begins.
+    /// A part starts.
     Part(&'a Part),
-    /// Content of the part: this span of the piece, which may continue the one before.
+    /// Content of the part: this span of the chunk, which may continue the previous one.
     Content(Range<usize>),
-    /// Content of the part that stood in an earlier piece and looked like a boundary.
+    /// Content of the part that was held back from an earlier chunk because it looked like a boundary.
     Held(&'a [u8]),
     /// The part is complete.
     End,
@@ -31,33 +31,33 @@ pub enum Event<'a> {
 enum State {
     /// Before the first byte.
     Start,
-    /// Behind a line break at the start: everything up to the first hyphen is skipped.
+    /// After a line break at the start: everything up to the first hyphen is skipped.
     Preamble,
     /// Inside the first delimiter; `matched` counts.
     Opening,
-    /// In a header line; `line` holds what earlier pieces had of it.
+    /// In a header line; `line` holds its part in earlier chunks.
     Header,
-    /// Behind a header line's CR.
+    /// After the CR of a header line.
     HeaderEnd,
-    /// Behind the CR of the empty line.
+    /// After the CR of the empty line.
     HeadersEnd,
-    /// In a part's content; `matched` bytes of a delimiter may have been seen at the end of the last piece.
+    /// In the content of a part; the last chunk may have ended with `matched` bytes of a delimiter.
     Content,
-    /// Behind a delimiter.
+    /// After a delimiter.
     Delimiter,
-    /// Behind a delimiter's CR.
+    /// After the CR that follows a delimiter.
     DelimiterEnd,
-    /// Behind the first hyphen of a closing delimiter.
+    /// After the first hyphen that follows a delimiter.
     Closing,
-    /// In white space behind a delimiter.
+    /// In whitespace after a delimiter.
     Padding,
-    /// Behind that white space's CR.
+    /// After the CR that follows this whitespace.
     PaddingEnd,
-    /// Behind the closing delimiter.
+    /// After the closing delimiter.
     Epilogue,
 }
 
-/// Feed it the body piece by piece, then `finish`. Keeps at most one part's headers.
+/// Parses a body that is fed chunk by chunk and then finished. Keeps the headers of one part at a time.
 #[derive(Debug)]
 pub struct MultipartParser {
     /// CR, LF, two hyphens and the boundary; CR occurs only at its start.
@@ -65,26 +65,26 @@ pub struct MultipartParser {
     limits: FormLimits,
     state: State,
     matched: usize,
-    /// Whether a part has begun: a delimiter that turns out to be none is its content then, and an error before.
+    /// True inside a part: an incomplete delimiter is then content; elsewhere it is an error.
     in_part: bool,
     line: Vec<u8>,
     part: Part,
     files: u64,
     fields: u64,
     field_bytes: u64,
-    /// Bytes of all fields so far, names included.
+    /// Bytes of all fields so far, including their names.
     total_field_bytes: u64,
     steps: u64,
     error: Option<FormError>,
 }
 
-const IN_DELIMITER: &str = "no more is matched than the delimiter has";
+const IN_DELIMITER: &str = "at most the whole delimiter is matched";
 
 impl MultipartParser {
-    /// For the boundary that the Content-Type names.
+    /// A parser for the boundary given in the Content-Type.
     ///
     /// # Errors
-    /// `NoBoundary` for an empty one, `BadBoundary`.
+    /// [`FormError::NoBoundary`] if it is empty, [`FormError::BadBoundary`] if it is invalid.
     pub fn new(boundary: &[u8], limits: FormLimits) -> Result<Self, FormError> {
         if boundary.is_empty() {
             return Err(FormError::NoBoundary);
@@ -109,36 +109,36 @@ impl MultipartParser {
         })
     }
 
-    /// How many bytes were looked at so far, those looked at twice counted twice: at most a small multiple of the body.
+    /// Bytes examined so far, counting those examined twice as two: at most a small multiple of the body.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Reads the next piece and calls `emit` with what it brought.
+    /// Parses the next chunk and calls `emit` with each event.
     ///
     /// # Errors
-    /// A `FormError`, from then on for every call, or what `emit` returned.
+    /// A [`FormError`], which later calls return again, or the error that `emit` returned.
     pub fn feed<E: From<FormError>>(
         &mut self,
-        piece: &[u8],
+        chunk: &[u8],
         mut emit: impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         if let Some(error) = self.error {
             return Err(error.into());
         }
         let mut at = 0;
-        while let Some(rest) = piece.get(at..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
             let used = self.step(rest, at, &mut emit)?;
             at += used;
         }
         Ok(())
     }
 
-    /// Says that the body is complete. One without a single byte is a form without parts.
+    /// Ends the body. An empty body is a form without parts.
     ///
     /// # Errors
-    /// `Truncated` if the closing boundary has not been seen, or the error that `feed` gave.
+    /// [`FormError::Truncated`] if there was no closing boundary, or the earlier error of `feed`.
     pub fn finish(&mut self) -> Result<(), FormError> {
         match self.error {
             Some(error) => Err(error),
@@ -147,8 +147,8 @@ impl MultipartParser {
         }
     }
 
-    /// Handles the start of `rest`, which is not empty, and returns how many bytes that was. None only when the state
-    /// changed to one that takes some.
+    /// Handles the start of `rest`, which is not empty, and returns the number of bytes consumed. This is 0 only if the new
+    /// state consumes at least one.
     fn step<E: From<FormError>>(
         &mut self,
         rest: &[u8],
@@ -230,17 +230,17 @@ impl MultipartParser {
         if self.line.is_empty() && first != b'\r' && self.part.header_count() >= MAX_PART_HEADERS {
             return Err(self.fail(FormError::TooManyHeaders));
         }
-        // One byte more than the line may have, so that its CR is seen.
+        // One byte more than the longest line, to find its CR.
         let room = (MAX_PART_HEADER_BYTES + 1).saturating_sub(self.line.len());
-        let looked_at = rest.split_at(room.min(rest.len())).0;
-        let Some(length) = memchr::memchr(b'\r', looked_at) else {
-            self.line.extend_from_slice(looked_at);
+        let examined = rest.split_at(room.min(rest.len())).0;
+        let Some(length) = memchr::memchr(b'\r', examined) else {
+            self.line.extend_from_slice(examined);
             if self.line.len() > MAX_PART_HEADER_BYTES {
                 return Err(self.fail(FormError::HeaderTooLong));
             }
-            return Ok(self.count(looked_at.len()));
+            return Ok(self.count(examined.len()));
         };
-        let end = looked_at.split_at(length).0;
+        let end = examined.split_at(length).0;
         if self.line.is_empty() && end.is_empty() {
             self.state = State::HeadersEnd;
             return Ok(1);
@@ -260,7 +260,7 @@ impl MultipartParser {
         Ok(self.count(length + 1))
     }
 
-    /// At the end of the headers: what the Content-Disposition says.
+    /// At the end of the headers: reads the Content-Disposition and counts the part.
     fn begin_part(&mut self) -> Result<(), FormError> {
         if let Err(error) = self.part.read_disposition() {
             return Err(self.fail(error));
@@ -292,7 +292,7 @@ impl MultipartParser {
     ) -> Result<usize, E> {
         let delimiter = self.delimiter.needle();
         if self.matched > 0 {
-            // The last piece ended in what may be the beginning of a delimiter: does it go on here?
+            // The last chunk ended with what may be the start of a delimiter. Check if it continues here.
             let expected = delimiter.get(self.matched..).expect(IN_DELIMITER);
             let length = expected.len().min(rest.len());
             if rest.starts_with(expected.split_at(length).0) {
@@ -324,29 +324,29 @@ impl MultipartParser {
         Ok(self.count(used))
     }
 
-    /// What looked like a delimiter, and ends before `at`, is content.
+    /// Emits the incomplete delimiter that ends before `at` as content.
     fn resume_content<E: From<FormError>>(
         &mut self,
         at: usize,
         emit: &mut impl FnMut(Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let held = std::mem::take(&mut self.matched);
-        let behind: &[u8] = match self.state {
+        let after: &[u8] = match self.state {
             State::DelimiterEnd => b"\r",
             State::Closing => b"-",
             _ => b"",
         };
         self.state = State::Content;
-        let length = held + behind.len();
+        let length = held + after.len();
         self.add_field_bytes(length)?;
         if let Some(start) = at.checked_sub(length) {
-            // It began in this piece.
+            // It started in this chunk.
             return emit(Event::Content(start..at));
         }
         let delimiter = self.delimiter.needle();
         emit(Event::Held(delimiter.get(..held).expect(IN_DELIMITER)))?;
-        if !behind.is_empty() {
-            emit(Event::Held(behind))?;
+        if !after.is_empty() {
+            emit(Event::Held(after))?;
         }
         Ok(())
     }
@@ -378,9 +378,9 @@ impl MultipartParser {
         Ok(())
     }
 
-    fn count(&mut self, looked_at: usize) -> usize {
-        self.steps += looked_at as u64;
-        looked_at
+    fn count(&mut self, examined: usize) -> usize {
+        self.steps += examined as u64;
+        examined
     }
 
     #[cold]
@@ -391,10 +391,10 @@ impl MultipartParser {
     }
 }
 
-/// How many bytes at the end of `text` are the beginning of a delimiter.
+/// The length of the start of a delimiter at the end of `text`.
 fn partial_delimiter(text: &[u8], delimiter: &[u8]) -> usize {
     let tail = text.split_at(text.len().saturating_sub(delimiter.len() - 1)).1;
-    // A delimiter has its only CR at its start, so no other place than the last CR can be one.
+    // A delimiter has its only CR at its start, so it can only start at the last CR.
     memchr::memrchr(b'\r', tail)
         .map(|start| tail.split_at(start).1)
         .filter(|candidate| delimiter.starts_with(candidate))

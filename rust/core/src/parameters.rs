@@ -1,6 +1,7 @@
 //! Parameters of Content-Type and Content-Disposition as browsers write them in forms (RFC 7578 section 4.2).
 //!
-//! Not those of `header`: a backslash in a file name is mostly a Windows path, so only `\\` and `\"` are escapes.
+//! Unlike in [`header`](crate::header), only `\\` and `\"` are escapes, because most backslashes in file names are part of
+//! a Windows path.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -8,12 +9,12 @@ use std::fmt;
 
 use crate::scan;
 
-/// The values of the parameters `wanted`, given in lower case. Linear, whatever the header holds.
+/// The values of the parameters `wanted`, whose names are given in lower case. Linear in the header.
 ///
-/// `name*=` (RFC 8187) is a parameter of its own, which [`decode_extended`] reads.
+/// `name*` (RFC 8187) is a different parameter from `name`; decode its value with [`decode_extended`].
 ///
 /// # Errors
-/// [`Repeated`] if one of them is there twice: receivers would not agree which one counts.
+/// [`Repeated`] if one of them occurs twice: receivers would disagree on its value.
 pub fn find_parameters<'a, const N: usize>(
     header: &'a [u8],
     wanted: [&[u8]; N],
@@ -24,7 +25,7 @@ pub fn find_parameters<'a, const N: usize>(
         let (name, value) = segment.split_at(equals.unwrap_or(segment.len()));
         let name = trim(name);
         for (place, wanted) in found.iter_mut().zip(wanted) {
-            // Python programs lower the case of what stands before `=` only.
+            // Other parsers for Python ignore case only in names that are followed by `=`.
             if name != wanted && (equals.is_none() || !name.eq_ignore_ascii_case(wanted)) {
                 continue;
             }
@@ -37,13 +38,13 @@ pub fn find_parameters<'a, const N: usize>(
     Ok(found)
 }
 
-/// A parameter that must not be repeated is.
+/// A parameter occurs twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repeated;
 
 impl Repeated {
-    /// A name for programs.
+    /// The name of the error, for programs.
     #[must_use]
     pub const fn code(self) -> &'static str {
         "repeated"
@@ -58,8 +59,8 @@ impl fmt::Display for Repeated {
 
 impl Error for Repeated {}
 
-/// The text of an extended value `charset'language'text` with escaped text (RFC 8187 section 3.2), in UTF-8. None if it is
-/// malformed or in another charset than UTF-8 or ISO-8859-1.
+/// Decodes an extended value, `charset'language'escaped-text` (RFC 8187 section 3.2), to UTF-8. None if it is malformed or
+/// its charset is neither UTF-8 nor ISO-8859-1.
 #[must_use]
 pub fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
     let mut parts = value.splitn(3, |&byte| byte == b'\'');
@@ -67,14 +68,14 @@ pub fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
     scan::count(value.len());
     let mut text = Vec::with_capacity(escaped.len());
     let mut rest = escaped;
-    while let Some((&byte, behind)) = rest.split_first() {
-        rest = behind;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
         if byte == b'%' {
-            let [high, low, behind @ ..] = behind else {
+            let [high, low, after @ ..] = after else {
                 return None;
             };
             text.push(hex(*high)? << 4 | hex(*low)?);
-            rest = behind;
+            rest = after;
         } else {
             text.push(byte);
         }
@@ -91,7 +92,7 @@ fn hex(digit: u8) -> Option<u8> {
         .and_then(|value| u8::try_from(value).ok())
 }
 
-/// A file's name, without the directories that old versions of Internet Explorer send along.
+/// The file name without the directories that old versions of Internet Explorer send with it.
 #[must_use]
 pub fn without_windows_path(filename: &[u8]) -> &[u8] {
     match filename {
@@ -103,8 +104,8 @@ pub fn without_windows_path(filename: &[u8]) -> &[u8] {
     }
 }
 
-/// The stretches between semicolons that stand outside quotes. A quote with a backslash before it counts as neither
-/// opening nor closing, and one that is never closed runs to the end.
+/// The text between semicolons outside quotes. A quote after a backslash neither opens nor closes, and a quote that is
+/// never closed extends to the end.
 struct Segments<'a> {
     rest: Option<&'a [u8]>,
 }
@@ -135,8 +136,8 @@ impl<'a> Iterator for Segments<'a> {
             before = byte;
         }
         scan::count(end + 1);
-        let (segment, behind) = rest.split_at(end);
-        self.rest = behind.strip_prefix(b";");
+        let (segment, after) = rest.split_at(end);
+        self.rest = after.strip_prefix(b";");
         Some(segment)
     }
 }
@@ -152,12 +153,12 @@ fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
     if scan::find(b'\\', inside).is_none() {
         return Cow::Borrowed(inside);
     }
-    // One after the other, as Python programs do it: what the first leaves, the second may still shorten.
+    // One after the other, as in other parsers for Python: the second may shorten the result of the first.
     let halved = drop_backslash_before(b'\\', inside);
     Cow::Owned(drop_backslash_before(b'"', &halved))
 }
 
-/// `text` with each `\` that stands before `escaped` removed, pair by pair from the left.
+/// `text` without each `\` that precedes `escaped`, pair by pair from the left.
 fn drop_backslash_before(escaped: u8, text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -165,13 +166,13 @@ fn drop_backslash_before(escaped: u8, text: &[u8]) -> Vec<u8> {
         scan::count(1);
         rest = match rest {
             [] => return plain,
-            [b'\\', byte, behind @ ..] if *byte == escaped => {
+            [b'\\', byte, after @ ..] if *byte == escaped => {
                 plain.push(escaped);
-                behind
+                after
             }
-            [byte, behind @ ..] => {
+            [byte, after @ ..] => {
                 plain.push(*byte);
-                behind
+                after
             }
         };
     }

@@ -1,4 +1,5 @@
-//! Query strings and form fields: `application/x-www-form-urlencoded` (WHATWG URL section 5), with Python's results.
+//! Query strings and form fields, `application/x-www-form-urlencoded` (WHATWG URL section 5), with the same results as
+//! Python's `urllib.parse`.
 
 use std::borrow::Cow;
 
@@ -6,10 +7,10 @@ use crate::scan;
 
 const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Calls `emit` with each field's name and value, in order. Empty fields (`&&`) are left out, blank values kept.
+/// Calls `emit` with the name and value of each field, in order. Empty fields (`&&`) are skipped, empty values are not.
 ///
-/// `+` is a space and an escape that is none stays as written. Escaped bytes are UTF-8, with U+FFFD for what is not,
-/// each run of ASCII for itself, so an escape never joins an unescaped character.
+/// `+` is decoded to a space, and invalid escapes are kept verbatim. Escaped bytes are decoded as UTF-8, with U+FFFD for
+/// invalid sequences. Each run of ASCII is decoded separately, so an escape never combines with an unescaped character.
 pub fn parse_query<'a>(query: &'a [u8], mut emit: impl FnMut(Cow<'a, [u8]>, Cow<'a, [u8]>)) {
     for field in query.split(|&byte| byte == b'&') {
         scan::count(field.len() + 1);
@@ -21,7 +22,7 @@ pub fn parse_query<'a>(query: &'a [u8], mut emit: impl FnMut(Cow<'a, [u8]>, Cow<
     }
 }
 
-/// A name or value with `+` and percent escapes decoded.
+/// Decodes `+` and percent escapes in a name or value.
 #[must_use]
 pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
     scan::count(component.len());
@@ -40,36 +41,36 @@ pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
     let mut rest = component;
     while !rest.is_empty() {
         let ascii = scan::position(rest, |byte| !byte.is_ascii()).unwrap_or(rest.len());
-        let (escaped, behind) = rest.split_at(ascii);
+        let (escaped, after) = rest.split_at(ascii);
         run.clear();
         decode_escapes(escaped, &mut run);
         text.extend_from_slice(String::from_utf8_lossy(&run).as_bytes());
-        let wide = scan::position(behind, u8::is_ascii).unwrap_or(behind.len());
-        let (literal, behind) = behind.split_at(wide);
+        let wide = scan::position(after, u8::is_ascii).unwrap_or(after.len());
+        let (literal, after) = after.split_at(wide);
         text.extend_from_slice(literal);
-        rest = behind;
+        rest = after;
     }
     Cow::Owned(text)
 }
 
-/// Appends a name or value to a query string: everything but letters, digits and `_.-~` escaped, a space as `+`.
+/// Appends a name or value to a query string. Escapes everything except ASCII letters, digits and `_.-~`, and writes a space
+/// as `+`.
 pub fn encode_component(component: &[u8], query: &mut String) {
     for &byte in component {
         scan::count(1);
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => query.push(char::from(byte)),
             b' ' => query.push('+'),
-            _ => push_escape(byte, query),
+            _ => query.extend(escape(byte).map(char::from)),
         }
     }
 }
 
-/// Appends `%XX`.
-pub fn push_escape(byte: u8, text: &mut String) {
-    text.push('%');
-    for half in [byte >> 4, byte & 0x0F] {
-        text.push(char::from(HEX_DIGITS[usize::from(half)]));
-    }
+/// The percent escape of a byte: `%XX`.
+#[must_use]
+pub fn escape(byte: u8) -> [u8; 3] {
+    let [high, low] = [byte >> 4, byte & 0x0F].map(|half| HEX_DIGITS[usize::from(half)]);
+    [b'%', high, low]
 }
 
 fn decode_escapes(mut escaped: &[u8], bytes: &mut Vec<u8>) {
@@ -93,7 +94,7 @@ fn decode_escapes(mut escaped: &[u8], bytes: &mut Vec<u8>) {
     }
 }
 
-/// Of a byte that is known to be a hexadecimal digit.
+/// The value of a hexadecimal digit.
 fn hex_value(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn decode_escapes_that_are_not_utf8_become_replacement_characters() {
         assert_eq!(&*decode_component(b"%FF%C3"), "\u{FFFD}\u{FFFD}".as_bytes());
-        // The run ends at the unescaped character, so that is not the second half of the escape's.
+        // The run ends at the unescaped character, whose bytes do not complete the escape.
         assert_eq!(&*decode_component("%C3é".as_bytes()), "\u{FFFD}é".as_bytes());
     }
 

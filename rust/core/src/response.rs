@@ -1,20 +1,21 @@
-//! The two header fields that a response's body brings (RFC 9110 sections 8.3 and 8.6).
+//! The header fields that depend on the body of a response (RFC 9110 sections 8.3 and 8.6).
 
 use std::borrow::Cow;
 
-/// False for the statuses whose responses have no content, so that a length would be wrong (RFC 9110 section 8.6).
+/// True if a response with this status has a Content-Length: false for 1xx, 204 and 304 (RFC 9110 section 8.6).
 #[must_use]
 pub fn has_content_length(status: i64) -> bool {
     status >= 200 && status != 204 && status != 304
 }
 
-/// False for 1xx, 204, 205 and 304 (RFC 9110 sections 15.2, 15.3.5, 15.3.6 and 15.4.5).
+/// True if a response with this status may have content: false for 1xx, 204, 205 and 304 (RFC 9110 sections 15.2, 15.3.5,
+/// 15.3.6 and 15.4.5).
 #[must_use]
 pub fn allows_content(status: u16) -> bool {
     status >= 200 && !matches!(status, 204 | 205 | 304)
 }
 
-/// The content type to send: text types that name no charset get this one.
+/// The content type to send: the media type, with the charset added to `text/` types that have none.
 #[must_use]
 pub fn content_type<'a>(media_type: &'a str, charset: &str) -> Cow<'a, str> {
     let names_charset = media_type

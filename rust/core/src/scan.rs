@@ -1,7 +1,7 @@
-//! Looking through bytes, and how often that was done: with the feature `steps`, checks can hold the work of a parser
-//! against the length of its input. Without it nothing is counted.
+//! Searches in bytes that count their work. With the feature `steps`, checks can compare the work of a parser with the
+//! length of its input. Without it, nothing is counted.
 
-/// Where `byte` first is.
+/// The position of the first `byte`.
 #[inline]
 pub(crate) fn find(byte: u8, text: &[u8]) -> Option<usize> {
     let found = memchr::memchr(byte, text);
@@ -16,7 +16,7 @@ pub(crate) fn split_once(byte: u8, text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((before, rest.split_at(1).1))
 }
 
-/// Where the first byte that is `wanted` is.
+/// The position of the first byte that is `wanted`.
 #[inline]
 pub(crate) fn position(text: &[u8], wanted: impl FnMut(&u8) -> bool) -> Option<usize> {
     let found = text.iter().position(wanted);
@@ -24,7 +24,7 @@ pub(crate) fn position(text: &[u8], wanted: impl FnMut(&u8) -> bool) -> Option<u
     found
 }
 
-/// Notes that so many bytes were looked at.
+/// Counts this number of bytes as examined.
 #[inline(always)]
 pub(crate) fn count(_bytes: usize) {
     #[cfg(feature = "steps")]
@@ -36,10 +36,10 @@ std::thread_local! {
     static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// What `work` gives, and how many bytes this crate looked at meanwhile, those looked at twice counted twice.
+/// The result of `work`, and the number of bytes that this crate examined during it, counting repetitions.
 #[cfg(feature = "steps")]
 pub fn steps_of<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = STEPS.get();
-    let given = work();
-    (given, STEPS.get() - before)
+    let result = work();
+    (result, STEPS.get() - before)
 }

@@ -1,4 +1,4 @@
-//! Writing one `Set-Cookie` value (RFC 6265 section 4.1), in the form of Python's `http.cookies`.
+//! Writes the value of a `Set-Cookie` header (RFC 6265 section 4.1), in the form of Python's `http.cookies`.
 
 use std::error::Error;
 use std::fmt;
@@ -10,15 +10,15 @@ use crate::scan;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// The name is empty or holds a character outside the legal ones.
+    /// The name is empty or contains an illegal character.
     Name,
-    /// The name is that of an attribute: readers would take the pair for one.
+    /// The name is that of an attribute: readers would treat the pair as an attribute.
     ReservedName,
-    /// A control character or semicolon in an attribute: it would end the attribute and begin another one.
+    /// An attribute contains a control character or a semicolon, which could start another attribute.
     Attribute,
-    /// A character above U+00FF.
+    /// The value or an attribute contains a character above U+00FF.
     Latin1,
-    /// An expiry outside the years 1 to 9999.
+    /// The expiry date is outside the years 1 to 9999.
     Expires,
 }
 
@@ -50,33 +50,33 @@ impl fmt::Display for CookieError {
 
 impl Error for CookieError {}
 
-/// When a cookie expires.
+/// The time when a cookie expires.
 #[derive(Clone, Copy, Debug)]
 pub enum Expires<'a> {
     /// Seconds since 1970.
     At(i64),
-    /// A date already written.
+    /// A formatted date.
     Text(&'a str),
 }
 
-/// A cookie's attributes; None and empty texts are left out.
+/// The attributes of a cookie. None and empty text are left out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attributes<'a> {
-    /// The hosts that get it: `Domain`.
+    /// The hosts that receive it: `Domain`.
     pub domain: Option<&'a str>,
-    /// The moment it ends: `expires`.
+    /// When it expires: `expires`.
     pub expires: Option<Expires<'a>>,
     /// Hidden from scripts: `HttpOnly`.
     pub httponly: bool,
-    /// Seconds it lives, as text: `Max-Age`.
+    /// Its lifetime in seconds, as text: `Max-Age`.
     pub max_age: Option<&'a str>,
-    /// Kept apart for each top-level site: `Partitioned`.
+    /// Stored separately for each top-level site: `Partitioned`.
     pub partitioned: bool,
-    /// The paths that get it: `Path`.
+    /// The paths that receive it: `Path`.
     pub path: Option<&'a str>,
-    /// Which cross-site requests carry it: `SameSite`.
+    /// The cross-site requests that include it: `SameSite`.
     pub samesite: Option<&'a str>,
-    /// Over TLS only: `Secure`.
+    /// Sent over TLS only: `Secure`.
     pub secure: bool,
 }
 
@@ -93,10 +93,10 @@ const RESERVED: [&str; 10] = [
     "version",
 ];
 
-/// Characters that a name consists of, and that a value may hold without quotes.
+/// The characters allowed in a name, and in a value without quotes.
 const PLAIN: [bool; 256] = table(b"!#$%&'*+-.^_`|~:");
 
-/// Characters that stand for themselves inside quotes.
+/// The characters that need no escape inside quotes.
 const QUOTED: [bool; 256] = table(b"!#$%&'*+-.^_`|~: ()/<=>?@[]{}");
 
 const fn table(punctuation: &[u8]) -> [bool; 256] {
@@ -114,10 +114,10 @@ const fn table(punctuation: &[u8]) -> [bool; 256] {
     table
 }
 
-/// Appends the header's value. Attributes follow in alphabetical order, as `http.cookies` has them.
+/// Appends the value of the header, with the attributes in alphabetical order, as `http.cookies` writes them.
 ///
 /// # Errors
-/// [`CookieError`] if the name, the value or an attribute cannot be sent. What was appended until then stays.
+/// [`CookieError`] if the name, the value or an attribute cannot be sent; `out` then ends with an incomplete value.
 pub fn write(out: &mut Vec<u8>, name: &str, value: &str, attributes: &Attributes<'_>) -> Result<(), CookieError> {
     if !is_plain(name) || name.is_empty() {
         return Err(CookieError::Name);
@@ -144,7 +144,7 @@ pub fn write(out: &mut Vec<u8>, name: &str, value: &str, attributes: &Attributes
     write_attribute(out, "Path", attributes.path)?;
     write_attribute(out, "SameSite", attributes.samesite)?;
     write_flag(out, "Secure", attributes.secure);
-    // Blanks at a field value's end do not count (RFC 9110 section 5.5); a path can end in one.
+    // Whitespace at the end is not part of a field value (RFC 9110 section 5.5), but a path can end with it.
     while let Some(b' ' | 0x85 | 0xa0) = out.last() {
         out.pop();
     }
@@ -156,10 +156,11 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
-/// A value with any other character is quoted: `"` and `\` get a backslash, the rest their three octal digits.
+/// Appends a value, in quotes if it contains other characters than plain ones: `"` and `\` get a backslash, the others are
+/// written as three octal digits.
 fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
     if is_plain(value) {
-        // `http.cookies` quotes the empty value
+        // `http.cookies` quotes the empty value.
         out.extend_from_slice(if value.is_empty() { b"\"\"" } else { value.as_bytes() });
         return Ok(());
     }
@@ -186,7 +187,7 @@ fn write_attribute(out: &mut Vec<u8>, name: &str, value: Option<&str>) -> Result
     if value.bytes().any(|byte| byte == b';' || byte.is_ascii_control()) {
         return Err(CookieError::Attribute);
     }
-    // Looked through, and written.
+    // Examined, and written.
     scan::count(2 * value.len());
     write_flag(out, name, true);
     out.push(b'=');

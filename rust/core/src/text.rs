@@ -1,12 +1,12 @@
-//! Text as Python has it: UTF-8 in which a lone surrogate keeps its three bytes (WTF-8), and Python's idea of white space.
+//! Python's `str` as bytes: UTF-8 in which a lone surrogate is encoded as three bytes (WTF-8), and Python's whitespace.
 //!
-//! ASCII delimiters never occur inside a longer character, so parsers work on the bytes and cut only at ASCII.
+//! ASCII bytes never occur inside a longer character, so parsers work on bytes and split only at ASCII delimiters.
 
 use std::borrow::Cow;
 
 use crate::scan;
 
-/// What `str.strip()` removes beyond ASCII, each character as its UTF-8 bytes.
+/// The characters outside ASCII that `str.strip()` removes, in UTF-8.
 const WIDE_SPACES: [&[u8]; 19] = [
     b"\xC2\x85",
     b"\xC2\xA0",
@@ -29,7 +29,7 @@ const WIDE_SPACES: [&[u8]; 19] = [
     b"\xE3\x80\x80",
 ];
 
-/// Latin-1 bytes as text: ASCII is borrowed, anything else becomes two bytes a character.
+/// Decodes Latin-1 to UTF-8. ASCII is borrowed.
 #[must_use]
 pub fn from_latin1(bytes: &[u8]) -> Cow<'_, [u8]> {
     scan::count(bytes.len());
@@ -40,7 +40,7 @@ pub fn from_latin1(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text.into_bytes())
 }
 
-/// `text` without white space at both ends, as `str.strip()` has it.
+/// `text` without whitespace at both ends, as by `str.strip()`.
 #[must_use]
 pub fn trim(text: &[u8]) -> &[u8] {
     trim_end(trim_start(text))
@@ -76,7 +76,7 @@ fn trim_end(mut text: &[u8]) -> &[u8] {
     }
 }
 
-/// Python counts the four separators U+001C to U+001F as space.
+/// Python's whitespace includes the four separators U+001C to U+001F.
 fn is_ascii_space(byte: u8) -> bool {
     matches!(byte, b'\t'..=b'\r' | 0x1C..=0x1F | b' ')
 }

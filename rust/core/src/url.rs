@@ -1,27 +1,27 @@
-//! URLs (RFC 3986): put together from a request, split into five, and made absolute.
+//! URLs (RFC 3986): built from a request, split into five parts, and made absolute.
 //!
-//! Splitting answers only where the answer is plain and leaves the rest (None) to a complete implementation.
+//! Only plain URLs are split. For all others the result is None, and the caller uses a complete implementation.
 
-use crate::query::push_escape;
+use crate::query::escape;
 use crate::scan;
 
-/// What a request tells about its URL. All of it is text except the query, which may be any bytes.
+/// The parts of a request that form its URL: text, except for the query, which may be any bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestUrl<'a> {
-    /// Such as `https`.
+    /// For example `https`.
     pub scheme: &'a [u8],
     /// Host and port; None or empty gives a URL without an origin.
     pub authority: Option<&'a [u8]>,
-    /// Percent-decoded, as ASGI hands it over.
+    /// Percent-decoded, as in ASGI.
     pub path: &'a [u8],
     /// As received, without the question mark.
     pub query: &'a [u8],
 }
 
-/// The request's URL. What would end the path is escaped in it, and query bytes that are not UTF-8 are escaped.
+/// The URL of the request. Escapes the characters that would end the path and query bytes that are not UTF-8.
 ///
-/// Without an authority the result is a path (and query) that starts with at most one slash: a second one
-/// would make its first segment an authority.
+/// Without an authority the result is a path (and query) that starts with at most one slash: after a second slash, the
+/// first segment would be an authority.
 #[must_use]
 pub fn build_url(request: &RequestUrl<'_>) -> Vec<u8> {
     let authority = request.authority.unwrap_or(b"");
@@ -52,7 +52,7 @@ pub fn build_url(request: &RequestUrl<'_>) -> Vec<u8> {
     url
 }
 
-/// The authority of a server that listens on `host` and `port`: IPv6 in brackets, no port where it is the scheme's own.
+/// The authority of a server that listens on `host` and `port`: IPv6 in brackets, without the default port of the scheme.
 #[must_use]
 pub fn server_authority(scheme: &[u8], host: &[u8], port: i64) -> Vec<u8> {
     let mut authority = Vec::with_capacity(host.len() + 8);
@@ -69,7 +69,7 @@ pub fn server_authority(scheme: &[u8], host: &[u8], port: i64) -> Vec<u8> {
     authority
 }
 
-/// A URL's five parts, borrowed; an absent one is empty.
+/// The five parts of a URL, borrowed. Absent parts are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitUrl<'a> {
     /// In lower case, without the colon.
@@ -80,28 +80,28 @@ pub struct SplitUrl<'a> {
     pub path: &'a str,
     /// Between `?` and `#`.
     pub query: &'a str,
-    /// Behind `#`.
+    /// After `#`.
     pub fragment: &'a str,
 }
 
-/// The parts of a plain URL, None for one with white space, control or non-ASCII characters, brackets in the authority,
-/// or a scheme that is not in lower case.
+/// Splits a plain URL. None for a URL with whitespace, control or non-ASCII characters, brackets in the authority, or a
+/// scheme that is not in lower case.
 #[must_use]
 pub fn split_url(url: &str) -> Option<SplitUrl<'_>> {
     if !is_plain(url) {
         return None;
     }
-    // Each part is looked for once in what the one before leaves.
+    // One search for each delimiter.
     scan::count(4 * url.len());
     let (scheme, rest) = match url.split_once(':') {
         Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
-        // A colon in a path, query or port: no scheme, unless it is one this function does not know how to read.
+        // A colon in a port, path or query: no scheme.
         Some((before, _)) if before.contains(['/', '?', '#']) => ("", url),
         Some(_) => return None,
         None => ("", url),
     };
     let (netloc, rest) = match rest.strip_prefix("//") {
-        Some(behind) => behind.split_at_checked(behind.find(['/', '?', '#']).unwrap_or(behind.len()))?,
+        Some(after) => after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len())),
         None => ("", rest),
     };
     if netloc.contains(['[', ']']) {
@@ -118,8 +118,10 @@ pub fn split_url(url: &str) -> Option<SplitUrl<'_>> {
     })
 }
 
-/// `path` below the path of `base`, on `host` unless that is empty; `secure_scheme` and `plain_scheme` replace the base's,
-/// depending on whether that is https or wss. None where one of them is not plain, or the base has no scheme or authority.
+/// Appends `path` to the path of `base`. A `host` that is not empty replaces the host, and `schemes`, a plain and a secure
+/// one, replace the scheme: the secure one if the scheme of `base` is `https` or `wss`.
+///
+/// None if an argument is not plain, or `base` has no scheme or authority.
 #[must_use]
 pub fn absolute_url(base: &str, schemes: Option<(&str, &str)>, host: &str, path: &str) -> Option<String> {
     let base = split_url(base)?;
@@ -145,7 +147,7 @@ pub fn absolute_url(base: &str, schemes: Option<(&str, &str)>, host: &str, path:
     Some([scheme, "://", netloc, slash, above, path].concat())
 }
 
-/// Escapes what would end the path, what URL parsers drop or rewrite, and `%`, since the path is decoded.
+/// Escapes the characters that would end the path, those that URL parsers drop or rewrite, and `%`, as the path is decoded.
 fn push_path(path: &[u8], url: &mut Vec<u8>) {
     let mut rest = path;
     while let Some(end) = scan::position(rest, |&byte| {
@@ -153,11 +155,9 @@ fn push_path(path: &[u8], url: &mut Vec<u8>) {
     }) {
         let (plain, special) = rest.split_at(end);
         url.extend_from_slice(plain);
-        let [byte, behind @ ..] = special else { return };
-        let mut escape = String::new();
-        push_escape(*byte, &mut escape);
-        url.extend_from_slice(escape.as_bytes());
-        rest = behind;
+        let [byte, after @ ..] = special else { return };
+        url.extend_from_slice(&escape(*byte));
+        rest = after;
     }
     url.extend_from_slice(rest);
 }
@@ -166,11 +166,9 @@ fn push_query(query: &[u8], url: &mut Vec<u8>) {
     for chunk in query.utf8_chunks() {
         scan::count(chunk.valid().len() + chunk.invalid().len());
         url.extend_from_slice(chunk.valid().as_bytes());
-        let mut escapes = String::new();
         for &byte in chunk.invalid() {
-            push_escape(byte, &mut escapes);
+            url.extend_from_slice(&escape(byte));
         }
-        url.extend_from_slice(escapes.as_bytes());
     }
 }
 
@@ -182,7 +180,7 @@ fn default_port(scheme: &[u8]) -> Option<i64> {
     }
 }
 
-/// Nothing but visible ASCII: nothing that a splitter strips, removes or normalises.
+/// True for visible ASCII only: without characters that URL parsers strip, remove or normalise.
 fn is_plain(text: &str) -> bool {
     scan::count(text.len());
     text.bytes().all(|byte| byte.is_ascii_graphic())

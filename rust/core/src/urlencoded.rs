@@ -1,25 +1,25 @@
-//! Bodies of `application/x-www-form-urlencoded` (WHATWG URL section 5.1), pushed in pieces of any size.
+//! Bodies of `application/x-www-form-urlencoded` (WHATWG URL section 5.1), fed in chunks of any size.
 
 use crate::form::{FormError, FormLimits};
 use crate::query::decode_component;
 use crate::scan;
 use crate::text::from_latin1;
 
-/// Feed it the body piece by piece, then `finish`. Keeps at most one field, which `max_field_bytes` bounds.
+/// Parses a body that is fed chunk by chunk and then finished. Keeps at most one field, of at most `max_field_bytes`.
 #[derive(Debug)]
 pub struct UrlencodedParser {
     limits: FormLimits,
-    /// The field that the last piece did not complete.
+    /// The field that the last chunk did not complete.
     open: Vec<u8>,
     fields: u64,
-    /// Bytes of the fields that are complete.
+    /// Bytes of the complete fields.
     total_bytes: u64,
     steps: u64,
     error: Option<FormError>,
 }
 
 impl UrlencodedParser {
-    /// `max_field_bytes` holds for a name and value together, as they are sent; `max_files` means nothing here.
+    /// A parser with these limits: `max_field_bytes` is for a name and value together, as sent, and `max_files` is not used.
     #[must_use]
     pub fn new(limits: FormLimits) -> Self {
         Self {
@@ -32,28 +32,29 @@ impl UrlencodedParser {
         }
     }
 
-    /// How many bytes were looked at so far: at most a small multiple of the body.
+    /// Bytes examined so far: at most a small multiple of the body.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Reads the next piece and calls `emit` with the name and value of each field that it completes.
+    /// Parses the next chunk and calls `emit` with the name and value of each field that it completes.
     ///
-    /// Both are text with escapes decoded as in a query string. Empty fields (`&&`) are left out.
+    /// Both are text, decoded as in a query string. Empty fields (`&&`) are skipped.
     ///
     /// # Errors
-    /// `TooManyFields`, `FieldTooLong` or `FieldsTooLarge`, from then on for every call, or what `emit` returned.
+    /// [`FormError::TooManyFields`], [`FormError::FieldTooLong`] or [`FormError::FieldsTooLarge`], which later calls return
+    /// again, or the error that `emit` returned.
     pub fn feed<E: From<FormError>>(
         &mut self,
-        piece: &[u8],
+        chunk: &[u8],
         mut emit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         if let Some(error) = self.error {
             return Err(error.into());
         }
-        self.steps += piece.len() as u64;
-        let mut rest = piece;
+        self.steps += chunk.len() as u64;
+        let mut rest = chunk;
         while let Some((field, after)) = scan::split_once(b'&', rest) {
             if self.open.is_empty() {
                 self.add_field(field, &mut emit)?;
@@ -67,10 +68,10 @@ impl UrlencodedParser {
         Ok(self.keep(rest)?)
     }
 
-    /// Says that the body is complete: the last field ends without `&`.
+    /// Ends the body and its last field, which no `&` follows.
     ///
     /// # Errors
-    /// As `feed`.
+    /// As for `feed`.
     pub fn finish<E: From<FormError>>(&mut self, mut emit: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
         if let Some(error) = self.error {
             return Err(error.into());
@@ -104,13 +105,13 @@ impl UrlencodedParser {
         emit(&decode_component(&name), &decode_component(&value))
     }
 
-    /// Keeps a field's beginning, or what follows it. One byte over the limit may be the `=`.
-    fn keep(&mut self, beginning: &[u8]) -> Result<(), FormError> {
-        let length = self.open.len().saturating_add(beginning.len()) as u64;
+    /// Keeps part of a field for the next chunk. One byte more than the limit may be the `=`.
+    fn keep(&mut self, part: &[u8]) -> Result<(), FormError> {
+        let length = self.open.len().saturating_add(part.len()) as u64;
         if length > self.limits.max_field_bytes.saturating_add(1) {
             return Err(self.fail(FormError::FieldTooLong));
         }
-        self.open.extend_from_slice(beginning);
+        self.open.extend_from_slice(part);
         Ok(())
     }
 

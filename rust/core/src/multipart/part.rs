@@ -1,4 +1,4 @@
-//! A part's headers: name and file name out of its Content-Disposition (RFC 7578 section 4.2).
+//! The headers of a part, and the name and file name in its Content-Disposition (RFC 7578 section 4.2).
 
 use std::ops::Range;
 
@@ -6,22 +6,23 @@ use crate::form::FormError;
 use crate::header::{is_field_value, is_token};
 use crate::parameters::{Repeated, decode_extended, find_parameters, without_windows_path};
 
-/// A part's headers, understood.
+/// The headers of a part of a form.
 #[derive(Debug, Default)]
 pub struct Part {
     /// The field's name.
     pub name: Vec<u8>,
-    /// A file has one, be it empty; a field has none.
+    /// The file name, which may be empty. None for a field.
     pub filename: Option<Vec<u8>>,
-    /// Whether the file name is UTF-8 whatever the charset of the form: it came as `filename*=`.
+    /// True if the file name is UTF-8 regardless of the charset of the form: it was sent as `filename*=`.
     pub is_filename_utf8: bool,
-    /// The headers one behind the other, and where each name and value stands: no allocation for each of them.
+    /// All headers in one buffer, to avoid an allocation for each.
     text: Vec<u8>,
+    /// The name and value of each header in `text`.
     spans: Vec<(Range<usize>, Range<usize>)>,
 }
 
 impl Part {
-    /// Names in lower case, values as sent but for the spaces before them.
+    /// Names in lower case, and values without leading spaces.
     pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let part = |span: &Range<usize>| {
             self.text
@@ -58,10 +59,10 @@ impl Part {
 
 type Names = (Vec<u8>, Option<Vec<u8>>, bool);
 
-/// Name and file name, and whether that is UTF-8 in any case.
+/// The name, the file name, and true if the file name is UTF-8 regardless of the charset of the form.
 ///
-/// RFC 7578 section 4.2 forbids `filename*=` in forms. Some clients send it all the same for a name outside ASCII, alone or
-/// beside `filename=`, which counts then.
+/// RFC 7578 section 4.2 forbids `filename*=` in forms, but some clients send it for names outside ASCII. If `filename=` is
+/// also there, it takes precedence.
 fn names_of<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<Names, FormError> {
     let mut dispositions = headers.filter(|(name, _)| *name == b"content-disposition");
     let disposition = dispositions.next().map(|(_, value)| value);
@@ -82,14 +83,14 @@ fn names_of<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<N
     }
 }
 
-/// Name and value of a header line without its line break; None if it is none: a line feed would begin another one for some
-/// receivers, and NUL end it (RFC 9110 section 5.5). Browsers escape line breaks in names.
+/// The name and value of a header line, given without its line break. None if it is malformed, which includes a line feed
+/// or NUL in the value: some receivers would end the header there (RFC 9110 section 5.5). Browsers escape line breaks.
 pub(super) fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let name = line.get(..colon).filter(|name| is_token(name))?;
     let mut value = line.get(colon + 1..)?;
-    while let [b' ', behind @ ..] = value {
-        value = behind;
+    while let [b' ', rest @ ..] = value {
+        value = rest;
     }
     is_field_value(value).then_some((name, value))
 }
