@@ -1,6 +1,6 @@
-//! What can go wrong in the core, and the Python exception that each error becomes: one table for all of them.
+//! The table that maps each error of the core to a Python exception.
 //!
-//! Functions return [`Error`] where both the core and Python can fail; `?` converts either.
+//! Functions in which both the core and Python can fail return [`Error`]; `?` converts either.
 
 use pallasite_core::form::FormError as Form;
 use pallasite_core::gzip::Error as Gzip;
@@ -14,14 +14,15 @@ use pyo3::prelude::*;
 
 create_exception!(pallasite._core, FormError, PyValueError, "See `_core.pyi`.");
 
-/// An error on its way to Python.
+/// An error of the core or of Python.
 pub(crate) enum Error {
-    Cookie(Cookie),
+    /// With the name of the cookie.
+    Cookie(Cookie, String),
     Form(Form),
     Gzip(Gzip),
     Range(Range),
     Routes(TooManyRoutes),
-    /// One that Python raised, or that the binding itself did.
+    /// A Python exception, raised by Python or by the binding.
     Python(PyErr),
 }
 
@@ -31,7 +32,7 @@ impl From<Error> for PyErr {
     #[cold]
     fn from(error: Error) -> Self {
         match error {
-            Error::Cookie(error) => PyValueError::new_err(error.to_string()),
+            Error::Cookie(error, name) => PyValueError::new_err(format!("{error} (cookie {name:?})")),
             Error::Form(error) => FormError::new_err((public_code(error), error.to_string())),
             Error::Gzip(error @ Gzip::OutOfMemory) => PyMemoryError::new_err(error.to_string()),
             Error::Gzip(error) => PyRuntimeError::new_err(error.to_string()),
@@ -42,7 +43,7 @@ impl From<Error> for PyErr {
     }
 }
 
-/// `FormError.code`: what callers answer differently has a code of its own, all else is malformed.
+/// The code in `FormError.args`: errors that callers distinguish keep their own code, all others are "malformed".
 fn public_code(error: Form) -> &'static str {
     match error {
         Form::NoBoundary
@@ -67,7 +68,7 @@ macro_rules! convert {
 }
 
 convert! {
-    Cookie => Cookie,
+
     Form => Form,
     Gzip => Gzip,
     Range => Range,
@@ -76,7 +77,7 @@ convert! {
 }
 
 impl From<Repeated> for Error {
-    /// To a form, a parameter that is there twice is a name that means two things.
+    /// In a form, a repeated parameter makes the name of a part ambiguous.
     #[cold]
     fn from(_: Repeated) -> Self {
         Self::Form(Form::AmbiguousName)

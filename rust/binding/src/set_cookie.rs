@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::errors::Result;
+use crate::errors::{Error, Result};
 
 /// See `_core.pyi`.
 #[pyfunction]
@@ -46,7 +46,7 @@ pub(crate) fn set_cookie<'py>(
         secure,
     };
     let mut out = Vec::with_capacity(128);
-    write(&mut out, key, value.str()?.to_str()?, &attributes)?;
+    write(&mut out, key, value.str()?.to_str()?, &attributes).map_err(|error| Error::Cookie(error, key.to_owned()))?;
     Ok(PyBytes::new(py, &out))
 }
 
@@ -55,11 +55,15 @@ pub(crate) fn set_cookie<'py>(
 #[pyo3(signature = (timestamp, /))]
 pub(crate) fn http_date(py: Python<'_>, timestamp: f64) -> PyResult<Bound<'_, PyString>> {
     let date = imf_fixdate(timestamp.floor() as i64).filter(|_| timestamp.is_finite());
-    let date = date.ok_or_else(|| PyValueError::new_err("an HTTP date must be in the years 1 to 9999"))?;
+    let date = date.ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "an HTTP date must be in the years 1 to 9999, got the timestamp {timestamp}"
+        ))
+    })?;
     PyString::from_bytes(py, &date)
 }
 
-/// Seconds since 1970 by `time.time`, looked up at each call: tests stop that clock.
+/// The result of `time.time()`. The function is looked up at each call, because tests replace it.
 fn now(py: Python<'_>) -> PyResult<f64> {
     static TIME: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let time = TIME

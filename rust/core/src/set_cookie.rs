@@ -14,10 +14,10 @@ pub enum CookieError {
     Name,
     /// The name is that of an attribute: readers would treat the pair as an attribute.
     ReservedName,
-    /// An attribute contains a control character or a semicolon, which could start another attribute.
-    Attribute,
-    /// The value or an attribute contains a character above U+00FF.
-    Latin1,
+    /// The named attribute contains a control character or a semicolon, which could start another attribute.
+    Attribute(&'static str),
+    /// The value, or the named attribute, contains a character above U+00FF.
+    Latin1(&'static str),
     /// The expiry date is outside the years 1 to 9999.
     Expires,
 }
@@ -29,8 +29,8 @@ impl CookieError {
         match self {
             Self::Name => "name",
             Self::ReservedName => "reserved_name",
-            Self::Attribute => "attribute",
-            Self::Latin1 => "latin1",
+            Self::Attribute(_) => "attribute",
+            Self::Latin1(_) => "latin1",
             Self::Expires => "expires",
         }
     }
@@ -38,13 +38,16 @@ impl CookieError {
 
 impl fmt::Display for CookieError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Name => "a cookie name must be letters, digits and !#$%&'*+-.^_`|~: only",
-            Self::ReservedName => "a cookie must not have the name of a cookie attribute",
-            Self::Attribute => "a cookie attribute must not contain control characters or semicolons",
-            Self::Latin1 => "a cookie must be encodable as Latin-1",
-            Self::Expires => "a cookie must expire in the years 1 to 9999",
-        })
+        match self {
+            Self::Name => formatter.write_str("a cookie name must consist of letters, digits and !#$%&'*+-.^_`|~:"),
+            Self::ReservedName => formatter.write_str("a cookie must not have the name of a cookie attribute"),
+            Self::Attribute(name) => write!(
+                formatter,
+                "the {name} of a cookie must not contain control characters or semicolons"
+            ),
+            Self::Latin1(name) => write!(formatter, "the {name} of a cookie must be encodable as Latin-1"),
+            Self::Expires => formatter.write_str("a cookie must expire in the years 1 to 9999"),
+        }
     }
 }
 
@@ -167,7 +170,7 @@ fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
     out.push(b'"');
     for character in value.chars() {
         scan::count(1);
-        let byte = u8::try_from(u32::from(character)).map_err(|_| CookieError::Latin1)?;
+        let byte = u8::try_from(u32::from(character)).map_err(|_| CookieError::Latin1("value"))?;
         if QUOTED[usize::from(byte)] {
             out.push(byte);
         } else if matches!(byte, b'"' | b'\\') {
@@ -180,23 +183,19 @@ fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
     Ok(())
 }
 
-fn write_attribute(out: &mut Vec<u8>, name: &str, value: Option<&str>) -> Result<(), CookieError> {
+fn write_attribute(out: &mut Vec<u8>, name: &'static str, value: Option<&str>) -> Result<(), CookieError> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(());
     };
     if value.bytes().any(|byte| byte == b';' || byte.is_ascii_control()) {
-        return Err(CookieError::Attribute);
+        return Err(CookieError::Attribute(name));
     }
     // Examined, and written.
     scan::count(2 * value.len());
     write_flag(out, name, true);
     out.push(b'=');
-    push_latin1(out, value)
-}
-
-fn push_latin1(out: &mut Vec<u8>, text: &str) -> Result<(), CookieError> {
-    for character in text.chars() {
-        out.push(u8::try_from(u32::from(character)).map_err(|_| CookieError::Latin1)?);
+    for character in value.chars() {
+        out.push(u8::try_from(u32::from(character)).map_err(|_| CookieError::Latin1(name))?);
     }
     Ok(())
 }
@@ -233,7 +232,10 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(cookie("k", value, Attributes::default()).as_deref(), Ok(expected));
         }
-        assert_eq!(cookie("k", "€", Attributes::default()), Err(CookieError::Latin1));
+        assert_eq!(
+            cookie("k", "€", Attributes::default()),
+            Err(CookieError::Latin1("value"))
+        );
     }
 
     #[test]
@@ -266,29 +268,45 @@ mod tests {
             assert_eq!(cookie(name, "v", Attributes::default()), Err(CookieError::ReservedName));
         }
         for text in ["/;x", "/\r\nx: y", "/\0", "/\u{7f}"] {
-            for attributes in [
-                Attributes {
-                    path: Some(text),
-                    ..Attributes::default()
-                },
-                Attributes {
-                    domain: Some(text),
-                    ..Attributes::default()
-                },
-                Attributes {
-                    samesite: Some(text),
-                    ..Attributes::default()
-                },
-                Attributes {
-                    max_age: Some(text),
-                    ..Attributes::default()
-                },
-                Attributes {
-                    expires: Some(Expires::Text(text)),
-                    ..Attributes::default()
-                },
+            let none = Attributes::default();
+            for (attributes, name) in [
+                (
+                    Attributes {
+                        path: Some(text),
+                        ..none
+                    },
+                    "Path",
+                ),
+                (
+                    Attributes {
+                        domain: Some(text),
+                        ..none
+                    },
+                    "Domain",
+                ),
+                (
+                    Attributes {
+                        samesite: Some(text),
+                        ..none
+                    },
+                    "SameSite",
+                ),
+                (
+                    Attributes {
+                        max_age: Some(text),
+                        ..none
+                    },
+                    "Max-Age",
+                ),
+                (
+                    Attributes {
+                        expires: Some(Expires::Text(text)),
+                        ..none
+                    },
+                    "expires",
+                ),
             ] {
-                assert_eq!(cookie("k", "v", attributes), Err(CookieError::Attribute));
+                assert_eq!(cookie("k", "v", attributes), Err(CookieError::Attribute(name)));
             }
         }
         let late = Attributes {
@@ -300,7 +318,7 @@ mod tests {
             path: Some("/€"),
             ..Attributes::default()
         };
-        assert_eq!(cookie("k", "v", wide), Err(CookieError::Latin1));
+        assert_eq!(cookie("k", "v", wide), Err(CookieError::Latin1("Path")));
     }
 
     proptest! {

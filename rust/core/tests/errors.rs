@@ -45,7 +45,13 @@ fn code_and_text_of_each_error_are_its_own() {
         R::code,
     );
     check(
-        &[C::Name, C::ReservedName, C::Attribute, C::Latin1, C::Expires],
+        &[
+            C::Name,
+            C::ReservedName,
+            C::Attribute("Path"),
+            C::Latin1("value"),
+            C::Expires,
+        ],
         C::code,
     );
     check(&[gzip::Error::OutOfMemory, gzip::Error::Finished], gzip::Error::code);

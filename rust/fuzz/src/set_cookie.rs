@@ -81,10 +81,10 @@ fn refused(error: CookieError, name: &str, value: &str, attributes: &Attributes<
                     .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~:".contains(c))
         }
         CookieError::ReservedName => !name.is_empty() && name.chars().all(|c| c.is_ascii_alphabetic() || c == '-'),
-        CookieError::Attribute => texts(attributes)
+        CookieError::Attribute(_) => texts(attributes)
             .iter()
             .any(|text| text.contains(|c: char| c == ';' || c.is_ascii_control())),
-        CookieError::Latin1 => is_wide(value) || texts(attributes).into_iter().any(is_wide),
+        CookieError::Latin1(_) => is_wide(value) || texts(attributes).into_iter().any(is_wide),
         CookieError::Expires => matches!(attributes.expires, Some(Expires::At(_))),
         _ => false,
     };
