@@ -1,4 +1,4 @@
-"""The native half of Pallasite: what each function takes and gives back, and what it raises."""
+"""The contract of the native half of Pallasite: arguments, results and exceptions."""
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
 from os import PathLike
@@ -8,83 +8,92 @@ from pallasite.convertors import Convertor
 
 __version__: str
 
-# Of a file: index in the items, name, file name (None for a field), headers; then its content; then None.
+# For a file: its index in the items, name, file name (None for a field) and headers, then its content, then None.
 _MultipartEvent: TypeAlias = tuple[int, str, str | None, list[tuple[bytes, bytes]]] | bytes | memoryview | None
 
 # --- accept
 # Content negotiation (RFC 9110 section 12) and Content-Type (section 8.3). Bytes are read as latin-1.
-# Quoted strings are unquoted. No input is an error: at most 256 elements of a list and 32 parameters of each are
-# looked at.
+# Quoted strings are unquoted. No input is an error. At most 256 elements of a list, and 32 parameters of each element,
+# are read.
 
 def coding_weight(header: str | bytes, coding: str, /) -> float:
-    """How much an Accept-Encoding header wants `coding`, 0.0 (not at all) to 1.0: its own weight, else that of `*`,
-    else 0.0, but 1.0 for "identity". An absent header accepts everything, which is for the caller to know.
+    """Return the weight of `coding` in an Accept-Encoding header, from 0.0 (not acceptable) to 1.0.
+
+    This is its own weight, otherwise the weight of `*`, otherwise 0.0, or 1.0 for "identity". An absent header, which
+    accepts every coding, must be handled by the caller.
 
     Source: RFC 9110 section 12.5.3.
     """
 
 def parse_accept(header: str | bytes, /) -> list[tuple[str, float, dict[str, str]]]:
-    """The choices of an Accept, Accept-Encoding or Accept-Language header: value in lower case, weight 0.0 to 1.0,
-    parameters before the weight. Most wanted first, equal ones as written; those with a malformed weight are left out.
+    """Return the choices in an Accept, Accept-Encoding or Accept-Language header.
+
+    Each has its value in lower case, its weight from 0.0 to 1.0, and the parameters before the weight. Sorted by
+    descending weight, equal ones in the order of the header. Choices with a malformed weight are left out.
     """
 
 def parse_content_type(header: str | bytes, /) -> tuple[str, dict[str, str]]:
-    """Media type and parameter names in lower case, the first of a repeated parameter. Nothing is checked: an empty
-    header gives `("", {})`.
+    """Return the media type and the parameters of a Content-Type header, with names in lower case.
+
+    The first of repeated parameters is used. Nothing is validated: an empty header returns `("", {})`.
     """
 
 # --- condition
 
 def names_tag(tags: str, tag: str, /) -> bool:
-    """Whether a list of entity tags, as If-None-Match has it, is `*` or names `tag`, be either of them weak or not.
+    """Return True if a list of entity tags, such as If-None-Match, is `*` or contains `tag`.
 
-    A comma within quotes is part of a tag. Tags without quotes are read as well. Source: RFC 9110 section 13.1.2.
+    Weak and strong tags are equal. A comma within quotes is part of a tag. Tags without quotes are accepted.
+    Source: RFC 9110 section 13.1.2.
     """
 
 def parse_http_date(text: str, /) -> int | None:
-    """Seconds since 1970 of a date in one of the three forms of HTTP; None for any other text.
+    """Return the seconds since 1970 of a date in one of the three forms of HTTP, or None for any other text.
 
-    Source: RFC 9110 section 5.6.7. Deviation: two digits of a year mean 1969 to 2068, whatever the year is now.
+    Source: RFC 9110 section 5.6.7.
+    Deviation: a year of two digits is in 1969 to 2068 regardless of the current year.
     """
 
 # --- cookie
 
 def cookies_from_headers(headers: Iterable[tuple[bytes, bytes]], /) -> dict[str, str]:
-    """What `parse_cookies` gives for every Cookie header in a header list, taken together, later ones winning."""
+    """Return the result of `parse_cookies` for all Cookie headers in a header list. Later cookies win."""
 
 def parse_cookies(header: str, /) -> dict[str, str]:
-    """Names and values of a Cookie header, read as browsers write it: the last of a repeated name, "" as the name of a
-    value without `=`, quoted values unquoted as `http.cookies` does. No text is an error; lone surrogates are kept.
+    """Return the names and values in a Cookie header, read as browsers write it.
 
-    Left out is what no browser sends: a pair with a control character in it; a name that begins with `__Host-`,
-    `__Secure-` or `__Http-`, in any case, beside a stray blank; and a `__Host-` name that is there twice. Only blanks
-    and tabs are trimmed.
+    The last of repeated names is used, a value without `=` has the name "", and quoted values are unquoted as by
+    `http.cookies`. No text is an error, and lone surrogates are kept. Only spaces and tabs are trimmed.
+
+    Cookies that no browser sends are left out: a pair that contains a control character; a name that starts with
+    `__Host-`, `__Secure-` or `__Http-`, in any case, next to stray whitespace; and a `__Host-` name that occurs twice.
 
     Deviation: RFC 6265 section 4.2.1 allows fewer characters.
     """
 
 # --- form
-# Bodies of forms, pushed in pieces of any size: how a body is cut makes no difference to what comes out. Linear in the
-# body; at most one field or one part's headers are kept. An instance serves one body and one thread at a time (another
-# gets a RuntimeError). Limits are any numbers, `math.inf` included.
+# Bodies of forms, fed in chunks of any size. The result does not depend on how a body is cut into chunks. Linear in the
+# body; at most one field or the headers of one part are kept. An instance is for one body and one thread at a time
+# (another thread gets a RuntimeError). Limits are any numbers, including `math.inf`.
 
 class FormError(ValueError):
-    """A form that cannot be read: `args` is a code, one of "no_boundary", "no_name", "too_many_files",
-    "too_many_fields", "field_too_long", "fields_too_large", "malformed", and a text that says more. It stays: later
-    calls raise it too.
+    """The form cannot be read. Later calls of the parser raise the same error.
+
+    `args` is a code and a description. The code is one of "no_boundary", "no_name", "too_many_files",
+    "too_many_fields", "field_too_long", "fields_too_large" and "malformed".
     """
 
 @final
 class MultipartParser:
-    """Reads `multipart/form-data` (RFC 7578) as leniently as Python programs are used to.
+    """A parser for `multipart/form-data` (RFC 7578), as lenient as other parsers for Python.
 
-    `codec` is a codec of Python's, "utf-8" and "latin-1" fastest; what it cannot decode is latin-1. `max_part_size` is
-    in bytes and holds for parts without file name, `max_fields_size` for all of them together with their names; it is
-    infinite by default. With `stream_fields`, fields are handed out as files are.
+    `codec` is the name of a Python codec; "utf-8" and "latin-1" are fastest. Bytes that are invalid in it are decoded
+    as latin-1. `max_part_size`, in bytes, limits each part without a file name. `max_fields_size` limits all of them
+    together, including their names, and is infinite by default. With `stream_fields`, fields are returned like files.
+    A part that has only `filename*` (RFC 8187) is also a file.
 
-    Raises FormError for a boundary that is empty, longer than 256 bytes, or with a line break in it.
-
-    A part with `filename*` alone (RFC 8187) is a file, too.
+    Raises:
+        FormError: the boundary is empty, longer than 256 bytes, or contains a line break.
 
     Deviation: two names, two file names or two Content-Disposition headers in a part are an error, and so is a body
     that ends before its closing boundary.
@@ -103,133 +112,161 @@ class MultipartParser:
     ) -> MultipartParser: ...
     @property
     def steps(self) -> int:
-        """Bytes looked at so far."""
+        """Bytes examined so far."""
 
-    def feed(self, piece: bytes | bytearray | memoryview, items: list[Any], /) -> list[_MultipartEvent] | None:
-        """Append the fields that `piece` completes to `items`, as `(name, value)`, and None where a file begins.
+    def feed(self, chunk: bytes | bytearray | memoryview, items: list[Any], /) -> list[_MultipartEvent] | None:
+        """Parse a chunk and return the events of files, or None without any.
 
-        What it brought of files comes back, None if nothing: a tuple when one begins, content that may refer to
-        `piece`, None when it is complete.
+        Appends each field that the chunk completes to `items`, as `(name, value)`, and None for each file that starts.
+        The events of a file are a tuple when it starts, its content, which may refer to `chunk`, and None when it is
+        complete.
+
+        Raises:
+            FormError: the body is malformed or exceeds a limit.
         """
 
     def finish(self) -> None:
-        """Say that the body is complete. Raises FormError if it does not look so."""
+        """End the body.
+
+        Raises:
+            FormError: the body is incomplete.
+        """
 
 @final
 class UrlencodedParser:
-    """Reads `application/x-www-form-urlencoded`: unescaped bytes as latin-1, escapes as UTF-8, with U+FFFD for what is
-    not.
+    """A parser for `application/x-www-form-urlencoded`.
 
-    `max_part_size` is in bytes and holds for a field's name and value together, as they are sent.
-    `max_fields_size` holds for all fields together, and is infinite by default.
+    Unescaped bytes are decoded as latin-1, and escapes as UTF-8, with U+FFFD for invalid sequences. `max_part_size`, in
+    bytes, limits the name and value of a field together, as sent. `max_fields_size` limits all fields together and is
+    infinite by default.
     """
 
     def __new__(cls, max_fields: float, max_part_size: float, max_fields_size: float = ..., /) -> UrlencodedParser: ...
     @property
     def steps(self) -> int:
-        """Bytes looked at so far."""
+        """Bytes examined so far."""
 
-    def feed(self, piece: bytes | bytearray | memoryview, items: list[Any], /) -> None:
-        """Append the fields that `piece` completes to `items`, as `(name, value)`."""
+    def feed(self, chunk: bytes | bytearray | memoryview, items: list[Any], /) -> None:
+        """Parse a chunk and append each field that it completes to `items`, as `(name, value)`.
+
+        Raises:
+            FormError: a limit is exceeded.
+        """
 
     def finish(self, items: list[Any], /) -> None:
-        """Say that the body is complete, and append its last field."""
+        """End the body and append its last field.
+
+        Raises:
+            FormError: a limit is exceeded.
+        """
 
 def form_parameters(header: bytes, first: bytes, second: bytes, /) -> tuple[bytes | None, bytes | None]:
-    """The values of two parameters, their names given in lower case, of a form's Content-Type or Content-Disposition.
+    """Return the values of two parameters of a Content-Type or Content-Disposition header in a form.
 
-    Only `\\\\` and `\\"` are escapes in a quoted value, since a backslash in a file name is mostly a Windows path.
-    Raises FormError if one of them is there twice.
+    Give the names in lower case. Only `\\\\` and `\\"` are escapes in a quoted value, because most backslashes in file
+    names are part of a Windows path.
+
+    Raises:
+        FormError: one of them occurs twice.
     """
 
 # --- gzip
-# RFC 1952. Levels as in zlib: 0 (stored) to 9 (smallest), -1 for 6; any other is a ValueError.
+# RFC 1952. Levels are those of zlib: 0 (stored) to 9 (smallest), and -1 for 6. Any other level is a ValueError.
 
 @final
 class GzipStream:
-    """Compresses piece by piece, as `zlib.compressobj(level, wbits=31)` does and with the same result. Give it to one
-    thread at a time: a call during another is a RuntimeError, and so is one after the end.
+    """Compresses chunk by chunk, with the same result as `zlib.compressobj(level, wbits=31)`.
+
+    Use it from one thread at a time. A call during another one, or after the end, raises RuntimeError.
     """
 
     def __new__(cls, level: int = 9) -> GzipStream: ...
     def compress(self, data: bytes | bytearray | memoryview, /, flush: int = 0) -> bytes:
-        """What can be sent by now. `flush` is `zlib.Z_NO_FLUSH`, `Z_SYNC_FLUSH` (all) or `Z_FINISH` (and the end).
+        """Compress `data` and return the output that can be sent by now.
 
-        128 KiB and more are compressed detached from the interpreter.
+        `flush` is `zlib.Z_NO_FLUSH`, `Z_SYNC_FLUSH` (return all output) or `Z_FINISH` (and end the stream). Data of 128
+        KiB or more is compressed detached from the interpreter.
         """
 
     def flush(self, mode: int = 4) -> bytes:
-        """`compress(b"", mode)`."""
+        """Return `compress(b"", mode)`."""
 
 def gzip(data: bytes | bytearray | memoryview, level: int = 9, /) -> bytes:
-    """All of `data` compressed, several times faster than zlib and not larger than it at the same level; where
-    that takes longer search, it is made.
+    """Return all of `data` compressed, several times faster than by zlib and not larger at the same level.
 
-    128 KiB and more are compressed detached from the interpreter: call it on a worker thread then.
+    Spends more time where zlib would compress better. Data of 128 KiB or more is compressed detached from the
+    interpreter; use a worker thread for it.
     """
 
 # --- header
-# An ASGI header list, `[(name, value), ...]`. Any iterable of pairs can be read, tuples of bytes fastest; a pair of
-# another length is a ValueError. Names are looked for in any case and stored in lower case, as ASGI wants. Values
-# are latin-1.
+# An ASGI header list is `[(name, value), ...]`. Any iterable of pairs can be read, tuples of bytes fastest; an item
+# that is not a pair is a ValueError. Lookups ignore case. Names are stored in lower case, as ASGI requires. Values are
+# latin-1.
 
 def encode_header(name: str, value: str, /) -> tuple[bytes, bytes]:
-    """The pair to send, its name in lower case.
+    """Return the pair to send, with the name in lower case.
 
-    Raises ValueError for a name that is no token (RFC 9110 section 5.6.2) or a value with CR, LF or NUL (section 5.5),
-    and UnicodeEncodeError, which is a ValueError, for a value outside latin-1.
+    Raises:
+        ValueError: the name is not a token (RFC 9110 section 5.6.2), or the value contains CR, LF or NUL (section 5.5)
+            or (UnicodeEncodeError) is not latin-1.
     """
 
 def find_header(headers: Iterable[tuple[bytes, bytes]], name: str, /) -> str | None:
-    """The first value of a header; None also for a name that no header can have."""
+    """Return the first value of a header, or None. A name that is not a valid header name is not found."""
 
 def header_items(headers: Iterable[tuple[bytes, bytes]], /) -> list[tuple[str, str]]:
-    """Every header as text."""
+    """Return every header as text."""
 
 def header_values(headers: Iterable[tuple[bytes, bytes]], name: str, /) -> list[str]:
-    """Every value of a header, in order."""
+    """Return every value of a header, in order."""
 
 def remove_header(headers: list[tuple[bytes, bytes]], name: str, /) -> None:
-    """Remove every header of this name, in place and in one pass."""
+    """Remove every header with this name, in place and in one pass."""
 
 def set_header(headers: list[tuple[bytes, bytes]], name: str, value: str, /) -> None:
-    """Replace the first header of this name where it stands and remove the others, or append one if there is none.
+    """Replace the first header with this name and remove the others, or append one if there is none.
 
-    Raises as `encode_header` does, and then changes nothing.
+    Raises the exceptions of `encode_header`; the list is then unchanged.
     """
 
 # --- host
 
 def is_valid_port(port: str, /) -> bool:
-    """Whether digits are a TCP port: at most 65535, however many zeros lead. An empty port is valid (RFC 3986)."""
+    """Return True if the digits are a TCP port: at most 65535, with any number of leading zeros.
+
+    An empty port is valid (RFC 3986 section 3.2.3).
+    """
 
 def parse_host(header: str, /) -> tuple[str, str | None] | None:
-    """Host (brackets of an IP literal kept) and port digits of a Host header; None if it is anything else.
+    """Return the host, including the brackets of an IP literal, and the port digits of a Host header.
 
-    Refuses user information, slashes, white space and whatever else could change a URL built from it; IPv6 addresses
-    are validated. The port is not: see `is_valid_port`. Source: RFC 9110 section 7.2, RFC 3986 section 3.2.2.
+    None if it is invalid: with user information, slashes, whitespace or anything else that could change a URL built
+    from it. IPv6 addresses are validated, the port is not: see `is_valid_port`. Source: RFC 9110 section 7.2, RFC 3986
+    section 3.2.2.
     """
 
 def request_host(headers: Iterable[tuple[bytes, bytes]], /) -> tuple[str, str | None] | None:
-    """What `parse_host` gives for the one Host header in a header list; None also where there is none or a second one,
-    be it the same. Source: RFC 9112 section 3.2.
+    """Return the result of `parse_host` for the Host header in a header list.
+
+    None if there is none or more than one, even if they are equal. Source: RFC 9112 section 3.2.
     """
 
 # --- json
 
 def dumps(obj: Any, /) -> bytes | None:
-    """The bytes of `json.dumps(obj, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")`.
+    """Return `json.dumps(obj, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")`.
 
-    None for whatever needs Python's encoder, be it for the result or for the error: objects that are not exactly dict,
-    list, tuple, str, int, float, bool or None, NaN and infinities, lone surrogates, integers of more digits than Python
-    converts, more than 128 containers inside each other. Dict keys may be any of the scalars. Stays attached to the
+    None if Python's encoder is needed, for the result or for the error: for objects that are not exactly dict, list,
+    tuple, str, int, float, bool or None, for NaN and infinities, lone surrogates, integers with more digits than Python
+    converts, and more than 128 levels of containers. Dict keys may be any of the scalars. Stays attached to the
     interpreter.
     """
 
 def may_overflow(document: str | bytes, /) -> bool:
-    """Whether JSON text (bytes: in UTF-8) may hold a number that a float cannot, such as 1e999.
+    """Return True if JSON text, or bytes in UTF-8, may contain a number beyond the range of a float, such as 1e999.
 
-    True for every document that does and for few others (looks into strings too); a tenth of the cost of decoding.
+    True for every document that contains one and for few others, because strings are not skipped. Costs a tenth of
+    decoding.
     """
 
 # --- observer
@@ -259,9 +296,10 @@ class Observer:
         """Raises KeyError for a message without `type`, and whatever the wrapped `send` raises."""
 
     def add_field(self, name: bytes, value: bytes, /) -> None:
-        """Add a field to the response, behind its own, when it starts. The application's message is not changed.
+        """Add a field after those of the response when it starts. The application's message is not changed.
 
-        Raises RuntimeError if the response has started.
+        Raises:
+            RuntimeError: the response has already started.
         """
     @property
     def __name__(self) -> str:
@@ -283,22 +321,25 @@ class Observer:
         """True once the WebSocket was closed or rejected."""
     @property
     def dropped(self) -> tuple[int, int] | None:
-        """The status of a response without content, and how many bytes of content were left out. None if none were."""
+        """The status of a response that must not have content, and the bytes of content removed. None if none were."""
 
 # --- query
-# `application/x-www-form-urlencoded`. Bytes are read as latin-1, escapes as UTF-8 with U+FFFD for what is not;
-# an escape that is none stays, lone surrogates too. No input is an error.
+# `application/x-www-form-urlencoded`. Bytes are read as latin-1, escapes as UTF-8, with U+FFFD for invalid sequences.
+# Invalid escapes and lone surrogates are kept. No input is an error.
 
 def encode_query(pairs: Iterable[tuple[Any, Any]], /) -> str:
-    """What `urllib.parse.urlencode` gives for a list of pairs. TypeError for what is no pair, UnicodeEncodeError for a
-    lone surrogate.
+    """Return the result of `urllib.parse.urlencode` for pairs.
+
+    Raises:
+        TypeError: an item is not a tuple of two.
+        UnicodeEncodeError: a lone surrogate.
     """
 
 def parse_query(query: str | bytes, /) -> list[tuple[str, str]]:
-    """What `urllib.parse.parse_qsl` gives with `keep_blank_values`."""
+    """Return the result of `urllib.parse.parse_qsl` with `keep_blank_values`."""
 
 def parse_query_multi(query: str | bytes, /) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """`parse_query`, and the last value of each name."""
+    """Return the result of `parse_query`, and the last value of each name."""
 
 # --- range
 
@@ -322,13 +363,13 @@ def response_head(
     headers: Mapping[str, str] | None = None,
     /,
 ) -> list[tuple[bytes, bytes]]:
-    """The given headers with lower-case names, then `content-length` and `content-type` unless they are among them.
+    """Return the headers with names in lower case, then `content-length` and `content-type` if they are missing.
 
-    No length for a body of None and for statuses without content: 1xx, 204, 304. A media type that begins with `text/`
-    and names no charset gets the given one.
+    There is no length for a body of None and for statuses without content: 1xx, 204 and 304. The charset is added to a
+    media type that starts with `text/` and has none.
 
     Raises:
-        ValueError: a name is no token; a value holds CR, LF or NUL or (UnicodeEncodeError) is not Latin-1.
+        ValueError: a name is not a token, or a value contains CR, LF or NUL or (UnicodeEncodeError) is not latin-1.
     """
 
 # --- route
@@ -337,38 +378,38 @@ def response_head(
 class PathPattern:
     """The pattern of a path (`/users/{id:int}`) or, without a leading slash, of a host (`{tenant}.example.org`).
 
-    `{name}` and `{name:convertor}` are parameters; all other text stands for itself. A match covers the whole text, a
-    line feed at its end included. In a host, letter case is ignored, and a port in the pattern's last text is dropped.
+    `{name}` and `{name:convertor}` are parameters; all other text is literal. A match covers the whole text, including
+    a line feed at its end. In a host, case is ignored, and a port at the end of the pattern is dropped.
 
-    Patterns of the five stock expressions are matched natively, in time linear in the text; any other expression goes
-    through `re`. Values of unchanged stock convertors are made natively too.
+    Patterns of the five stock expressions are matched natively, in time linear in the text. All others are matched by
+    `re`. Unchanged stock convertors also convert natively.
     """
 
     def __new__(cls, path: str, convertors: Mapping[str, Convertor[Any]]) -> PathPattern:
-        """Looks up each parameter's convertor by name (`str` where none is given) and reads its `regex`, once.
+        """Look up the convertor of each parameter by name (`str` without one) and read its `regex`, once.
 
         Raises:
             AssertionError: a convertor is unknown.
             ValueError: a parameter name occurs twice.
-            re.error: a convertor's expression is none.
+            re.error: the expression of a convertor is invalid.
         """
     @property
     def convertors(self) -> dict[str, Convertor[Any]]:
         """The convertors by parameter name, in the order of the pattern."""
     @property
     def format(self) -> str:
-        """The pattern with `{name}` for each parameter: what URL building fills in."""
+        """The pattern with `{name}` for each parameter, used to build URLs."""
     @property
     def is_host(self) -> bool:
-        """Whether the pattern is that of a host."""
+        """True for the pattern of a host."""
     @property
     def regex(self) -> str:
-        """The same pattern for `re.compile`, from `^` to `\\Z`; a host's needs `re.IGNORECASE`."""
+        """The pattern as a regular expression, from `^` to `\\Z`. That of a host requires `re.IGNORECASE`."""
     def match(self, text: str) -> dict[str, Any] | None:
-        """The converted parameters, or None if the text does not match or a convertor raises ValueError for it.
+        """Return the converted parameters, or None if the text does not match or a convertor raises ValueError.
 
         Raises:
-            Exception: whatever else a convertor raises.
+            Exception: any other exception of a convertor.
         """
 
 @final
@@ -380,7 +421,7 @@ class RouteKind:
     WEBSOCKET: ClassVar[RouteKind]
     """By path, for WebSockets."""
     MOUNT: ClassVar[RouteKind]
-    """By a prefix of the path: the pattern ends in `{path:path}`."""
+    """By a prefix of the path: the pattern ends with `{path:path}`."""
     HOST: ClassVar[RouteKind]
     """By the Host header."""
     OPAQUE: ClassVar[RouteKind]
@@ -391,10 +432,10 @@ class RouteKind:
 
 @final
 class RouteTable:
-    """The routes of a router in declaration order, frozen, ready to be searched.
+    """The routes of a router in declaration order, indexed for search.
 
-    The answers are those of asking each route in turn; the time does not grow with the number of routes. Building is
-    linear and never calls a route. A table holds its routes.
+    The result is the same as from trying each route in turn, but the time does not grow with the number of routes.
+    Building is linear and never calls a route. A table is immutable and keeps its routes alive.
     """
 
     def __new__(
@@ -404,54 +445,58 @@ class RouteTable:
     ) -> RouteTable:
         """Each entry is `(kind, route, pattern, methods, direct)`.
 
-        `kind`: a route of kind `OPAQUE`, and one whose pattern is None or does not suit its kind, is asked: its
-        `matches(scope)` is called when no earlier route has won. `methods`: the route's own set, looked into at each
-        match; None or empty for all methods. `direct`: whether `route.app` may be called in place of `route.handle`.
+        `kind`: for a route of kind `OPAQUE`, and one whose pattern is None or does not fit its kind, `matches(scope)`
+        is called if no earlier route has matched. `methods`: the set of the route itself, read at each match; None or
+        empty for all methods. `direct`: True if `route.app` may be called in place of `route.handle`.
 
-        `no_match`: the verdict by which `matches` declines, recognized by identity. For other verdicts, their
-        `value` is read: 0 for no match, 1 for a partial and 2 for a full one.
+        `no_match`: the result of `matches` for no match, recognised by identity. For other results, `value` is read: 0
+        for no match, 1 for a partial match and 2 for a full match.
 
         Raises:
-            OverflowError: more than four thousand million routes or bytes of patterns.
+            OverflowError: there are more routes, or bytes of patterns, than 32-bit numbers can count.
         """
     def match(self, scope: dict[str, Any]) -> Callable[..., Any] | None:
-        """What to call with (scope, receive, send): the first full match, else the first partial one, else None.
+        """Return the ASGI application of the first full match, otherwise of the first partial match, otherwise None.
 
         A partial match is one for another method. A match sets `route`, `endpoint` and a new `path_params` in the
-        scope, a mount also `root_path` and `app_root_path`, and an opaque route what its `matches` returned. Without a
-        match the scope is untouched. Without a valid Host header no host matches.
+        scope; a mount also sets `root_path` and `app_root_path`, and an opaque route the result of its `matches`.
+        Without a match the scope is unchanged. Without a valid Host header no host matches.
 
-        The callable is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read at that
-        moment. An `app` is replaced by its `_function_app` if it has one whose own `app` is this one.
+        The application is `route.app` for a full match of a direct entry, otherwise `route.handle`, both read at each
+        match. An `app` is replaced by its `_function_app` if that has this `app` as its own `app`.
 
-        While the class of a route of a known kind has another `matches` than when the table was built, every route is
-        asked in turn; while it has another `handle`, that is called.
+        While the class of a route has another `matches` than when the table was built, every route is tried in turn.
+        While it has another `handle`, that is called.
 
         Raises:
-            KeyError: the scope lacks `type`, `path` or a needed `method`.
-            Exception: whatever a route's `matches` or a convertor raises, but a convertor's ValueError is no match.
+            KeyError: the scope lacks `type`, `path` or, if a route has methods, `method`.
+            Exception: any exception of a route's `matches` or a convertor, except for a ValueError of a convertor,
+                which is no match.
         """
     def unreachable(self) -> list[tuple[int, int]]:
-        """The routes that no request can reach: (index, index of the earlier route that always wins), by index.
+        """Return the routes that no request can reach: (index, index of the earlier route that always wins), by index.
 
-        Only what is certain, paths with a line feed (`{x:path}` does not take them) set aside: custom
-        convertors and opaque routes win nothing.
+        Only certain cases are listed: custom convertors and opaque routes never count as winners. Paths with a line
+        feed, which `{x:path}` does not match, are not considered.
         """
     def __len__(self) -> int: ...
 
 def register_stock_convertors(convertors: dict[str, Convertor[Any]], /) -> None:
-    """Convert natively from now on what these convertors accept, by the names that paths use. The first call counts.
+    """Register the stock convertors, by the names used in paths, for native conversion. Later calls have no effect.
 
-    A convertor stays native while its class is the one registered here, with the same `convert` and `regex`. All others
+    A convertor is native while its class is the one registered here, with the same `convert` and `regex`. All others
     are called.
     """
 
 # --- set_cookie
 
 def http_date(timestamp: float, /) -> str:
-    """A moment in seconds since 1970, rounded down, as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    """Return a timestamp in seconds since 1970, rounded down, as `Sun, 06 Nov 1994 08:49:37 GMT`.
 
-    Source: RFC 9110 section 5.6.7, IMF-fixdate. Raises ValueError outside the years 1 to 9999.
+    Source: RFC 9110 section 5.6.7, IMF-fixdate.
+
+    Raises:
+        ValueError: the date is outside the years 1 to 9999.
     """
 
 def set_cookie(
@@ -467,48 +512,57 @@ def set_cookie(
     partitioned: bool,
     /,
 ) -> bytes:
-    """The value of a `set-cookie` header, quoted and ordered as `http.cookies` does it. Source: RFC 6265 section 4.1.
+    """Return the value of a `set-cookie` header, quoted and ordered as by `http.cookies`.
 
-    A value that is no text is turned into one. `max_age` and a number for `expires` are seconds from now (by
-    `time.time`). Empty attributes are left out.
+    A value that is not a str is converted with `str()`. `max_age`, and `expires` as a number, are seconds from now (by
+    `time.time`). Empty attributes are left out. Source: RFC 6265 section 4.1.
 
     Raises:
-        ValueError: the key is empty, an attribute's name, or has characters beyond letters, digits and
-            !#$%&'*+-.^_`|~: in it; an attribute holds a control character or a semicolon; something is not Latin-1.
+        ValueError: the key is empty, is the name of an attribute, or contains characters other than ASCII letters,
+            digits and !#$%&'*+-.^_`|~:; an attribute contains a control character or a semicolon; the value or an
+            attribute is not latin-1; the expiry date is outside the years 1 to 9999.
     """
 
 # --- static_file
 
 def open_cached(directory: str | PathLike[str], path: str | PathLike[str], follow_symlink: bool, /) -> int | None:
-    """A descriptor, for reading, of what lies at a relative path in a directory, or None if nothing does.
+    """Return a file descriptor, open for reading, for a relative path in a directory, or None if it does not exist.
 
-    Never waits for a disk. Without `follow_symlink` nothing outside the directory is reached and no symbolic link is
-    followed; with it, a path with `..` in it may lead anywhere. The caller closes the descriptor.
+    Never waits for a disk. Without `follow_symlink`, nothing outside the directory is opened and no symbolic link is
+    followed. With it, a path that contains `..` may lead anywhere. The caller must close the descriptor.
 
     Raises:
-        BlockingIOError: it takes more to know, as with a name that the kernel has not cached, a symbolic link, a
-            missing permission, or another system than Linux 5.12 and later. Ask again by other means, in a thread.
-        ValueError: (UnicodeEncodeError) no file can have such a name.
+        BlockingIOError: the file cannot be opened without blocking: the kernel has not cached a name, there is a
+            symbolic link or a missing permission, or the system is not Linux 5.12 or later. Open it in a worker thread.
+        ValueError: (UnicodeEncodeError) no file can have this name.
     """
 
 # --- url
 
 def absolute_url(base: str, path: str, protocol: str, host: str, /) -> str | None:
-    """`path` appended to that of `base`, on `host` unless empty; protocol "http" or "websocket" picks the scheme,
-    secure if the base's is. None if any of them is less than plain (see `split_url`), or the base has no scheme or
-    authority.
+    """Return `base` with `path` appended to its path.
+
+    A `host` that is not empty replaces the host. A protocol of "http" or "websocket" replaces the scheme, by a secure
+    one if that of `base` is. None if an argument is not plain (see `split_url`), or `base` has no scheme or authority.
     """
 
 def split_url(url: str, /) -> tuple[str, str, str, str, str] | None:
-    """What `urllib.parse.urlsplit` gives for a plain URL: visible ASCII, its scheme in lower case, no brackets in its
-    authority. None for any other, which is for `urlsplit` to split or refuse.
+    """Return the result of `urllib.parse.urlsplit` for a plain URL, and None for any other URL.
+
+    A plain URL is visible ASCII with its scheme in lower case and no brackets in its authority.
     """
 
 def url_from_scope(scope: Mapping[str, Any], other_path: str | None = None, /) -> str:
-    """The URL a request was sent to: authority from the one Host header if it is valid, else from `server`, else a
-    relative URL. `pallasite.origin` in the scope, a scheme and an authority, takes the place of all three.
+    """Return the URL of a request, or of `other_path` on the same host.
 
-    `?`, `#` and backslashes of the path are percent-encoded, and so are query bytes that are not UTF-8. A server's
-    port may be written as text; a server without one, such as a Unix socket, counts as none.
-    KeyError without `path` or `headers`; TypeError for a value of another type than ASGI's.
+    The authority is that of the only Host header if it is valid, otherwise that of `server`; without both, the URL is
+    relative. `pallasite.origin` in the scope, a scheme and an authority, replaces all of these.
+
+    The characters `?`, `#`, `%`, backslash and control characters in the path are percent-encoded, and so are query
+    bytes that are not UTF-8. The port of a server may be text. A server without a port, such as a Unix socket, is
+    ignored.
+
+    Raises:
+        KeyError: the scope lacks `path` or `headers`.
+        TypeError: a value has another type than in ASGI.
     """

@@ -109,5 +109,5 @@ def test_stream_in_use_by_another_thread_refuses() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(refused) == {"another thread is compressing"}
+    assert set(refused) == {"the stream is in use by another thread; create one stream per response"}
     stream.flush()

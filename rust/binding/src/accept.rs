@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::text::{new_text, text_of_either};
 
-/// The choices of an Accept-like header: value, weight, parameters.
+/// The choices in an Accept-like header: value, weight and parameters of each.
 #[pyfunction]
 #[pyo3(signature = (header, /))]
 pub(crate) fn parse_accept<'py>(header: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
@@ -26,7 +26,7 @@ pub(crate) fn parse_accept<'py>(header: &Bound<'py, PyAny>) -> PyResult<Bound<'p
     Ok(choices)
 }
 
-/// The weight an Accept-Encoding header gives a coding.
+/// The weight of a coding in an Accept-Encoding header.
 #[pyfunction]
 #[pyo3(signature = (header, coding, /))]
 pub(crate) fn coding_weight(header: &Bound<'_, PyAny>, coding: &str) -> PyResult<f64> {
@@ -36,7 +36,7 @@ pub(crate) fn coding_weight(header: &Bound<'_, PyAny>, coding: &str) -> PyResult
     )))
 }
 
-/// A Content-Type's media type and parameters.
+/// The media type and parameters of a Content-Type header.
 #[pyfunction]
 #[pyo3(signature = (header, /))]
 pub(crate) fn parse_content_type<'py>(

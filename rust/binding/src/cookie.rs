@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PySet, PyString};
 use crate::header::each_value;
 use crate::text::{new_text, text_of};
 
-/// One Cookie header's names and values.
+/// The names and values of one Cookie header.
 #[pyfunction]
 #[pyo3(signature = (header, /))]
 pub(crate) fn parse_cookies<'py>(header: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyDict>> {
@@ -36,10 +36,10 @@ pub(crate) fn cookies_from_headers<'py>(headers: &Bound<'py, PyAny>) -> PyResult
     jar.cookies()
 }
 
-/// A request's cookies while they are read.
+/// The cookies of a request, while they are collected.
 struct Jar<'py> {
     found: Bound<'py, PyDict>,
-    /// Names that came twice though no browser has two such cookies. There is none in an honest request.
+    /// Names that occur twice although no browser stores two such cookies. Only forged requests have any.
     forged: Option<Bound<'py, PySet>>,
 }
 
@@ -70,7 +70,7 @@ impl<'py> Jar<'py> {
         self.found.set_item(key, new_text(py, value)?)
     }
 
-    /// All but those of which one has to be an imitation: nobody could say which.
+    /// The cookies without forged names: there is no way to know which of the two is genuine.
     fn cookies(self) -> PyResult<Bound<'py, PyDict>> {
         for name in self.forged.iter().flatten() {
             self.found.del_item(name)?;

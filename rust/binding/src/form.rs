@@ -1,4 +1,4 @@
-//! What both kinds of form parser share: limits, charsets, the pieces of a body.
+//! Arguments that both form parsers share: limits, charsets, chunks of a body.
 
 use std::ffi::CString;
 
@@ -9,12 +9,12 @@ use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
 use crate::text::new_latin1;
 
-/// The one thing that can go wrong with a parser's lock: another thread holds it.
+/// The error for a parser whose lock is held by another thread.
 pub(crate) fn busy<T>(_: T) -> PyErr {
-    PyRuntimeError::new_err("the parser is in use by another thread")
+    PyRuntimeError::new_err("the parser is in use by another thread; create one parser per request")
 }
 
-/// A limit as Python has it: any number, infinity included, below zero as zero.
+/// A limit given as any Python number, including infinity. Negative numbers are treated as zero.
 pub(crate) struct Limit(pub(crate) u64);
 
 impl Limit {
@@ -28,7 +28,7 @@ impl<'py> FromPyObject<'_, 'py> for Limit {
         if let Ok(whole) = number.extract::<u64>() {
             return Ok(Self(whole));
         }
-        // A float that is not a number compares with nothing, so it limits nothing; a cast takes care of the others.
+        // No number is greater than NaN, so NaN is no limit. The cast saturates all other values.
         match number.extract::<f64>() {
             Ok(limit) if limit.is_nan() => Ok(Self(u64::MAX)),
             Ok(limit) => Ok(Self(limit as u64)),
@@ -40,16 +40,16 @@ impl<'py> FromPyObject<'_, 'py> for Limit {
     }
 }
 
-/// The piece itself if it is bytes, else a copy of what it holds.
-pub(crate) fn piece_of<'py>(piece: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    if let Ok(bytes) = piece.cast_exact::<PyBytes>() {
+/// The chunk itself if it is bytes, otherwise a copy of its contents.
+pub(crate) fn chunk_of<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = chunk.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());
     }
-    let copy = PyMemoryView::from(piece)?.call_method0(intern!(piece.py(), "tobytes"))?;
+    let copy = PyMemoryView::from(chunk)?.call_method0(intern!(chunk.py(), "tobytes"))?;
     Ok(copy.cast_into::<PyBytes>()?)
 }
 
-/// How names and fields are decoded; what a charset cannot decode is latin-1.
+/// The charset of names and fields. Bytes that are invalid in it are decoded as latin-1.
 pub(crate) enum Charset {
     Utf8,
     Latin1,

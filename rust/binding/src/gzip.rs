@@ -1,4 +1,4 @@
-//! gzip of bytes: whole bodies at once, and streams.
+//! Compression with gzip: whole bodies and streams.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,13 +10,13 @@ use pyo3::types::PyBytes;
 
 use crate::errors::Result;
 
-/// Inputs from this size on, in bytes, take about a millisecond or more.
+/// Inputs of at least this size, in bytes, take about a millisecond or more.
 const DETACH_BYTES: usize = 128 * 1024;
 
-/// zlib's level that stands for the default.
+/// The level that zlib uses for -1.
 const DEFAULT_LEVEL: u8 = 6;
 
-/// All of `data`, compressed.
+/// Compresses all of `data`.
 #[pyfunction]
 #[pyo3(signature = (data, level = 9, /))]
 pub(crate) fn gzip<'py>(data: &Bound<'py, PyAny>, level: i32) -> Result<Bound<'py, PyBytes>> {
@@ -29,7 +29,7 @@ pub(crate) fn gzip<'py>(data: &Bound<'py, PyAny>, level: i32) -> Result<Bound<'p
 /// See `_core.pyi`.
 #[pyclass(frozen, module = "pallasite._core")]
 pub(crate) struct GzipStream {
-    /// Taken out while a call works on it, so that no thread waits for a lock with the interpreter in its hands.
+    /// None during a call, so that no thread waits for the lock while attached to the interpreter.
     stream: Mutex<Option<Stream>>,
 }
 
@@ -48,7 +48,8 @@ impl GzipStream {
         let py = data.py();
         let flush = flush_of(flush)?;
         let Some(mut stream) = self.slot().take() else {
-            return Err(PyRuntimeError::new_err("another thread is compressing").into());
+            let message = "the stream is in use by another thread; create one stream per response";
+            return Err(PyRuntimeError::new_err(message).into());
         };
         let compressed = with_bytes(data, |bytes| stream.compress(bytes, flush));
         *self.slot() = Some(stream);
@@ -67,7 +68,7 @@ impl GzipStream {
     }
 }
 
-/// Runs `work` on the bytes of `data`, detached from the interpreter if there are many.
+/// Runs `work` on the bytes of `data`, detached from the interpreter if there are `DETACH_BYTES` or more.
 fn with_bytes<F>(data: &Bound<'_, PyAny>, work: F) -> Result<Vec<u8>>
 where
     F: Send + FnOnce(&[u8]) -> Result<Vec<u8>, core::Error>,
@@ -77,7 +78,7 @@ where
     let bytes = match data.cast::<PyBytes>() {
         Ok(bytes) => bytes.as_bytes(),
         Err(_) => {
-            // Anything else may change while it is read.
+            // Other buffers may change during the call.
             copy = PyBuffer::<u8>::get(data)?.to_vec(py)?;
             &copy
         }
@@ -105,6 +106,8 @@ fn flush_of(mode: i32) -> PyResult<Flush> {
         0 => Ok(Flush::No),
         2 => Ok(Flush::Sync),
         4 => Ok(Flush::Finish),
-        _ => Err(PyValueError::new_err(format!("no such flush mode: {mode}"))),
+        _ => Err(PyValueError::new_err(format!(
+            "flush mode must be 0 (Z_NO_FLUSH), 2 (Z_SYNC_FLUSH) or 4 (Z_FINISH), got {mode}"
+        ))),
     }
 }

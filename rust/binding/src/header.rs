@@ -1,4 +1,4 @@
-//! Lookups in ASGI's header list, and changes to it: `[(name, value), ...]`, names in lower case.
+//! Reads and changes ASGI header lists, `[(name, value), ...]` with names in lower case.
 
 use std::borrow::Cow;
 
@@ -56,7 +56,7 @@ pub(crate) fn header_items<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Bound<'
     Ok(items)
 }
 
-/// A checked header as the pair of bytes that is sent.
+/// Checks a header and encodes it as the pair of bytes to send.
 #[pyfunction]
 #[pyo3(signature = (name, value, /))]
 pub(crate) fn encode_header<'py>(
@@ -66,7 +66,7 @@ pub(crate) fn encode_header<'py>(
     Ok((encode_name(name)?, encode_value(value)?))
 }
 
-/// Replaces the first header of a name where it stands, removes the others; appends if there is none.
+/// Replaces the first header with a name and removes the others, or appends one if there is none.
 #[pyfunction]
 #[pyo3(signature = (headers, name, value, /))]
 pub(crate) fn set_header<'py>(
@@ -86,7 +86,7 @@ pub(crate) fn set_header<'py>(
     }
 }
 
-/// Removes every header of a name.
+/// Removes every header with a name.
 #[pyfunction]
 #[pyo3(signature = (headers, name, /))]
 pub(crate) fn remove_header<'py>(headers: &Bound<'py, PyList>, name: &Bound<'py, PyString>) -> PyResult<()> {
@@ -96,7 +96,7 @@ pub(crate) fn remove_header<'py>(headers: &Bound<'py, PyList>, name: &Bound<'py,
     }
 }
 
-/// Calls `visit` with each value of the header `name`, in lower case, until it returns false.
+/// Calls `visit` with each value of the header `name`, given in lower case, until it returns false.
 pub(crate) fn each_value<'py>(
     headers: &Bound<'py, PyAny>,
     name: &[u8],
@@ -141,7 +141,8 @@ fn each_pair<'py>(
 
 const HEADER_PAIR: &str = "a header must be a (name, value) pair";
 
-/// The two items of a pair that is not a tuple; servers may send lists. `ValueError`, with `expected`, for other lengths.
+/// The two items of a pair that is not a tuple, as servers may send lists. Raises `ValueError` with the message `expected`
+/// for other lengths.
 #[cold]
 pub(crate) fn unpack<'py>(
     pair: &Bound<'py, PyAny>,
@@ -172,7 +173,7 @@ fn wanted_name<'a>(name: &'a Bound<'_, PyString>) -> PyResult<Option<Cow<'a, [u8
     }
 }
 
-/// Only Python knows the lower case of all of Unicode.
+/// Lowers the case in Python, which knows all of Unicode.
 #[cold]
 fn wanted_wide_name(name: &Bound<'_, PyString>) -> PyResult<Option<Cow<'static, [u8]>>> {
     let py = name.py();
@@ -239,7 +240,7 @@ fn first_index(headers: &Bound<'_, PyList>, wanted: &[u8]) -> PyResult<Option<us
     Ok(None)
 }
 
-/// Removes in place, so that everyone who holds the list sees it, and in one pass, however many there are.
+/// Removes in place, so that every holder of the list sees the change, and in one pass.
 fn remove_from(headers: &Bound<'_, PyList>, wanted: &[u8], start: usize) -> PyResult<()> {
     let py = headers.py();
     let kept = PyList::empty(py);

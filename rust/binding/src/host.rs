@@ -6,22 +6,22 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::header::each_value;
 
-/// Host and port of a Host header, None if it is not one.
+/// The host and port in a Host header, None if it is invalid.
 #[pyfunction]
 #[pyo3(signature = (header, /))]
 pub(crate) fn parse_host<'py>(
     header: &Bound<'py, PyString>,
 ) -> Option<(Bound<'py, PyString>, Option<Bound<'py, PyString>>)> {
-    // Text with a lone surrogate is no host, so the reason it cannot be read is of no use.
+    // Text with a lone surrogate is not a valid host, so the error is not needed.
     split(header.py(), header.to_str().ok()?.as_bytes())
 }
 
-/// Host and port of the request that these headers belong to.
+/// The host and port in the Host header of a header list.
 #[pyfunction]
 #[pyo3(signature = (headers, /))]
 #[expect(
     clippy::type_complexity,
-    reason = "the tuple that Python gets, spelled out where it is made"
+    reason = "the tuple that Python receives, spelled out where it is created"
 )]
 pub(crate) fn request_host<'py>(
     headers: &Bound<'py, PyAny>,
@@ -30,15 +30,15 @@ pub(crate) fn request_host<'py>(
     Ok(header.and_then(|header| split(headers.py(), header.as_bytes())))
 }
 
-/// Whether the digits of a Host header's port are a TCP port.
+/// True if the digits of a port in a Host header are a TCP port.
 #[pyfunction]
 #[pyo3(signature = (port, /))]
 pub(crate) fn is_valid_port(port: &Bound<'_, PyString>) -> bool {
     port.to_str().is_ok_and(host::is_valid_port)
 }
 
-/// The one Host header, unchecked; None where there is none or more than one, whatever they say: whoever takes the
-/// first and whoever takes the last would not speak of the same site (RFC 9112 section 3.2).
+/// The only Host header, not validated. None if there is none or more than one, even if they are equal: a proxy and the
+/// application could choose different ones (RFC 9112 section 3.2).
 pub(crate) fn host_header<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
     let mut found = None;
     let mut count = 0;

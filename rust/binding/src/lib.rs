@@ -1,4 +1,4 @@
-//! `pallasite._core`: the export list. Logic lives in one file per noun beside this one, and below it in `pallasite-core`.
+//! `pallasite._core`: the export list. The functions are in one file per noun, and their logic is in `pallasite-core`.
 
 mod accept;
 mod condition;
@@ -23,7 +23,7 @@ mod urlencoded;
 
 use pyo3::prelude::pymodule;
 
-/// The native half of Pallasite. See `_core.pyi` for the documented contract.
+/// The native half of Pallasite. Its contract is documented in `_core.pyi`.
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! `_core.MultipartParser`: multipart bodies as finished fields, and files as they come.
+//! `_core.MultipartParser`: reads multipart bodies into complete fields, and files chunk by chunk.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -9,16 +9,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
 use crate::errors::{Error, Result};
-use crate::form::{Charset, Limit, busy, piece_of};
+use crate::form::{Charset, Limit, busy, chunk_of};
 
-/// A field's buffer is reused for the next one unless it has grown beyond this many bytes.
+/// The buffer of a field is reused for the next one unless it is larger than this many bytes.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
 
 /// See `_core.pyi`.
 #[pyclass(frozen, module = "pallasite._core")]
 pub(crate) struct MultipartParser {
-    /// Boxed because the searcher inside holds vector registers: they need an alignment of 32 bytes, and Python's
-    /// allocator gives its objects 16.
+    /// Boxed because the searcher inside holds vector registers, which need an alignment of 32 bytes. Python's allocator
+    /// aligns objects to 16.
     reader: Mutex<Box<Reader>>,
 }
 
@@ -27,12 +27,12 @@ struct Reader {
     parts: Parts,
 }
 
-/// What becomes of the parts.
+/// Converts parts to Python values.
 struct Parts {
     charset: Charset,
-    /// Whether fields are handed out as files are.
+    /// True if fields are returned chunk by chunk, like files.
     stream_fields: bool,
-    /// The name of the field that is being read, unless it is handed out as it comes.
+    /// The name of the current field, unless fields are streamed.
     field: Option<Py<PyString>>,
     value: Vec<u8>,
 }
@@ -70,23 +70,23 @@ impl MultipartParser {
         })
     }
 
-    /// Bytes looked at so far.
+    /// Bytes examined so far.
     #[getter]
     fn steps(&self) -> PyResult<u64> {
         Ok(self.reader.try_lock().map_err(busy)?.parser.steps())
     }
 
-    #[pyo3(signature = (piece, items, /))]
-    fn feed<'py>(&self, piece: &Bound<'py, PyAny>, items: &Bound<'py, PyList>) -> Result<Option<Bound<'py, PyList>>> {
-        let piece = piece_of(piece)?;
+    #[pyo3(signature = (chunk, items, /))]
+    fn feed<'py>(&self, chunk: &Bound<'py, PyAny>, items: &Bound<'py, PyList>) -> Result<Option<Bound<'py, PyList>>> {
+        let chunk = chunk_of(chunk)?;
         let mut reader = self.reader.try_lock().map_err(busy)?;
         let Reader { parser, parts } = &mut **reader;
         let mut events = Events {
-            piece: &piece,
+            chunk: &chunk,
             list: None,
             span: 0..0,
         };
-        parser.feed(piece.as_bytes(), |event| {
+        parser.feed(chunk.as_bytes(), |event| {
             parts.handle(event, items, &mut events).map_err(Error::from)
         })?;
         events.add_span()?;
@@ -99,12 +99,12 @@ impl MultipartParser {
     }
 }
 
-/// What a piece brought of files.
+/// The events of one chunk that concern files.
 struct Events<'a, 'py> {
-    piece: &'a Bound<'py, PyBytes>,
+    chunk: &'a Bound<'py, PyBytes>,
     list: Option<Bound<'py, PyList>>,
-    /// Content that is not in the list yet: what follows it directly joins it, so that a piece full of what looks like
-    /// boundaries makes no more objects than any other.
+    /// Content that is not in the list yet. Adjacent spans are joined, so that a chunk full of incomplete boundaries creates
+    /// no more objects than any other.
     span: Range<usize>,
 }
 
@@ -128,16 +128,16 @@ impl<'py> Events<'_, 'py> {
         if span.is_empty() {
             return Ok(());
         }
-        if span.len() == self.piece.as_bytes().len() {
-            return self.append(self.piece);
+        if span.len() == self.chunk.as_bytes().len() {
+            return self.append(self.chunk);
         }
-        let slice = PySlice::new(self.piece.py(), span.start as isize, span.end as isize, 1);
-        self.append(PyMemoryView::from(self.piece)?.get_item(slice)?)
+        let slice = PySlice::new(self.chunk.py(), span.start as isize, span.end as isize, 1);
+        self.append(PyMemoryView::from(self.chunk)?.get_item(slice)?)
     }
 
     fn append(&mut self, event: impl IntoPyObject<'py>) -> PyResult<()> {
         self.list
-            .get_or_insert_with(|| PyList::empty(self.piece.py()))
+            .get_or_insert_with(|| PyList::empty(self.chunk.py()))
             .append(event)
     }
 }
@@ -157,13 +157,13 @@ impl Parts {
             }
             Event::Part(part) => {
                 events.add(self.new_part(part, items)?)?;
-                // Its place among the fields.
+                // A placeholder, to keep its position among the fields.
                 items.append(py.None())?;
             }
             Event::Content(span) if self.field.is_some() => {
-                let content = events.piece.as_bytes().get(span);
+                let content = events.chunk.as_bytes().get(span);
                 self.value
-                    .extend_from_slice(content.expect("the span is of this piece"));
+                    .extend_from_slice(content.expect("the span is of this chunk"));
             }
             Event::Held(content) if self.field.is_some() => self.value.extend_from_slice(content),
             Event::Content(span) => events.add_content(span)?,
@@ -184,7 +184,7 @@ impl Parts {
     /// `(index in items, name, file name, headers)`.
     #[expect(
         clippy::type_complexity,
-        reason = "the tuple that Python gets, spelled out where it is made"
+        reason = "the tuple that Python receives, spelled out where it is created"
     )]
     fn new_part<'py>(
         &self,
@@ -213,7 +213,7 @@ impl Parts {
 
 type OptionalBytes<'py> = Option<Bound<'py, PyBytes>>;
 
-/// Two parameters of a form's Content-Type or Content-Disposition.
+/// The values of two parameters of a Content-Type or Content-Disposition header in a form.
 #[pyfunction]
 #[pyo3(signature = (header, first, second, /))]
 pub(crate) fn form_parameters<'py>(

@@ -1,5 +1,5 @@
-//! `_core.Observer`: watches the messages an application sends without a coroutine frame of its own.
-//! The outermost one also keeps content out of responses that have none (RFC 9110 sections 15.2, 15.3.5, 15.3.6, 15.4.5).
+//! `_core.Observer`: observes the messages that an application sends, without a coroutine frame. The outermost observer also
+//! removes content from responses that must not have any (RFC 9110 sections 15.2, 15.3.5, 15.3.6 and 15.4.5).
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use pyo3::sync::{OnceLockExt, PyOnceLock};
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
-/// Nothing has been sent that answers the request or handshake.
+/// The application has not answered the request or handshake yet.
 const WAITING: u8 = 0;
 /// The response has started.
 const STARTED: u8 = 1;
@@ -28,12 +28,13 @@ pub(crate) struct Observer {
     #[pyo3(get)]
     send: Py<PyAny>,
     stage: AtomicU8,
-    /// Fields that the response gets when it starts. Most responses get none.
+    /// Fields to add to the response when it starts. Not allocated for most responses.
     fields: OnceLock<Py<PyList>>,
-    /// Whether another observer outside this one sees the same response.
+    /// True if another observer outside this one observes the same response.
     inner: bool,
-    /// The status of a response without content, once it has started, else 0.
+    /// The status of a response without content once it has started, otherwise 0.
     bare_status: AtomicU16,
+    /// Bytes of content that were removed.
     dropped: AtomicUsize,
 }
 
@@ -63,13 +64,13 @@ impl Observer {
         Ok(Bound::new(send.py(), Self::new(send.clone().unbind(), inner))?.into_any())
     }
 
-    /// The qualified name that every instance reports.
+    /// The `__qualname__` of every instance.
     #[classattr]
     fn _qualname() -> &'static str {
         "Observer.send"
     }
 
-    // The attributes of the class are invisible on its instances, which tracers name by these.
+    // Tracers name a callable by these attributes, which instances do not inherit from the attributes of the class.
     #[getter(__qualname__)]
     fn qualname<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.get_type().getattr(intern!(slf.py(), "_qualname"))
@@ -82,25 +83,25 @@ impl Observer {
         Ok(name.unwrap_or(qualname))
     }
 
-    /// Whether the response has started.
+    /// True once the response has started.
     #[getter]
     fn started(&self) -> bool {
         self.stage.load(Ordering::Relaxed) == STARTED
     }
 
-    /// Whether the WebSocket has been accepted, and neither closed nor rejected.
+    /// True if the WebSocket was accepted and is not closed.
     #[getter]
     fn is_open(&self) -> bool {
         self.stage.load(Ordering::Relaxed) == OPEN
     }
 
-    /// Whether the WebSocket has been rejected or closed.
+    /// True once the WebSocket was rejected or closed.
     #[getter]
     fn is_closed(&self) -> bool {
         self.stage.load(Ordering::Relaxed) == CLOSED
     }
 
-    /// The status of a response without content that the application gave content, and the bytes that were not sent.
+    /// The status of a response that must not have content, and the bytes of content that were removed. None if none were.
     #[getter]
     fn dropped(&self) -> Option<(u16, usize)> {
         let bytes = self.dropped.load(Ordering::Relaxed);
@@ -140,7 +141,7 @@ impl Observer {
     fn add_field(&self, name: &Bound<'_, PyBytes>, value: &Bound<'_, PyBytes>) -> PyResult<()> {
         if self.started() {
             return Err(PyRuntimeError::new_err(
-                "the response has already started, so it cannot get another field",
+                "the response has already started; add header fields before sending http.response.start",
             ));
         }
         let py = name.py();
@@ -155,8 +156,8 @@ impl Observer {
 }
 
 impl Observer {
-    /// A copy of `http.response.start` with the fields to send. The application may send the same message, or its
-    /// list, again.
+    /// A copy of `http.response.start` with the fields to send. Not changed in place, because the application may reuse the
+    /// message or its list.
     fn changed_start<'py>(&self, message: &Bound<'py, PyAny>, bare: Option<u16>) -> PyResult<Bound<'py, PyDict>> {
         let py = message.py();
         let key = intern!(py, "headers");
@@ -185,7 +186,7 @@ impl Observer {
         Ok(copy)
     }
 
-    /// The message with an empty body, and counts what it had.
+    /// A copy of the message with an empty body. Counts the bytes removed.
     fn without_content<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
         let py = message.py();
         let copy = copy_of(message)?;
@@ -196,7 +197,7 @@ impl Observer {
                 self.dropped.fetch_add(size, Ordering::Relaxed);
                 copy.set_item("body", PyBytes::new(py, b""))?;
             }
-            // Extensions by which the server sends a file.
+            // Extensions with which the server sends a file.
             "http.response.pathsend" | "http.response.zerocopysend" => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 let more = copy.get_item("more_body")?;
@@ -217,7 +218,7 @@ fn copy_of<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     Ok(copy)
 }
 
-/// The status of a response that must not have content, or None.
+/// The status of a response that must not have content, otherwise None.
 fn status_without_content(message: &Bound<'_, PyAny>) -> PyResult<Option<u16>> {
     static OK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let key = intern!(message.py(), "status");
@@ -226,16 +227,16 @@ fn status_without_content(message: &Bound<'_, PyAny>) -> PyResult<Option<u16>> {
         Err(_) => message.get_item(key).ok(),
     };
     let Some(status) = status else { return Ok(None) };
-    // Small integers are shared: most responses need no conversion, which costs more than the rest of this function.
+    // CPython shares small integers, so most responses need no conversion, the most expensive part of this function.
     let ok = OK.get_or_try_init(message.py(), || 200.into_py_any(message.py()))?;
     if status.is(ok) {
         return Ok(None);
     }
-    // Whatever is not a number is for the server to complain about.
+    // The server reports a status that is not a number.
     Ok(status.extract::<u16>().ok().filter(|&status| !allows_content(status)))
 }
 
-/// Whether a header field is about the length of the content or how it is framed.
+/// True for a header field about the length or the framing of the content.
 fn frames_content(field: &Bound<'_, PyAny>) -> PyResult<bool> {
     let name = field.get_item(0)?;
     Ok(name.cast::<PyBytes>().is_ok_and(|name| {
@@ -255,7 +256,7 @@ fn following(message: &Bound<'_, PyAny>, stage: u8) -> PyResult<u8> {
     let Some(kind) = kind else {
         return Err(PyKeyError::new_err("type"));
     };
-    // Literals are interned, so that the same text is almost always the same object.
+    // Literals are interned, so the same text is almost always the same object.
     if kind.is(intern!(py, "http.response.start")) {
         return Ok(STARTED);
     }

@@ -1,4 +1,4 @@
-//! Query strings and urlencoded fields, both ways.
+//! Query strings, parsed and encoded.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(crate) fn parse_query<'py>(query: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
     Ok(fields)
 }
 
-/// The fields of a query string as the two parts of a multidict: all of them, and the last value of each name.
+/// The fields of a query string as the two parts of a multidict: all fields, and the last value of each name.
 #[pyfunction]
 #[pyo3(signature = (query, /))]
 pub(crate) fn parse_query_multi<'py>(query: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyDict>)> {
@@ -31,7 +31,7 @@ pub(crate) fn parse_query_multi<'py>(query: &Bound<'py, PyAny>) -> PyResult<(Bou
     Ok((fields, last))
 }
 
-/// A query string of pairs.
+/// Encodes pairs as a query string.
 #[pyfunction]
 #[pyo3(signature = (pairs, /))]
 pub(crate) fn encode_query(pairs: &Bound<'_, PyAny>) -> PyResult<String> {
@@ -48,7 +48,10 @@ pub(crate) fn encode_query(pairs: &Bound<'_, PyAny>) -> PyResult<String> {
                 encode_part(&tuple.get_item(1)?, &mut encoded)?;
             }
             _ => {
-                return Err(PyTypeError::new_err("expected an iterable of (name, value) tuples"));
+                return Err(PyTypeError::new_err(format!(
+                    "query parameters must be (name, value) tuples, got {}",
+                    pair.repr()?
+                )));
             }
         }
     }
@@ -70,7 +73,7 @@ fn each_field<'py>(
     outcome
 }
 
-/// Bytes as they are, anything else as its `str()`.
+/// Appends one part of a pair: bytes unchanged, any other value as its `str()`.
 fn encode_part(part: &Bound<'_, PyAny>, encoded: &mut String) -> PyResult<()> {
     if let Ok(bytes) = part.cast::<PyBytes>() {
         query::encode_component(bytes.as_bytes(), encoded);

@@ -1,4 +1,4 @@
-//! `_core.response_head`: a response's header list, built and checked in one call.
+//! `_core.response_head`: builds and checks the header list of a response in one call.
 
 use std::borrow::Cow;
 
@@ -67,9 +67,9 @@ fn given_fields<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Given<'py>> {
     if let Ok(dict) = headers.cast_exact::<PyDict>() {
         let (mut items, size) = (dict.iter(), dict.len());
         for _ in 0..size {
-            // The iterator would panic; Python raises this as well.
+            // The iterator would panic. Python raises the same exception.
             if dict.len() != size {
-                return Err(PyRuntimeError::new_err("the headers changed while they were read"));
+                return Err(PyRuntimeError::new_err("the headers changed size during iteration"));
             }
             if let Some((name, value)) = items.next() {
                 add(&name, &value)?;
@@ -94,7 +94,7 @@ fn content_length<'py>(body: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>
     PyTuple::new(py, [name, &value])
 }
 
-/// The stock classes' types are made once and shared.
+/// The content-type field. Those of the stock response classes are created once and shared.
 fn content_type<'py>(
     media_type: &Bound<'py, PyString>,
     charset: &Bound<'py, PyString>,

@@ -1,4 +1,4 @@
-//! `_core.open_cached`: a file below a directory, opened without waiting for a disk (Linux 5.12 and later).
+//! `_core.open_cached`: opens a file below a directory without waiting for a disk (Linux 5.12 and later).
 
 use std::path::PathBuf;
 
@@ -30,8 +30,8 @@ mod open {
         Unknown,
     }
 
-    /// The directory is looked up anew each time (1.5 us): one that a deployment has switched is never served stale,
-    /// and no descriptor has to survive forks and pickling.
+    /// Looks up the directory at each call (1.5 us), so that a directory replaced by a deployment is not served stale, and
+    /// no descriptor must survive forks and pickling.
     pub(super) fn beneath(directory: &Path, path: &Path, follow_symlink: bool) -> Outcome {
         let folder = openat2(
             CWD,
@@ -40,7 +40,7 @@ mod open {
             Mode::empty(),
             ResolveFlags::CACHED,
         );
-        // The slow way names a symbolic link's target in the response, so that it has to see every link.
+        // The slow path puts the target of a symbolic link into the response, so it must see every link.
         let resolve = if follow_symlink {
             ResolveFlags::CACHED
         } else {
@@ -50,7 +50,7 @@ mod open {
             openat2(
                 &folder,
                 path,
-                // NONBLOCK: a pipe without a writer must not keep us.
+                // NONBLOCK: do not wait for the writer of a pipe.
                 OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK,
                 Mode::empty(),
                 resolve,
@@ -59,7 +59,7 @@ mod open {
         match opened {
             Ok(descriptor) => Outcome::Opened(descriptor.into_raw_fd()),
             Err(Errno::NOENT | Errno::NOTDIR) => Outcome::Absent,
-            // Not in the cache; a symbolic link; no permission; a kernel or a sandbox without openat2.
+            // Not in the cache, a symbolic link, no permission, or a kernel or sandbox without openat2.
             Err(_) => Outcome::Unknown,
         }
     }

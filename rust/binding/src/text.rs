@@ -1,4 +1,4 @@
-//! Python's str and bytes as the core's text, and back: lone surrogates survive the way there and back.
+//! Converts Python's `str` and `bytes` to the core's text and back. Lone surrogates are kept.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-/// A str's UTF-8, a lone surrogate as its three bytes. Borrowed unless there is one.
+/// The UTF-8 of a `str`, with three bytes for a lone surrogate. Borrowed unless there is one.
 pub(crate) fn text_of<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
     match text.to_str() {
         Ok(plain) => Ok(Cow::Borrowed(plain.as_bytes())),
@@ -17,7 +17,7 @@ pub(crate) fn text_of<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8
     }
 }
 
-/// Text of a str as it is, of bytes as latin-1. `TypeError` for anything else.
+/// The text of a `str`, or of `bytes` as latin-1. Raises `TypeError` for any other value.
 pub(crate) fn text_of_either<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(text) = value.cast::<PyString>() {
         return text_of(text);
@@ -31,18 +31,18 @@ pub(crate) fn text_of_either<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a
     }
 }
 
-/// A str of the core's text.
+/// Creates a `str` from the core's text.
 pub(crate) fn new_text<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    // Python checks the bytes while it copies them: one pass, and no error but for lone surrogates.
+    // Python validates the bytes while it copies them: one pass, which fails only for lone surrogates.
     PyString::from_bytes(py, text).or_else(|_| decode_surrogates(py, text))
 }
 
-/// A str of the part of `text` at `span`, which lies within it and between characters.
+/// Creates a `str` from the part of `text` at `span`, which lies within it and between characters.
 pub(crate) fn slice<'py>(py: Python<'py>, text: &[u8], span: Range<usize>) -> PyResult<Bound<'py, PyString>> {
     new_text(py, text.get(span).expect("the span is that of a match in the text"))
 }
 
-/// A str of latin-1 bytes.
+/// Creates a `str` from latin-1 bytes.
 pub(crate) fn new_latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     new_text(py, &from_latin1(bytes))
 }

@@ -1,4 +1,4 @@
-//! URLs out of ASGI scopes, split in five, and made absolute.
+//! URLs: built from ASGI scopes, split into five parts, and made absolute.
 
 use pallasite_core::{host, url};
 use pyo3::exceptions::PyKeyError;
@@ -10,7 +10,7 @@ use crate::header::unpack;
 use crate::host::host_header;
 use crate::text::{new_text, text_of};
 
-/// The URL that a request was sent to, or the one of another path on the same host.
+/// The URL of a request, or of another path on the same host.
 #[pyfunction]
 #[pyo3(signature = (scope, other_path=None, /))]
 pub(crate) fn url_from_scope<'py>(
@@ -57,7 +57,7 @@ pub(crate) fn url_from_scope<'py>(
     build(&scheme, authority.as_deref())
 }
 
-/// Scheme, netloc, path, query and fragment of a plain URL.
+/// The scheme, netloc, path, query and fragment of a plain URL.
 #[pyfunction]
 #[pyo3(signature = (url, /))]
 pub(crate) fn split_url<'py>(url: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyTuple>>> {
@@ -69,7 +69,7 @@ pub(crate) fn split_url<'py>(url: &Bound<'py, PyString>) -> PyResult<Option<Boun
     PyTuple::new(py, parts).map(Some)
 }
 
-/// A path below a plain base URL.
+/// Appends a path to a plain base URL.
 #[pyfunction]
 #[pyo3(signature = (base, path, protocol, host, /))]
 pub(crate) fn absolute_url(
@@ -86,7 +86,7 @@ pub(crate) fn absolute_url(
     url::absolute_url(base.to_str().ok()?, schemes, host.to_str().ok()?, path.to_str().ok()?)
 }
 
-/// The Host header, if it is one that can stand in a URL.
+/// The Host header, if it can be part of a URL.
 fn authority_of(headers: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     let header = host_header(headers)?;
     Ok(header
@@ -96,7 +96,7 @@ fn authority_of(headers: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
         .map(<[u8]>::to_vec))
 }
 
-/// What the application says its URLs begin with, where it says so: a scheme and an authority.
+/// The scheme and authority that the application is configured with, if any.
 fn fixed_origin<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Option<(Bound<'py, PyString>, Bound<'py, PyString>)>> {
     match optional(scope, intern!(scope.py(), "pallasite.origin"))? {
         Some(origin) => origin.extract().map(Some),
@@ -104,14 +104,14 @@ fn fixed_origin<'py>(scope: &Bound<'py, PyAny>) -> PyResult<Option<(Bound<'py, P
     }
 }
 
-/// Where the server listens; None on a Unix socket, whose path is no host.
+/// The address that the server listens on; None for a Unix socket, whose path is not a host.
 fn server_authority(scope: &Bound<'_, PyAny>, scheme: &[u8]) -> PyResult<Option<Vec<u8>>> {
     let Some(server) = optional(scope, intern!(scope.py(), "server"))? else {
         return Ok(None);
     };
     let (host, port) = match server.cast::<PyTuple>() {
         Ok(pair) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
-        _ => unpack(&server, "a scope's server must be a (host, port) pair")?,
+        _ => unpack(&server, "the server of an ASGI scope must be a (host, port) pair")?,
     };
     let Some(port) = port_number(&port) else {
         return Ok(None);
@@ -121,7 +121,7 @@ fn server_authority(scope: &Bound<'_, PyAny>, scheme: &[u8]) -> PyResult<Option<
     Ok((!host.is_empty()).then(|| url::server_authority(scheme, &host, port)))
 }
 
-/// The port as a number, which Granian 2.8 writes as text; None where there is none (a Unix socket).
+/// The port as a number; Granian 2.8 sends it as text. None if there is none (a Unix socket).
 fn port_number(port: &Bound<'_, PyAny>) -> Option<i64> {
     if let Ok(number) = port.extract() {
         return Some(number);
@@ -133,7 +133,7 @@ fn required<'py>(scope: &Bound<'py, PyAny>, key: &Bound<'py, PyString>) -> PyRes
     scope.get_item(key)
 }
 
-/// None stands for an absent key, as it does in ASGI.
+/// The value of a key. A value of None is treated as an absent key, as in ASGI.
 fn optional<'py>(scope: &Bound<'py, PyAny>, key: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let found = match scope.cast::<PyDict>() {
         Ok(dict) => dict.get_item(key)?,

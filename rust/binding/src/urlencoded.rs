@@ -1,4 +1,4 @@
-//! `_core.UrlencodedParser`: urlencoded bodies as a list of fields.
+//! `_core.UrlencodedParser`: reads urlencoded bodies into a list of fields.
 
 use std::sync::Mutex;
 
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::errors::Result;
-use crate::form::{Limit, busy, piece_of};
+use crate::form::{Limit, busy, chunk_of};
 use crate::text::new_text;
 
 /// See `_core.pyi`.
@@ -33,17 +33,17 @@ impl UrlencodedParser {
         }
     }
 
-    /// Bytes looked at so far.
+    /// Bytes examined so far.
     #[getter]
     fn steps(&self) -> PyResult<u64> {
         Ok(self.parser.try_lock().map_err(busy)?.steps())
     }
 
-    #[pyo3(signature = (piece, items, /))]
-    fn feed(&self, piece: &Bound<'_, PyAny>, items: &Bound<'_, PyList>) -> Result<()> {
-        let piece = piece_of(piece)?;
+    #[pyo3(signature = (chunk, items, /))]
+    fn feed(&self, chunk: &Bound<'_, PyAny>, items: &Bound<'_, PyList>) -> Result<()> {
+        let chunk = chunk_of(chunk)?;
         let mut parser = self.parser.try_lock().map_err(busy)?;
-        parser.feed(piece.as_bytes(), |name, value| add(items, name, value))?;
+        parser.feed(chunk.as_bytes(), |name, value| add(items, name, value))?;
         Ok(())
     }
 
