@@ -101,6 +101,18 @@ def as_sent(reply: Reply) -> Reply:
     return reply
 
 
+@case(
+    "stream of 100 chunks from a sync generator", group="core", request=get("/"), target=0.2, on_loop=True, same=as_sent
+)
+def stream_sync(web: Framework) -> Any:
+    StreamingResponse = web.responses.StreamingResponse
+
+    async def stream(request: Any) -> Any:
+        return StreamingResponse((CHUNK for _ in range(100)), media_type="application/octet-stream")
+
+    return web.applications.Starlette(routes=[web.routing.Route("/", stream)])
+
+
 @case("stream of 10 chunks, ASGI 2.3", group="core", request=get("/"), on_loop=True, same=as_sent)
 def stream(web: Framework) -> Any:
     return stream_app(web)

@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 
 from pallasite._compat.warn import warn
-from pallasite._runtime.worker_threads import run_sync
+from pallasite._runtime.read_ahead import ReadAhead
+from pallasite._runtime.worker_threads import current_pool, run_sync
 from pallasite.exceptions import StarletteDeprecationWarning
 
 __all__ = ["iterate_in_threadpool", "run_in_threadpool", "run_until_first_complete"]
@@ -30,12 +31,25 @@ async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 
 async def iterate_in_threadpool(iterator: Iterable[T]) -> AsyncIterator[T]:
-    """Yield the items of a blocking iterable, each fetched in a worker thread (one trip per item).
+    """Yield the items of a blocking iterable, fetched in worker threads.
+
+    On asyncio, items that are ready at once are fetched together: at most 8, 256 KB or what takes 0.2 ms. An item waits
+    at most a millisecond for those after it. If the iteration ends early, up to seven items have been fetched in vain.
 
     Deviation: a generator runs in one context, so that context variables that it sets keep their values, and is closed
     in a worker thread if the iteration ends early.
     """
     items = iter(iterator)
+    pool = current_pool()
+    if pool is not None:
+        ahead = ReadAhead(items, pool)
+        try:
+            while await ahead.fetch():
+                while ahead.ready:
+                    yield ahead.ready.popleft()
+        finally:
+            await ahead.close()
+        return
     context, item = await run_sync(_first, items)
     try:
         while item is not EXHAUSTED:

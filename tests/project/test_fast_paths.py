@@ -143,7 +143,7 @@ STEPS: dict[str, Step] = {
     "encode": get("/"),
     "encode_ascii": get("/session"),
     "encode_text": talk,
-    "run_sync": get("/sync"),
+    "current_pool": get("/sync"),
 }
 
 #: Bound to the router when that is made, as in Starlette: a later patch of the class is too late.

@@ -32,7 +32,7 @@ async def test_result_and_arguments() -> None:
 async def test_thread_has_the_name_of_anyios() -> None:
     ours, anyios = await thread_of_worker(), await anyio.to_thread.run_sync(threading.current_thread)
     assert ours.daemon is anyios.daemon
-    if "asyncio" in sys.modules and worker_threads._current_pool() is not None:
+    if "asyncio" in sys.modules and worker_threads.current_pool() is not None:
         assert ours.name == anyios.name == "AnyIO worker thread"
 
 
@@ -272,10 +272,10 @@ def test_call_is_dropped_if_its_task_was_cancelled_before_a_thread_took_it() -> 
         found = await pool()
         future = found.submit(called.append, ("first",), None)
         await future
-        found._run(worker_threads.Job(contextvars.copy_context(), called.append, ("second",), future, None))
+        found._run(worker_threads.Job(contextvars.copy_context(), called.append, ("second",), future, None, False))
         cancelled: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         cancelled.cancel()
-        found._run(worker_threads.Job(contextvars.copy_context(), called.append, ("third",), cancelled, None))
+        found._run(worker_threads.Job(contextvars.copy_context(), called.append, ("third",), cancelled, None, False))
         found._deliver()
 
     asyncio.run(main())

@@ -218,7 +218,7 @@ async def test_replaced_run_sync_is_called(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_unknown_anyio_runs_its_own_threads(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_threads._local, "pool", None)
     monkeypatch.delattr("anyio._core._eventloop.claim_worker_thread")
-    assert worker_threads._current_pool() is None
+    assert worker_threads.current_pool() is None
     monkeypatch.undo()
     monkeypatch.setattr(worker_threads, "_internals", lambda: None)
     assert await run_sync(int, "3") == 3
@@ -231,7 +231,7 @@ async def test_event_loop_without_a_current_task_runs_anyios_threads(
 ) -> None:
     # trio as a guest of asyncio: its tasks run in callbacks of the loop.
     monkeypatch.setattr(asyncio, "current_task", lambda: None)
-    assert worker_threads._current_pool() is None
+    assert worker_threads.current_pool() is None
 
 
 def test_sniffio_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:

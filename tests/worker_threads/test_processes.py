@@ -18,7 +18,7 @@ from tests.worker_threads.threads import pool
 
 def run_python(program: str, *options: str) -> str:
     """Run a program in an interpreter of its own and return its output, or fail with it."""
-    command = [sys.executable, "-X", "dev", *options, "-c", textwrap.dedent(program)]
+    command = [sys.executable, "-W", "error", *options, "-c", textwrap.dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=STALL_SECONDS * 3)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout

@@ -18,7 +18,7 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 
 async def pool() -> Pool:
     """The pool of the running event loop."""
-    found = worker_threads._current_pool()
+    found = worker_threads.current_pool()
     assert found is not None
     return found
 

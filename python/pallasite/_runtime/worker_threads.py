@@ -34,7 +34,7 @@ from pallasite._compat.stock import original
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
-__all__ = ["run_sync"]
+__all__ = ["Pool", "current_pool", "run_sync"]
 
 T = TypeVar("T")
 
@@ -49,8 +49,7 @@ async def run_sync(func: Callable[..., T], *args: Any, limiter: anyio.CapacityLi
 
     Waits for a token of `limiter`, by default anyio's default limiter, and holds it during the call.
     """
-    # Fast path: copies `anyio.to_thread.run_sync`; 64 % less time (bench: hello-sync).
-    pool = _current_pool() if anyio.to_thread.run_sync is _STOCK_RUN_SYNC else None
+    pool = current_pool()
     if pool is None:
         return await anyio.to_thread.run_sync(func, *args, limiter=limiter)
     task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -88,6 +87,8 @@ class Job(NamedTuple):
     future: asyncio.Future[Any]
     #: The anyio scope whose cancellation `anyio.from_thread.check_cancelled` reports.
     scope: Any
+    #: Whether to call even if the future was cancelled before a thread took the job.
+    always: bool
 
 
 class _Internals(NamedTuple):
@@ -143,14 +144,26 @@ class Pool:
         state = self._internals.task_states.get(task)
         return None if state is None else state.cancel_scope
 
-    def submit(self, func: Callable[..., T], args: tuple[Any, ...], scope: Any) -> asyncio.Future[T]:
-        """Call `func(*args)` in an idle thread or a new one. Called by the thread of the event loop."""
-        future: asyncio.Future[T] = self.loop.create_future()
+    def new_context(self) -> Context:
+        """Return a copy of the current context for a worker thread."""
         context = copy_context()
         library = self._internals.library
         if library is not None and library.get(None) is not None:
             context.run(library.set, None)
-        job = Job(context, func, args, future, scope)
+        return context
+
+    def submit(
+        self,
+        func: Callable[..., T],
+        args: tuple[Any, ...],
+        scope: Any,
+        context: Context | None = None,
+        *,
+        always: bool = False,
+    ) -> asyncio.Future[T]:
+        """Call `func(*args)` in an idle thread or a new one. Called by the thread of the event loop."""
+        future: asyncio.Future[T] = self.loop.create_future()
+        job = Job(context or self.new_context(), func, args, future, scope, always)
         try:
             self.idle.pop().put(job)
         except IndexError:
@@ -203,11 +216,11 @@ class Pool:
                     return
 
     def _run(self, job: Job) -> None:
-        context, func, args, future, scope = job
+        context, func, args, future, scope, always = job
         threadlocals = self._internals.threadlocals
         result = None
         error: BaseException | None = None
-        if not future.cancelled():
+        if always or not future.cancelled():
             threadlocals.current_cancel_scope = scope
             try:
                 result = context.run(func, *args)
@@ -234,11 +247,15 @@ class Pool:
         # Appended before this check, and delivered after the flag is cleared: no result is missed.
         if not self.woken:
             self.woken = True
-            try:
-                self.loop.call_soon_threadsafe(self._deliver)
-            except RuntimeError:
-                if not self.loop.is_closed():
-                    raise
+            self.call_soon(self._deliver)
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Call `call` in the thread of the event loop, unless that is closed. Called by worker threads."""
+        try:
+            self.loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
 
     def _deliver(self) -> None:
         self.woken = False
@@ -272,8 +289,11 @@ _local = _Local()
 _pools: set[weakref.ref[Pool]] = set()
 
 
-def _current_pool() -> Pool | None:
-    """Return the pool of the running asyncio event loop, or None on trio."""
+def current_pool() -> Pool | None:
+    """Return the pool of the running asyncio event loop, or None if anyio's threads must be used, as on trio."""
+    # Fast path: copies `anyio.to_thread.run_sync`; 64 % less time (bench: hello-sync).
+    if anyio.to_thread.run_sync is not _STOCK_RUN_SYNC:
+        return None
     try:
         task = asyncio.current_task()
     except RuntimeError:
