@@ -141,8 +141,8 @@ fn each_pair<'py>(
 
 const HEADER_PAIR: &str = "a header must be a (name, value) pair";
 
-/// The two items of a pair that is not a tuple, as servers may send lists. Raises `ValueError` with the message `expected`
-/// for other lengths.
+/// The two items of a pair that is not a tuple, as servers may send lists. Raises `ValueError` with the message
+/// `expected` for other lengths.
 #[cold]
 pub(crate) fn unpack<'py>(
     pair: &Bound<'py, PyAny>,

@@ -17,8 +17,8 @@ const KEPT_BUFFER_BYTES: usize = 64 * 1024;
 /// See `_core.pyi`.
 #[pyclass(frozen, module = "pallasite._core")]
 pub(crate) struct MultipartParser {
-    /// Boxed because the searcher inside holds vector registers, which need an alignment of 32 bytes. Python's allocator
-    /// aligns objects to 16.
+    /// Boxed because the searcher inside holds vector registers, which need an alignment of 32 bytes. Python's
+    /// allocator aligns objects to 16.
     reader: Mutex<Box<Reader>>,
 }
 
@@ -103,8 +103,8 @@ impl MultipartParser {
 struct Events<'a, 'py> {
     chunk: &'a Bound<'py, PyBytes>,
     list: Option<Bound<'py, PyList>>,
-    /// Content that is not in the list yet. Adjacent spans are joined, so that a chunk full of incomplete boundaries creates
-    /// no more objects than any other.
+    /// Content that is not in the list yet. Adjacent spans are joined, so that a chunk full of incomplete boundaries
+    /// creates no more objects than any other.
     span: Range<usize>,
 }
 

@@ -1,5 +1,5 @@
-//! `_core.Observer`: observes the messages that an application sends, without a coroutine frame. The outermost observer also
-//! removes content from responses that must not have any (RFC 9110 sections 15.2, 15.3.5, 15.3.6 and 15.4.5).
+//! `_core.Observer`: observes the messages that an application sends, without a coroutine frame. The outermost observer
+//! also removes content from responses that must not have any (RFC 9110 sections 15.2, 15.3.5, 15.3.6 and 15.4.5).
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicUsize, Ordering};
@@ -101,7 +101,8 @@ impl Observer {
         self.stage.load(Ordering::Relaxed) == CLOSED
     }
 
-    /// The status of a response that must not have content, and the bytes of content that were removed. None if none were.
+    /// The status of a response that must not have content, and the bytes of content that were removed. None if none
+    /// were.
     #[getter]
     fn dropped(&self) -> Option<(u16, usize)> {
         let bytes = self.dropped.load(Ordering::Relaxed);
@@ -156,8 +157,8 @@ impl Observer {
 }
 
 impl Observer {
-    /// A copy of `http.response.start` with the fields to send. Not changed in place, because the application may reuse the
-    /// message or its list.
+    /// A copy of `http.response.start` with the fields to send. Not changed in place, because the application may reuse
+    /// the message or its list.
     fn changed_start<'py>(&self, message: &Bound<'py, PyAny>, bare: Option<u16>) -> PyResult<Bound<'py, PyDict>> {
         let py = message.py();
         let key = intern!(py, "headers");

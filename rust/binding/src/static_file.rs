@@ -30,8 +30,8 @@ mod open {
         Unknown,
     }
 
-    /// Looks up the directory at each call (1.5 us), so that a directory replaced by a deployment is not served stale, and
-    /// no descriptor must survive forks and pickling.
+    /// Looks up the directory at each call (1.5 us), so that a directory replaced by a deployment is not served stale,
+    /// and no descriptor must survive forks and pickling.
     pub(super) fn beneath(directory: &Path, path: &Path, follow_symlink: bool) -> Outcome {
         let folder = openat2(
             CWD,

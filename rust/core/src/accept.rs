@@ -76,8 +76,8 @@ pub struct ContentType<'a> {
     pub parameters: Vec<(Vec<u8>, Cow<'a, [u8]>)>,
 }
 
-/// Reads a Content-Type header. Never fails: parts that are not parameters are left out, and so are parameters after the
-/// first `MAX_HEADER_PARAMETERS`.
+/// Reads a Content-Type header. Never fails: parts that are not parameters are left out, and so are parameters after
+/// the first `MAX_HEADER_PARAMETERS`.
 #[must_use]
 pub fn parse_content_type(header: &[u8]) -> ContentType<'_> {
     let mut parsed = ContentType {

@@ -1,18 +1,18 @@
 //! The Cookie request header, read as browsers write it rather than by the grammar of RFC 6265 section 4.2.1.
 //!
-//! Deviation: all characters except control characters are accepted; spaces and tabs around names and values are dropped;
-//! a pair without `=` is a value without a name. Pairs that browsers never send, because they do not store such cookies,
-//! are left out: a pair that contains a control character, and a name with a guarded prefix (such as `__Host-`) next to
-//! stray whitespace. A value in double quotes is unquoted as by Python's `http.cookies`: `\ooo` is the character with that
-//! octal number, and a backslash before any other character except a line feed is dropped.
+//! Deviation: all characters except control characters are accepted; spaces and tabs around names and values are
+//! dropped; a pair without `=` is a value without a name. Pairs that browsers never send, because they do not store
+//! such cookies, are left out: a pair that contains a control character, and a name with a guarded prefix (such as
+//! `__Host-`) next to stray whitespace. A value in double quotes is unquoted as by Python's `http.cookies`: `\ooo` is
+//! the character with that octal number, and a backslash before any other character except a line feed is dropped.
 
 use std::borrow::Cow;
 
 use crate::header::trim_ows;
 use crate::scan;
 
-/// Prefixes of names, in any case, that browsers accept only under conditions: over TLS, and `__Host-` only from the host
-/// that receives the cookie (draft-ietf-httpbis-rfc6265bis section 4.1.3).
+/// Prefixes of names, in any case, that browsers accept only under conditions: over TLS, and `__Host-` only from the
+/// host that receives the cookie (draft-ietf-httpbis-rfc6265bis section 4.1.3).
 const GUARDED_PREFIXES: [&[u8]; 3] = [HOST_PREFIX, b"__Secure-", b"__Http-"];
 
 const HOST_PREFIX: &[u8] = b"__Host-";

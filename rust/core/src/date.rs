@@ -1,5 +1,5 @@
-//! HTTP dates (RFC 9110 section 5.6.7): written as IMF-fixdate (`Sun, 06 Nov 1994 08:49:37 GMT`), read in that form and in
-//! the two obsolete ones.
+//! HTTP dates (RFC 9110 section 5.6.7): written as IMF-fixdate (`Sun, 06 Nov 1994 08:49:37 GMT`), read in that form and
+//! in the two obsolete ones.
 //!
 //! Deviation: a year of two digits is in 1969 to 2068 regardless of the current year, as in Python's `email.utils`, and
 //! the day of the week is not compared with the date.

@@ -1,9 +1,9 @@
 //! gzip (RFC 1952), for whole bodies and for streams.
 //!
-//! Whole bodies are compressed by libdeflate, which is several times faster than zlib for the same size. At the same level
-//! number its output is not always the smaller one, so its level is chosen such that responses do not grow: from a table
-//! where that is certain, otherwise from a sample. Streams are compressed by zlib, because libdeflate keeps no history
-//! between calls.
+//! Whole bodies are compressed by libdeflate, which is several times faster than zlib for the same size. At the same
+//! level number its output is not always the smaller one, so its level is chosen such that responses do not grow: from
+//! a table where that is certain, otherwise from a sample. Streams are compressed by zlib, because libdeflate keeps no
+//! history between calls.
 
 use std::error;
 use std::fmt;
@@ -15,8 +15,8 @@ use libdeflater::{CompressionLvl, Compressor};
 /// The level of the smallest output.
 pub const MAX_LEVEL: u8 = 9;
 
-/// Bodies up to this size, in bytes, are compressed by both libraries. Of larger ones, a sample of this size is, to choose
-/// a level.
+/// Bodies up to this size, in bytes, are compressed by both libraries. Of larger ones, a sample of this size is, to
+/// choose a level.
 const SAMPLE_BYTES: usize = 8 * 1024;
 
 /// Bodies up to this size, in bytes, are also compressed by both libraries if the two samples are about equally long.

@@ -130,8 +130,8 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// The content of a quoted string, given without its opening quote, and the text after its closing quote. Without a closing
-/// quote, the string extends to the end.
+/// The content of a quoted string, given without its opening quote, and the text after its closing quote. Without a
+/// closing quote, the string extends to the end.
 fn unquote(quoted: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
     let plain = memchr::memchr2(b'"', b'\\', quoted).unwrap_or(quoted.len());
     scan::count(plain);

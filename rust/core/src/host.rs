@@ -1,8 +1,8 @@
 //! The Host header: `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
 //!
 //! Refuses everything that could change the rest of a URL built from it: user information, slashes, whitespace.
-//! Deviation: the port may have any number of digits, so that callers can distinguish an invalid port from an invalid host
-//! (`is_valid_port`); a percent sign need not start an escape; the host must not be empty.
+//! Deviation: the port may have any number of digits, so that callers can distinguish an invalid port from an invalid
+//! host (`is_valid_port`); a percent sign need not start an escape; the host must not be empty.
 
 use std::net::Ipv6Addr;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! Every bound that a parser keeps, with its unit.
 
-/// Levels of nested containers that the JSON encoder writes natively. Deeper values go to Python's encoder, which knows the
-/// limit of its stack.
+/// Levels of nested containers that the JSON encoder writes natively. Deeper values go to Python's encoder, which knows
+/// the limit of its stack.
 pub const JSON_DEPTH_MAX: usize = 128;
 
 /// Elements of an Accept-like header that are read; browsers send about ten.

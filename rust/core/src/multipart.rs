@@ -1,7 +1,7 @@
 //! Bodies of `multipart/form-data` (RFC 7578, RFC 2046 section 5.1), fed in chunks of any size.
 //!
-//! The result does not depend on how the body is cut into chunks. As lenient as other parsers for Python: accepts a line
-//! break before the first boundary, any text after the last one, and whitespace after those between.
+//! The result does not depend on how the body is cut into chunks. As lenient as other parsers for Python: accepts a
+//! line break before the first boundary, any text after the last one, and whitespace after those between.
 
 mod part;
 
@@ -147,8 +147,8 @@ impl MultipartParser {
         }
     }
 
-    /// Handles the start of `rest`, which is not empty, and returns the number of bytes consumed. This is 0 only if the new
-    /// state consumes at least one.
+    /// Handles the start of `rest`, which is not empty, and returns the number of bytes consumed. This is 0 only if the
+    /// new state consumes at least one.
     fn step<E: From<FormError>>(
         &mut self,
         rest: &[u8],

@@ -1,7 +1,7 @@
 //! Parameters of Content-Type and Content-Disposition as browsers write them in forms (RFC 7578 section 4.2).
 //!
-//! Unlike in [`header`](crate::header), only `\\` and `\"` are escapes, because most backslashes in file names are part of
-//! a Windows path.
+//! Unlike in [`header`](crate::header), only `\\` and `\"` are escapes, because most backslashes in file names are part
+//! of a Windows path.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -59,8 +59,8 @@ impl fmt::Display for Repeated {
 
 impl Error for Repeated {}
 
-/// Decodes an extended value, `charset'language'escaped-text` (RFC 8187 section 3.2), to UTF-8. None if it is malformed or
-/// its charset is neither UTF-8 nor ISO-8859-1.
+/// Decodes an extended value, `charset'language'escaped-text` (RFC 8187 section 3.2), to UTF-8. None if it is malformed
+/// or its charset is neither UTF-8 nor ISO-8859-1.
 #[must_use]
 pub fn decode_extended(value: &[u8]) -> Option<Vec<u8>> {
     let mut parts = value.splitn(3, |&byte| byte == b'\'');

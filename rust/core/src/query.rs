@@ -9,8 +9,9 @@ const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Calls `emit` with the name and value of each field, in order. Empty fields (`&&`) are skipped, empty values are not.
 ///
-/// `+` is decoded to a space, and invalid escapes are kept verbatim. Escaped bytes are decoded as UTF-8, with U+FFFD for
-/// invalid sequences. Each run of ASCII is decoded separately, so an escape never combines with an unescaped character.
+/// `+` is decoded to a space, and invalid escapes are kept verbatim. Escaped bytes are decoded as UTF-8, with U+FFFD
+/// for invalid sequences. Each run of ASCII is decoded separately, so an escape never combines with an unescaped
+/// character.
 pub fn parse_query<'a>(query: &'a [u8], mut emit: impl FnMut(Cow<'a, [u8]>, Cow<'a, [u8]>)) {
     for field in query.split(|&byte| byte == b'&') {
         scan::count(field.len() + 1);
@@ -53,8 +54,8 @@ pub fn decode_component(component: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// Appends a name or value to a query string. Escapes everything except ASCII letters, digits and `_.-~`, and writes a space
-/// as `+`.
+/// Appends a name or value to a query string. Escapes everything except ASCII letters, digits and `_.-~`, and writes a
+/// space as `+`.
 pub fn encode_component(component: &[u8], query: &mut String) {
     for &byte in component {
         scan::count(1);

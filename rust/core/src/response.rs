@@ -8,8 +8,8 @@ pub fn has_content_length(status: i64) -> bool {
     status >= 200 && status != 204 && status != 304
 }
 
-/// True if a response with this status may have content: false for 1xx, 204, 205 and 304 (RFC 9110 sections 15.2, 15.3.5,
-/// 15.3.6 and 15.4.5).
+/// True if a response with this status may have content: false for 1xx, 204, 205 and 304 (RFC 9110 sections 15.2,
+/// 15.3.5, 15.3.6 and 15.4.5).
 #[must_use]
 pub fn allows_content(status: u16) -> bool {
     status >= 200 && !matches!(status, 204 | 205 | 304)

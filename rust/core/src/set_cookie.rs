@@ -159,8 +159,8 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
-/// Appends a value, in quotes if it contains other characters than plain ones: `"` and `\` get a backslash, the others are
-/// written as three octal digits.
+/// Appends a value, in quotes if it contains other characters than plain ones: `"` and `\` get a backslash, the others
+/// are written as three octal digits.
 fn write_value(out: &mut Vec<u8>, value: &str) -> Result<(), CookieError> {
     if is_plain(value) {
         // `http.cookies` quotes the empty value.

@@ -52,7 +52,8 @@ pub fn build_url(request: &RequestUrl<'_>) -> Vec<u8> {
     url
 }
 
-/// The authority of a server that listens on `host` and `port`: IPv6 in brackets, without the default port of the scheme.
+/// The authority of a server that listens on `host` and `port`: IPv6 in brackets, without the default port of the
+/// scheme.
 #[must_use]
 pub fn server_authority(scheme: &[u8], host: &[u8], port: i64) -> Vec<u8> {
     let mut authority = Vec::with_capacity(host.len() + 8);
@@ -118,8 +119,8 @@ pub fn split_url(url: &str) -> Option<SplitUrl<'_>> {
     })
 }
 
-/// Appends `path` to the path of `base`. A `host` that is not empty replaces the host, and `schemes`, a plain and a secure
-/// one, replace the scheme: the secure one if the scheme of `base` is `https` or `wss`.
+/// Appends `path` to the path of `base`. A `host` that is not empty replaces the host, and `schemes`, a plain and a
+/// secure one, replace the scheme: the secure one if the scheme of `base` is `https` or `wss`.
 ///
 /// None if an argument is not plain, or `base` has no scheme or authority.
 #[must_use]
@@ -147,7 +148,8 @@ pub fn absolute_url(base: &str, schemes: Option<(&str, &str)>, host: &str, path:
     Some([scheme, "://", netloc, slash, above, path].concat())
 }
 
-/// Escapes the characters that would end the path, those that URL parsers drop or rewrite, and `%`, as the path is decoded.
+/// Escapes the characters that would end the path, those that URL parsers drop or rewrite, and `%`, as the path is
+/// decoded.
 fn push_path(path: &[u8], url: &mut Vec<u8>) {
     let mut rest = path;
     while let Some(end) = scan::position(rest, |&byte| {

@@ -19,7 +19,8 @@ pub struct UrlencodedParser {
 }
 
 impl UrlencodedParser {
-    /// A parser with these limits: `max_field_bytes` is for a name and value together, as sent, and `max_files` is not used.
+    /// A parser with these limits: `max_field_bytes` is for a name and value together, as sent, and `max_files` is not
+    /// used.
     #[must_use]
     pub fn new(limits: FormLimits) -> Self {
         Self {
@@ -43,8 +44,8 @@ impl UrlencodedParser {
     /// Both are text, decoded as in a query string. Empty fields (`&&`) are skipped.
     ///
     /// # Errors
-    /// [`FormError::TooManyFields`], [`FormError::FieldTooLong`] or [`FormError::FieldsTooLarge`], which later calls return
-    /// again, or the error that `emit` returned.
+    /// [`FormError::TooManyFields`], [`FormError::FieldTooLong`] or [`FormError::FieldsTooLarge`], which later calls
+    /// return again, or the error that `emit` returned.
     pub fn feed<E: From<FormError>>(
         &mut self,
         chunk: &[u8],

@@ -1,5 +1,5 @@
-//! Routing against two slow and obvious oracles: the `regex` crate for one pattern, a scan in order for a tree of them;
-//! and how the cost of a search, of a match and of a build grows.
+//! Compares routing with two slow and obvious oracles, the `regex` crate for one pattern and a linear scan for a tree
+//! of them, and measures how the cost of a search, a match and a build grows.
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use pallasite_core::route::{Pattern, Piece, Spans, Tree, parse, regex_text};
 use proptest::prelude::*;
 
-/// The expression of a stock convertor; `own` stands for one that only Python could match.
+/// The expression of a stock convertor. `own` is one that only Python could match.
 fn regex_of(convertor: &str) -> &'static str {
     match convertor {
         "int" => "[0-9]+",
@@ -33,7 +33,7 @@ fn pattern(source: &str) -> Pattern {
     Pattern::new(source.as_bytes(), &pieces, |number| regexes[number].as_bytes())
 }
 
-/// What the expression of the same pattern captures.
+/// The captures of the expression of the same pattern.
 fn captures(source: &str, text: &str) -> Option<Vec<(usize, usize)>> {
     let pieces = parse(source.as_bytes());
     let regexes = regexes(&pieces);
@@ -56,7 +56,7 @@ fn find(pattern: &Pattern, text: &str) -> Option<Vec<(usize, usize)>> {
     found.then(|| spans.iter().map(|span| (span.start, span.end)).collect())
 }
 
-/// The routes that match, through the tree.
+/// The routes that match, according to the tree.
 fn search(tree: &Tree, patterns: &[Pattern], text: &str) -> Vec<usize> {
     tree.search(text.as_bytes())
         .filter(|route| find(&patterns[*route], text).is_some())
@@ -67,10 +67,10 @@ fn build(patterns: &[Pattern]) -> Tree {
     Tree::build(patterns.iter().enumerate()).expect("few routes")
 }
 
-/// Few letters, so that patterns and texts meet often.
+/// Few letters, so that texts often match.
 const TEXT: &str = "[ab/1.é\n-]{0,12}";
 
-/// A pattern's source: literals and up to five parameters of all stock kinds in any place.
+/// The source of a pattern: literals and up to five parameters of all stock kinds.
 fn source() -> impl Strategy<Value = String> {
     let literal = prop_oneof!["[ab/1.é-]{0,3}", Just("/".to_owned()), Just("/a/".to_owned())];
     let kind = prop_oneof![Just("str"), Just("int"), Just("float"), Just("path"), Just("uuid")];
@@ -84,7 +84,7 @@ fn source() -> impl Strategy<Value = String> {
     })
 }
 
-/// A source, and a text that has its literals: often a match, often nearly one.
+/// A source, and a text with its literals: often a match or nearly one.
 fn source_and_text() -> impl Strategy<Value = (String, String)> {
     let value = prop_oneof![
         4 => "[ab1]{0,3}",
@@ -105,7 +105,7 @@ fn source_and_text() -> impl Strategy<Value = (String, String)> {
     })
 }
 
-/// A source as people write them: whole segments, few names.
+/// A typical source: whole segments, few names.
 fn plain_source() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         4 => "[ab]{1,2}",
@@ -120,7 +120,7 @@ fn plain_source() -> impl Strategy<Value = String> {
     ];
     proptest::collection::vec(segment, 1..4).prop_map(|segments| {
         let mut parts = segments.iter().flat_map(|segment| ["/", segment]).collect::<String>();
-        // Each parameter its own name.
+        // Every parameter needs a different name.
         for number in 0.. {
             let Some(at) = parts.find("{x").or_else(|| parts.find("{y")) else {
                 break;
@@ -181,7 +181,7 @@ proptest! {
         let pieces = parse(source.as_bytes());
         let written = pieces.iter().map(|piece| match piece {
             Piece::Literal(text) => String::from_utf8_lossy(text).into_owned(),
-            // The letters above cannot spell it, so it was left out.
+            // The letters above cannot form it, so it was left out.
             Piece::Parameter { name, convertor: "str" } => format!("{{{name}}}"),
             Piece::Parameter { name, convertor } => format!("{{{name}:{convertor}}}"),
         });
@@ -310,7 +310,7 @@ fn deep_patterns_are_built_searched_and_dropped_without_recursion() {
     let tree = build(&patterns);
     let text = "/a/b".repeat(5000);
     let mut search = tree.search(text.as_bytes());
-    // The literal way is tried wherever there is one; nothing is tried twice.
+    // The literal way is tried at every node that has one; nothing is tried twice.
     assert_eq!((search.next(), search.steps() <= 25_000), (Some(0), true));
     assert_eq!(find(&patterns[0], &text).map(|spans| spans.len()), Some(5000));
     assert_eq!(search.next(), Some(1));
@@ -318,7 +318,7 @@ fn deep_patterns_are_built_searched_and_dropped_without_recursion() {
 
 #[test]
 fn ambiguous_match_of_a_long_text_is_linear() {
-    // Backtracking would take the length to the power of the number of parameters.
+    // Backtracking would cost the length to the power of the number of parameters.
     let pattern = pattern("/{a}-{b}-{c}-{d}-{e}-{f}-{g}-{h}!");
     let time = |length: usize| {
         let text = format!("/{}", "-".repeat(length));
@@ -338,7 +338,7 @@ fn build_of_100_000_routes_takes_no_time_to_speak_of() {
         .collect::<Vec<_>>();
     let start = Instant::now();
     let tree = build(&patterns);
-    // Unoptimised and on a busy machine; a quadratic build would take minutes.
+    // Generous, for an unoptimised build on a busy machine. A quadratic build would take minutes.
     assert!(start.elapsed().as_secs() < 10);
     assert_eq!(search(&tree, &patterns, "/a99999/x/b"), [99_999]);
 }

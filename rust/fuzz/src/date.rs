@@ -1,5 +1,5 @@
-//! HTTP dates: written, against a calendar that counts year by year and month by month, and read: whatever is taken for a
-//! date is one, in one of the three forms.
+//! HTTP dates: written, against a calendar that counts year by year and month by month, and read: whatever is taken for
+//! a date is one, in one of the three forms.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! Bodies of `multipart/form-data`: the same parts, or the same error, however the body is cut, and those of a reference
-//! that has the whole body before it. The first byte picks boundary and limits.
+//! Bodies of `multipart/form-data`: the same parts, or the same error, however the body is cut, and those of a
+//! reference that has the whole body before it. The first byte picks boundary and limits.
 
 use pallasite_core::form::{FormError, FormLimits};
 use pallasite_core::header::is_token;

@@ -1,4 +1,5 @@
-//! The Range header: the first two bytes are the file's size, the third the number of ranges allowed, the rest the header.
+//! The Range header: the first two bytes are the file's size, the third the number of ranges allowed, the rest the
+//! header.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! Routing: pattern sources and, behind the last zero byte, the text to route. Every pattern alone against a matcher that
-//! tries all ends, longest first; all of them in a tree against a scan in order.
+//! Routing: pattern sources and, behind the last zero byte, the text to route. Every pattern alone against a matcher
+//! that tries all ends, longest first; all of them in a tree against a scan in order.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! URLs: split, against the regular expression of RFC 3986 appendix B; built from scheme, authority, path and query with
-//! zero bytes between them; and made absolute.
+//! URLs: split, against the regular expression of RFC 3986 appendix B; built from scheme, authority, path and query
+//! with zero bytes between them; and made absolute.
 
 use std::sync::LazyLock;
 

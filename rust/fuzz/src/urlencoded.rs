@@ -1,5 +1,5 @@
-//! Bodies of `application/x-www-form-urlencoded`: the same fields, or the same error, however the body is cut, and those
-//! of a query string. The first byte picks the limits.
+//! Bodies of `application/x-www-form-urlencoded`: the same fields, or the same error, however the body is cut, and
+//! those of a query string. The first byte picks the limits.
 
 use pallasite_core::form::{FormError, FormLimits};
 use pallasite_core::text::from_latin1;

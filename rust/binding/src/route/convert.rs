@@ -1,4 +1,4 @@
-//! From the text of a parameter to its Python value.
+//! Converts the text of a parameter to its Python value.
 
 use std::ops::Range;
 
@@ -10,10 +10,10 @@ use pyo3::types::{PyDict, PyInt, PyType};
 
 use crate::text::slice;
 
-/// How a parameter becomes a value.
+/// How a parameter is converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conversion {
-    /// The text itself.
+    /// Not at all: the value is the text.
     Text,
     Integer,
     Float,
@@ -31,6 +31,8 @@ struct Stock {
 }
 
 static STOCK: PyOnceLock<Box<[Stock]>> = PyOnceLock::new();
+
+const IN_TEXT: &str = "the span is that of a match in the text";
 
 /// See `_core.pyi`.
 #[pyfunction]
@@ -52,12 +54,12 @@ pub(crate) fn register_stock_convertors(convertors: &Bound<'_, PyDict>) -> PyRes
             },
         })
     });
-    // The first call counts: a module that is imported a second time has other classes, which convert by themselves.
+    // Later calls have no effect: if the module is imported again, its new classes convert in Python.
     STOCK.get_or_try_init(py, || stock.collect::<PyResult<_>>())?;
     Ok(())
 }
 
-/// How `convertor` converts: natively only if its class is a stock one and nothing about it was changed.
+/// How `convertor` converts: natively only if its class is a stock one and the convertor is unchanged.
 pub(super) fn conversion_of(convertor: &Bound<'_, PyAny>) -> PyResult<Conversion> {
     let py = convertor.py();
     let class = convertor.get_type();
@@ -81,7 +83,7 @@ pub(super) fn conversion_of(convertor: &Bound<'_, PyAny>) -> PyResult<Conversion
     })
 }
 
-/// The value of the text at `span`; `None` where the convertor refuses it (`ValueError`).
+/// The value of the text at `span`. None if the convertor raises `ValueError`.
 pub(super) fn convert<'py>(
     conversion: Conversion,
     convertor: &Bound<'py, PyAny>,
@@ -92,7 +94,7 @@ pub(super) fn convert<'py>(
     let value = match conversion {
         Conversion::Text => return slice(py, text, span).map(|text| Some(text.into_any())),
         Conversion::Integer => {
-            let digits = text.get(span.clone()).unwrap_or_default();
+            let digits = text.get(span.clone()).expect(IN_TEXT);
             if let Some(number) = std::str::from_utf8(digits)
                 .ok()
                 .and_then(|digits| digits.parse::<u64>().ok())
@@ -102,7 +104,7 @@ pub(super) fn convert<'py>(
             py.get_type::<PyInt>().call1((slice(py, text, span)?,))
         }
         Conversion::Float => {
-            let digits = text.get(span.clone()).unwrap_or_default();
+            let digits = text.get(span.clone()).expect(IN_TEXT);
             if let Some(number) = std::str::from_utf8(digits)
                 .ok()
                 .and_then(|digits| digits.parse::<f64>().ok())

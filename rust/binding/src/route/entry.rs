@@ -1,4 +1,4 @@
-//! One route as the table holds it.
+//! An entry of the route table.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -27,14 +27,14 @@ pub(super) struct Entry {
     pub(super) kind: RouteKind,
     pub(super) route: Py<PyAny>,
     pub(super) pattern: Option<Py<PathPattern>>,
-    /// The route's own set, looked into at each match, so that changing it in place counts.
+    /// The set of the route itself, read at each match, so that changes to it take effect.
     pub(super) methods: Option<Py<PyAny>>,
-    /// Whether `route.app` may stand in for `route.handle`.
+    /// True if `route.app` may be called in place of `route.handle`.
     pub(super) is_direct: bool,
     function_app: Option<FunctionApp>,
 }
 
-/// A function that was the route's `app` when the table was built, and what the router takes in place of it.
+/// The `app` of the route when the table was built, and the function that the router calls in place of it.
 struct FunctionApp {
     app: Py<PyAny>,
     instead: Py<PyAny>,
@@ -65,7 +65,7 @@ impl Entry {
         })
     }
 
-    /// The route's `app` as it is now, or what the router takes in place of it.
+    /// The current `app` of the route, or the function that the router calls in place of it.
     pub(super) fn app<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let app = self.route.bind(py).getattr(intern!(py, "app"))?;
         match &self.function_app {
@@ -74,25 +74,25 @@ impl Entry {
         }
     }
 
-    /// The pattern, if it is one of a path that a tree can hold.
+    /// The pattern, if it is that of a path and a tree can hold it.
     pub(super) fn path(&self) -> Option<&PathPattern> {
         self.indexed().filter(|pattern| !pattern.core().is_host())
     }
 
-    /// The pattern, if it is one of a host that a tree can hold.
+    /// The pattern, if it is that of a host and a tree can hold it.
     pub(super) fn host(&self) -> Option<&PathPattern> {
         self.indexed().filter(|pattern| pattern.core().is_host())
     }
 
-    /// The pattern, unless the route has to be asked each time.
+    /// The pattern, unless the route must be tried at each match.
     pub(super) fn indexed(&self) -> Option<&PathPattern> {
         let pattern = self.pattern.as_ref().filter(|_| self.kind != RouteKind::Opaque)?.get();
         (!pattern.is_unpredictable()).then_some(pattern)
     }
 }
 
-/// What the route's `app` names as `_function_app`, provided that this names it in turn: `functools.wraps` copies the
-/// attributes of a function to the one around it, which is not the same.
+/// The `_function_app` of the route's `app`, if its own `app` is the same object. `functools.wraps` copies attributes
+/// to the wrapper of an `app`, which must not be skipped.
 fn function_app(route: &Bound<'_, PyAny>) -> PyResult<Option<FunctionApp>> {
     let py = route.py();
     let Some(app) = route.getattr_opt(intern!(py, "app"))? else {
@@ -110,7 +110,7 @@ fn function_app(route: &Bound<'_, PyAny>) -> PyResult<Option<FunctionApp>> {
     }))
 }
 
-/// Whether the pattern is what a route of this kind has.
+/// True if a route of this kind can have this pattern.
 fn fits(kind: RouteKind, pattern: Option<&Bound<'_, PathPattern>>) -> bool {
     let Some(pattern) = pattern.map(Bound::get) else {
         return false;

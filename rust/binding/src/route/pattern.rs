@@ -27,18 +27,18 @@ pub(crate) struct PathPattern {
     core: Pattern,
     parameters: Box<[Parameter]>,
     convertors: Py<PyDict>,
-    /// What it was made from, for copies and pickles: the path, and the convertors by the names that it uses.
+    /// The arguments, for copies and pickles: the path, and the convertors by the names that it uses.
     made_from: (Py<PyString>, Py<PyDict>),
     format: Py<PyString>,
     regex: Py<PyString>,
-    /// `re.Pattern.match`, where only Python's `re` can tell.
+    /// `re.Pattern.match`, for patterns that only Python's `re` can match.
     matcher: Option<Py<PyAny>>,
-    /// Nothing is known of what the pattern matches: a custom expression is none by itself (`a)|(b`), or letters beyond
-    /// ASCII stand in a host, where they may stand for others.
+    /// True if it is unknown what the pattern matches: a custom expression is invalid by itself (`a)|(b`), or a host
+    /// has letters outside ASCII, which may match others.
     is_unpredictable: bool,
-    /// Nothing of Python's is called to match and convert, and no conversion can fail but that of a number too long.
+    /// True if nothing in Python is called to match and convert. Only the conversion of too long a number can fail.
     is_stock: bool,
-    /// The last parameter is called `path`.
+    /// True if the last parameter is named `path`.
     has_rest: bool,
 }
 
@@ -111,12 +111,12 @@ pub(super) struct Subject<'a, 'py> {
 }
 
 impl<'py> Subject<'_, 'py> {
-    /// The bytes to match.
+    /// The bytes to match, from `start` on.
     pub(super) fn bytes(&self) -> &[u8] {
         self.text.split_at(self.start).1
     }
 
-    /// The text to match.
+    /// The text to match, from `start` on.
     pub(super) fn string(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         if self.start == 0 {
             return Ok(self.string.clone());
@@ -138,13 +138,13 @@ impl PathPattern {
         self.is_stock
     }
 
-    /// Whether the last parameter is called `path`, as it is in every mount.
+    /// True if the last parameter is named `path`, as in every mount.
     pub(super) fn has_rest(&self) -> bool {
         self.has_rest
     }
 
-    /// The dictionary that `base` gives with the converted parameters added, if `subject` matches and every convertor
-    /// takes its text. `base` is called for a match only.
+    /// Matches `subject` and adds the converted parameters to the dictionary that `base` returns. None if it does not
+    /// match, or a convertor refuses its text. `base` is called only for a match.
     pub(super) fn find<'py>(
         &self,
         py: Python<'py>,
@@ -174,7 +174,7 @@ impl PathPattern {
         Ok(Some(values))
     }
 
-    /// The parameter's convertor as the dictionary has it now, for others may have put another one there.
+    /// The current convertor of the parameter in the dictionary, which the application may change.
     fn convertor_of<'py>(&self, py: Python<'py>, parameter: &Parameter) -> PyResult<(Conversion, Bound<'py, PyAny>)> {
         let convertor = required(self.convertors.bind(py), parameter.name.bind(py))?;
         let conversion = if convertor.is(&parameter.convertor) {
@@ -185,7 +185,7 @@ impl PathPattern {
         Ok((conversion, convertor))
     }
 
-    /// Adds what Python's `re` found.
+    /// Adds the groups that Python's `re` found, converted.
     #[cold]
     fn convert_groups<'py>(
         &self,
@@ -202,7 +202,7 @@ impl PathPattern {
                     let end = text.len();
                     convert(conversion, &convertor, &text, 0..end)?
                 }
-                // A group that took no part in the match.
+                // The group did not participate in the match.
                 Err(_) => Some(convertor.call_method1(intern!(py, "convert"), (group,))?),
             };
             let Some(value) = value else { return Ok(None) };
@@ -212,7 +212,7 @@ impl PathPattern {
     }
 }
 
-/// The convertors that a pattern names, looked up.
+/// The convertors of a pattern, looked up by name.
 struct Chosen<'py> {
     by_parameter: Bound<'py, PyDict>,
     by_kind: Bound<'py, PyDict>,
@@ -309,7 +309,7 @@ fn compile(
     })
 }
 
-/// `re.compile(regex).match`, letter case ignored in a host.
+/// `re.compile(regex).match`. Ignores case for a host.
 fn matcher(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
     static COMPILE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = regex.py();
@@ -323,7 +323,7 @@ fn matcher(regex: &Bound<'_, PyString>, is_host: bool) -> PyResult<Py<PyAny>> {
     Ok(pattern.getattr(intern!(py, "match"))?.unbind())
 }
 
-/// Whether an expression is one by itself, so that it cannot reach out of the group it is put into.
+/// True if an expression is valid by itself, so that it cannot end the group that it is put into.
 fn compiles_alone(py: Python<'_>, regex: &[u8]) -> bool {
     new_text(py, regex).and_then(|regex| matcher(&regex, false)).is_ok()
 }

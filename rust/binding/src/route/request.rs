@@ -1,4 +1,4 @@
-//! A request on its way through the routes: whether one of them matches, and what that puts into the scope.
+//! Matches a request with the routes, and adds the match to the scope.
 
 use pallasite_core::route::Spans;
 use pyo3::intern;
@@ -10,7 +10,7 @@ use super::pattern::{PathPattern, Subject};
 use super::scope::{Protocol, path_params, required};
 use crate::text::{slice, text_of};
 
-/// A match with what it puts into the scope.
+/// A match, with the values to add to the scope.
 pub(super) struct Found<'py> {
     pub(super) is_full: bool,
     child: Child<'py>,
@@ -35,7 +35,8 @@ enum Child<'py> {
 }
 
 impl<'py> Found<'py> {
-    /// Fills the scope, and gives what to call with it: the route's `handle`, or what that would call.
+    /// Adds the match to the scope and returns the application to call: the `handle` of the route, or its `app` if that
+    /// may be called directly.
     pub(super) fn win(self, scope: &Bound<'py, PyDict>, entry: &Entry, is_direct: bool) -> PyResult<Bound<'py, PyAny>> {
         let py = scope.py();
         let route = entry.route.bind(py);
@@ -78,7 +79,7 @@ impl<'py> Found<'py> {
     }
 }
 
-/// A request under way, with what has been read of it so far.
+/// A request, with the values read so far.
 pub(super) struct Request<'a, 'py> {
     scope: &'a Bound<'py, PyDict>,
     protocol: Protocol,
@@ -87,7 +88,7 @@ pub(super) struct Request<'a, 'py> {
     method: Option<Bound<'py, PyAny>>,
     /// The lowercase host that the request names.
     host: Option<&'a str>,
-    /// The verdict by which a route declines.
+    /// The result of `matches` for no match.
     no_match: Option<&'a Py<PyAny>>,
 }
 
@@ -120,7 +121,8 @@ impl<'a, 'py> Request<'a, 'py> {
         match (entry.kind, &entry.pattern) {
             (RouteKind::Http, Some(pattern)) if self.protocol == Protocol::Http => {
                 let is_full = self.allows(entry)?;
-                // A second partial match would be dropped; what it costs shows only where Python converts.
+                // A second partial match would be dropped. To skip it has no side effects unless a convertor is in
+                // Python.
                 if !is_full && has_partial && pattern.get().is_stock() {
                     return Ok(None);
                 }
@@ -165,7 +167,7 @@ impl<'a, 'py> Request<'a, 'py> {
         let rest_length = text_of(&rest)?.len();
         let path_params = path_params(self.scope)?;
         path_params.update(values.as_mapping())?;
-        // What was matched, without the slash before the rest.
+        // The matched prefix, without the slash before the rest.
         let subject = self.subject;
         let end = subject.text.len().saturating_sub(rest_length + 1).max(subject.start);
         let matched = slice(py, &subject.text, subject.start..end)?;
@@ -201,7 +203,7 @@ impl<'a, 'py> Request<'a, 'py> {
         Ok(Some(Child::Host { path_params, app }))
     }
 
-    /// Whether the route is for the request's method.
+    /// True if the route accepts the method of the request.
     fn allows(&mut self, entry: &Entry) -> PyResult<bool> {
         let py = self.scope.py();
         let Some(methods) = entry.methods.as_ref().map(|methods| methods.bind(py)) else {
@@ -218,7 +220,7 @@ impl<'a, 'py> Request<'a, 'py> {
     }
 }
 
-/// What the route's own `matches` says.
+/// Calls the `matches` of the route.
 pub(super) fn ask_route<'py>(
     scope: &Bound<'py, PyDict>,
     entry: &Entry,
@@ -246,9 +248,9 @@ pub(super) fn ask_route<'py>(
     })
 }
 
-/// The value of a verdict, which is a `Match` member or one of a like enum: 0 none, 1 partial, 2 full.
+/// The value of a verdict, a member of `Match` or of a similar enum: 0 for none, 1 for partial, 2 for full.
 fn level(verdict: &Bound<'_, PyAny>, no_match: Option<&Py<PyAny>>) -> PyResult<i64> {
-    // Most answers are no: known by identity, without asking the enum for its value.
+    // Most verdicts are no match, recognised by identity without reading the value of the enum.
     if no_match.is_some_and(|known| verdict.is(known)) {
         return Ok(0);
     }

@@ -1,4 +1,4 @@
-//! What routing reads from an ASGI scope, and what it writes there.
+//! Reads and writes the values in an ASGI scope that routing uses.
 
 use pallasite_core::host::parse_host;
 use pyo3::exceptions::PyKeyError;
@@ -8,19 +8,19 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::host::host_header;
 
-/// The scope types that routes answer.
+/// The scope types that routes match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     Http,
     WebSocket,
-    /// Nothing but a route's own `matches` knows what to make of it.
+    /// Any other type, which only the `matches` of a route may know.
     Other,
 }
 
 pub(super) fn protocol(scope: &Bound<'_, PyDict>) -> PyResult<Protocol> {
     let py = scope.py();
     let value = required(scope, intern!(py, "type"))?;
-    // Servers write it as a constant, which Python interns.
+    // Servers use a literal, which Python interns.
     if value.is(intern!(py, "http")) {
         return Ok(Protocol::Http);
     }
@@ -48,7 +48,7 @@ pub(super) fn root_path<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py, 
         .unwrap_or_else(|| intern!(py, "").clone().into_any()))
 }
 
-/// How many bytes of `path` are the root path: it is a prefix that ends where a segment does, or 0.
+/// The length of the root path in `path` if it is a prefix that ends with a segment, otherwise 0.
 pub(super) fn root_length(path: &[u8], root: &[u8]) -> usize {
     match path.strip_prefix(root) {
         Some([] | [b'/', ..]) => root.len(),
@@ -56,7 +56,7 @@ pub(super) fn root_length(path: &[u8], root: &[u8]) -> usize {
     }
 }
 
-/// A new dictionary with the path parameters of the routers above.
+/// A new dictionary with the path parameters of the outer routers.
 pub(super) fn path_params<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
     let py = scope.py();
     let Some(above) = scope.get_item(intern!(py, "path_params"))? else {
@@ -69,7 +69,7 @@ pub(super) fn path_params<'py>(scope: &Bound<'py, PyDict>) -> PyResult<Bound<'py
     }
 }
 
-/// The lowercase host that the one Host header names; `None` without one, where it is invalid, or without headers.
+/// The host in the only Host header, in lower case. None without a valid one, or without headers.
 pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
     let py = scope.py();
     let key = intern!(py, "headers");
@@ -77,7 +77,7 @@ pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
         return Ok(None);
     };
     if !headers.is_instance_of::<PyList>() && !headers.is_instance_of::<PyTuple>() {
-        // An iterator can be read only once: leave behind what others can read.
+        // An iterator can be read only once: replace it by a list for later readers.
         headers = PyList::new(py, headers.try_iter()?.collect::<PyResult<Vec<_>>>()?)?.into_any();
         scope.set_item(key, &headers)?;
     }

@@ -1,4 +1,4 @@
-//! `RouteTable`: the routes of a router, and the one that a request goes to.
+//! `RouteTable`: finds the route of a request among those of a router.
 
 use std::iter::Peekable;
 
@@ -17,7 +17,7 @@ use super::request::{Found, Request, ask_route};
 use super::scope::{Protocol, host_name, protocol, required, root_length, root_path};
 use super::watch::Watch;
 
-/// Earlier routes that [`RouteTable::unreachable`] compares one route with, so that the report stays linear.
+/// Earlier routes that [`RouteTable::unreachable`] compares with one route, so that the report is linear.
 const COMPARED_ROUTES: usize = 64;
 
 const ENTRY_EXISTS: &str = "the trees hold the numbers of these entries";
@@ -29,9 +29,9 @@ pub(crate) struct RouteTable {
     paths: Tree,
     hosts: Tree,
     has_hosts: bool,
-    /// Entries that no tree finds: asked at every match, when it is their turn.
+    /// Entries that are in no tree: tried at every match, in order.
     always: Box<[usize]>,
-    /// The verdict of a route's `matches` that means no, to be known by identity.
+    /// The result of `matches` for no match, recognised by identity.
     no_match: Option<Py<PyAny>>,
     watch: Watch,
 }
@@ -64,7 +64,7 @@ impl RouteTable {
         let py = scope.py();
         let protocol = protocol(scope)?;
         if protocol == Protocol::Other {
-            // Only routes of a kind unknown here may want it.
+            // Only opaque routes may match it.
             return self.match_asking(scope, |entry| entry.kind == RouteKind::Opaque);
         }
         let unchanged = self.watch.look(py)?;
@@ -148,8 +148,8 @@ impl RouteTable {
         self.entries.len()
     }
 
-    // No `__clear__`: the table never changes. A cycle through it also runs through the attributes of some Python
-    // object (a router), which the collector can clear; a tuple does without for the same reason.
+    // No `__clear__`: the table is immutable. A cycle through it also contains the attributes of a Python object (a
+    // router), which the collector can clear. Tuples have none for the same reason.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for entry in &self.entries {
             visit.call(&entry.route)?;
@@ -162,7 +162,7 @@ impl RouteTable {
 }
 
 impl RouteTable {
-    /// The answer by the routes' own `matches` and `handle`, one route after the other.
+    /// Matches with the `matches` and `handle` of the routes, one after the other.
     #[cold]
     fn match_asking<'py>(
         &self,
@@ -184,7 +184,7 @@ impl RouteTable {
     }
 }
 
-/// What trying routes in order has come to.
+/// The state of a search for the first match.
 struct Trial<'a, 'py> {
     spans: Spans,
     /// The first partial match.
@@ -235,14 +235,14 @@ impl<H: Iterator<Item = usize>, A: Iterator<Item = usize>> Iterator for Candidat
     }
 }
 
-/// The tree of those entries whose pattern `pattern_of` gives.
+/// The tree of the entries for which `pattern_of` returns a pattern.
 fn build(entries: &[Entry], pattern_of: fn(&Entry) -> Option<&PathPattern>) -> Result<Tree> {
     let numbered = entries.iter().enumerate();
     let patterns = numbered.filter_map(|(index, entry)| Some((index, pattern_of(entry)?.core())));
     Ok(Tree::build(patterns)?)
 }
 
-/// Whether `earlier` takes every request that the later entry could get by its type and method.
+/// True if `earlier` accepts every type and method of request that `later` accepts.
 fn answers_all_of(py: Python<'_>, earlier: &Entry, later: &Entry) -> PyResult<bool> {
     match (earlier.kind, later.kind) {
         (RouteKind::Mount, _) | (RouteKind::WebSocket, RouteKind::WebSocket) | (RouteKind::Host, RouteKind::Host) => {

@@ -1,4 +1,4 @@
-//! The classes of routes under watch: whether somebody has replaced a method that the table stands in for.
+//! Watches the classes of routes, to notice if a method that the table replaces is patched.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,18 +10,18 @@ use pyo3::types::{PyString, PyType};
 
 use super::entry::{Entry, RouteKind};
 
-/// The classes of the routes that a table does not ask, with the methods that they had when it was built.
+/// The classes of the routes that a table matches natively, with their methods when it was built.
 pub(super) struct Watch(Box<[Watched]>);
 
 struct Watched {
     class: Py<PyType>,
     matches: Option<Py<PyAny>>,
     handle: Option<Py<PyAny>>,
-    /// The version of the class that was last found to have these methods.
+    /// The version of the class when it was last found to have these methods.
     version: AtomicU32,
 }
 
-/// Which of the methods are still those that the table was built for, in all classes.
+/// True for each method that is unchanged in all classes since the table was built.
 #[derive(Clone, Copy)]
 pub(super) struct Unchanged {
     pub(super) matches: bool,
@@ -79,7 +79,7 @@ impl Watched {
         unchanged.matches &= matches;
         unchanged.handle &= handle;
         if matches && handle {
-            // Looking the methods up has given the class a version if it had none.
+            // The lookup of the methods has assigned a version to the class if it had none.
             self.version.store(version_of(class), Ordering::Relaxed);
         }
         Ok(())
@@ -98,10 +98,10 @@ fn is_same(now: Option<&Py<PyAny>>, then: Option<&Py<PyAny>>) -> bool {
     }
 }
 
-/// A number that no other state of any class has: it changes when an attribute of the class or of one of its bases
-/// does. 0 where there is none, and then only the attributes themselves can tell.
+/// A number that is unique to the current attributes of the class and its bases: it changes if one of them does. 0 if
+/// the class has no version; the attributes must then be compared.
 ///
-/// Two attributes of a class cost 460 instructions to look up, for each class and request; this costs ten.
+/// To look up two attributes of a class costs 460 instructions, for each class and request; this costs ten.
 #[cfg(not(feature = "abi3"))]
 fn version_of(class: &Bound<'_, PyType>) -> u32 {
     let class = class.as_type_ptr();
@@ -110,7 +110,7 @@ fn version_of(class: &Bound<'_, PyType>) -> u32 {
     unsafe { AtomicU32::from_ptr(&raw mut (*class).tp_version_tag) }.load(Ordering::Relaxed)
 }
 
-/// The stable ABI does not show the version.
+/// The stable ABI does not expose the version.
 #[cfg(feature = "abi3")]
 fn version_of(_class: &Bound<'_, PyType>) -> u32 {
     0

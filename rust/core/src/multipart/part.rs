@@ -61,8 +61,8 @@ type Names = (Vec<u8>, Option<Vec<u8>>, bool);
 
 /// The name, the file name, and true if the file name is UTF-8 regardless of the charset of the form.
 ///
-/// RFC 7578 section 4.2 forbids `filename*=` in forms, but some clients send it for names outside ASCII. If `filename=` is
-/// also there, it takes precedence.
+/// RFC 7578 section 4.2 forbids `filename*=` in forms, but some clients send it for names outside ASCII. If `filename=`
+/// is also there, it takes precedence.
 fn names_of<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<Names, FormError> {
     let mut dispositions = headers.filter(|(name, _)| *name == b"content-disposition");
     let disposition = dispositions.next().map(|(_, value)| value);
@@ -83,8 +83,9 @@ fn names_of<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Result<N
     }
 }
 
-/// The name and value of a header line, given without its line break. None if it is malformed, which includes a line feed
-/// or NUL in the value: some receivers would end the header there (RFC 9110 section 5.5). Browsers escape line breaks.
+/// The name and value of a header line, given without its line break. None if it is malformed, which includes a line
+/// feed or NUL in the value: some receivers would end the header there (RFC 9110 section 5.5). Browsers escape line
+/// breaks.
 pub(super) fn parse_header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let name = line.get(..colon).filter(|name| is_token(name))?;

@@ -1,9 +1,9 @@
 //! Patterns in which the end of a parameter depends on what follows: `/{a}-{b}.json`, `/{dir:path}/edit`.
 //!
-//! A backtracking matcher takes the longest end of each parameter from which the rest still matches, at a cost that
-//! grows with a power of the text. Here, for every element from the last to the first, one pass over the text notes
-//! from where the rest matches; a pass forward then takes the longest such ends. Elements times bytes, no backtracking,
-//! and the same answer.
+//! A backtracking matcher chooses the longest end of each parameter from which the rest still matches, at a cost that
+//! grows with a power of the length of the text. Here, for every element from the last to the first, one pass over the
+//! text records the offsets from which the rest matches. A pass forward then chooses the longest ends. The cost is the
+//! number of elements times the length of the text, without backtracking, and the result is the same.
 
 use super::pattern::starts_with;
 use super::{Element, Kind, Spans};
@@ -12,7 +12,7 @@ use crate::scan;
 /// Words of the table that fit on the stack: seven elements on a text of 63 bytes.
 const INLINE_WORDS: usize = 8;
 
-/// Rows of bits: row `i` says from which offsets the elements from `i` on match the rest of the text.
+/// Rows of bits: row `i` has the offsets from which the elements from `i` on match the rest of the text.
 struct Reach<'a> {
     words: &'a mut [u64],
     per_row: usize,
@@ -32,7 +32,8 @@ impl Reach<'_> {
     }
 }
 
-/// Whether `elements` match the whole of `text`; `spans` then gets the parameters as greedy matching finds them.
+/// True if `elements` match the whole of `text`. The parameters, as found by greedy matching, are then added to
+/// `spans`.
 pub(super) fn find(elements: &[Element], any_case: bool, text: &[u8], spans: &mut Spans) -> bool {
     let per_row = text.len() / 64 + 1;
     let total = per_row * (elements.len() + 1);
@@ -83,8 +84,8 @@ fn fill_literal(reach: &mut Reach<'_>, row: usize, text: &[u8], literal: &[u8], 
 
 fn fill_parameter(reach: &mut Reach<'_>, row: usize, text: &[u8], kind: Kind) {
     let next = row + 1;
-    // `open`: some end at or after this offset continues a run that has begun. `fraction`: the same for the digits
-    // behind a float's point.
+    // `open`: the run at this offset reaches an end at or after it. `fraction`: the same for the digits after the point
+    // of a float.
     let mut open = reach.get(next, text.len());
     let mut fraction = false;
     if kind == Kind::Path && open {
@@ -122,7 +123,7 @@ fn fill_parameter(reach: &mut Reach<'_>, row: usize, text: &[u8], kind: Kind) {
             }
             Kind::Custom => false,
         };
-        // Characters stay whole: no element starts inside of one, and so none ends there.
+        // No element starts inside a character, so none ends there.
         if starts && !is_continuation(*byte) {
             reach.set(row, at);
         }
@@ -137,8 +138,7 @@ fn longest_end(reach: &Reach<'_>, next: usize, text: &[u8], start: usize, kind: 
         Kind::Uuid => longest,
         _ => start + 1,
     };
-    // A float may not end at its point; its digits are ASCII, and text behind a point is no start of another row
-    // unless `reach` says so, hence the one exclusion.
+    // Every offset up to the longest end is an end of the parameter, except that a float must not end with its point.
     let is_end =
         |end: &usize| !(kind == Kind::Float && end.checked_sub(1).is_some_and(|last| text.get(last) == Some(&b'.')));
     (shortest..=longest)

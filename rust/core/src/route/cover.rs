@@ -1,11 +1,11 @@
-//! Whether one pattern matches all that another one matches: for the report of routes that no request can reach.
+//! Checks if one pattern matches everything that another one matches, to report routes that no request can reach.
 
 use super::{Element, Kind, Pattern, Spans};
 
-/// Digits an integer parameter converts without fail, whatever Python's limit on them is set to (at least 640).
+/// Digits that an integer parameter always converts: Python's limit is at least 640.
 const SAFE_DIGITS: usize = 600;
 
-/// A pattern seen as one that may lie within others.
+/// A pattern that other patterns may cover.
 #[derive(Debug)]
 pub struct Cover<'a> {
     inner: &'a Pattern,
@@ -13,7 +13,7 @@ pub struct Cover<'a> {
 }
 
 impl<'a> Cover<'a> {
-    /// Prepares the question which patterns cover `inner`.
+    /// Prepares to check which patterns cover `inner`.
     #[must_use]
     pub fn new(inner: &'a Pattern) -> Self {
         let mut sample = Vec::new();
@@ -28,14 +28,14 @@ impl<'a> Cover<'a> {
         Self { inner, sample }
     }
 
-    /// A text that `inner` matches (unless it is foreign), and so every pattern that covers it.
+    /// A text that `inner` matches (unless it is foreign), and therefore every pattern that covers it.
     #[must_use]
     pub fn sample(&self) -> &[u8] {
         &self.sample
     }
 
-    /// Whether `outer` certainly matches all that the inner pattern matches, texts with a line feed set aside.
-    /// `false` means no or not known.
+    /// True if `outer` certainly matches everything that the inner pattern matches, apart from texts with a line feed.
+    /// False if it does not, or if this is not known.
     #[must_use]
     pub fn is_within(&self, outer: &Pattern) -> bool {
         if outer.is_foreign() || outer.is_host() != self.inner.is_host() {
@@ -52,13 +52,13 @@ impl<'a> Cover<'a> {
     }
 }
 
-/// Compares element by element: equal text, and parameters that take a whole segment on both sides.
+/// Compares element by element: equal text, and parameters that are a whole segment in both patterns.
 fn covers(outer: &[Element], inner: &[Element]) -> bool {
     let mut outer_walk = Walk::new(outer);
     let mut inner_walk = Walk::new(inner);
     loop {
         match (outer_walk.token(), inner_walk.token()) {
-            // `{rest:path}` at the end takes whatever is left.
+            // `{rest:path}` at the end matches all the rest.
             (Token::Parameter(Kind::Path), _) if outer_walk.is_last() => return true,
             (Token::End, Token::End) => return true,
             (Token::Byte(one), Token::Byte(other)) if one == other => {
@@ -66,7 +66,7 @@ fn covers(outer: &[Element], inner: &[Element]) -> bool {
                 inner_walk.advance();
             }
             (Token::Parameter(Kind::Str), _) if outer_walk.is_segment() => {
-                // Up to the next slash the inner pattern may have anything that is not empty and has no slash.
+                // Up to the next slash, the inner pattern may have anything that is not empty and matches no slash.
                 let mut is_empty = true;
                 while let Token::Byte(_) | Token::Parameter(_) = inner_walk.token() {
                     match inner_walk.token() {
@@ -142,12 +142,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether the parameter here ends the pattern.
+    /// True if the parameter here ends the pattern.
     fn is_last(&self) -> bool {
         self.index + 1 == self.elements.len()
     }
 
-    /// Whether the parameter here stands between slashes.
+    /// True if the parameter here is a whole segment.
     fn is_segment(&self) -> bool {
         let ends = match self.elements.get(self.index + 1) {
             None => true,

@@ -1,8 +1,8 @@
-//! What a parameter may match: the regular expressions of the stock convertors, matched by hand.
+//! The kinds of parameters: the regular expressions of the stock convertors, matched by hand.
 
 use crate::scan;
 
-/// The text a parameter accepts, told from the regular expression of its convertor.
+/// The text that a parameter accepts, according to the regular expression of its convertor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `[^/]+`: one or more characters within a segment.
@@ -13,9 +13,9 @@ pub enum Kind {
     Float,
     /// 32 hexadecimal digits, hyphens allowed in their four usual places.
     Uuid,
-    /// `.*`: anything but a line feed, also nothing, also slashes.
+    /// `.*`: any text without a line feed, including slashes and the empty text.
     Path,
-    /// Any other regular expression: only Python's `re` can tell.
+    /// Any other regular expression, which only Python's `re` can match.
     Custom,
 }
 
@@ -23,7 +23,7 @@ pub enum Kind {
 const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 impl Kind {
-    /// The kind whose language is that of `regex`; `Custom` for any text but the five known ones.
+    /// The kind with this regular expression; `Custom` for any but the five known ones.
     #[must_use]
     pub fn of_regex(regex: &[u8]) -> Self {
         match regex {
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// The longest match at the start of `text`, in bytes; `None` where nothing matches, and always for `Custom`.
+    /// The longest match at the start of `text`, in bytes. None if nothing matches, and always for `Custom`.
     #[must_use]
     pub fn longest(self, text: &[u8]) -> Option<usize> {
         match self {
@@ -56,13 +56,13 @@ impl Kind {
         }
     }
 
-    /// Whether the whole of `text` is a match; never for `Custom`.
+    /// True if the whole of `text` is a match; never for `Custom`.
     #[must_use]
     pub fn accepts(self, text: &[u8]) -> bool {
         self.longest(text) == Some(text.len())
     }
 
-    /// Whether a match that is followed by `next` can only be the longest one.
+    /// True if a match that is followed by `next` can only be the longest one.
     pub(super) fn ends_before(self, next: u8) -> bool {
         match self {
             Self::Str => next == b'/',

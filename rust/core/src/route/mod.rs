@@ -1,11 +1,11 @@
 //! Routing: which of the declared path patterns match a path, in the order in which they were declared.
 //!
-//! A [`Pattern`] is one path or host with parameters (`/users/{id:int}`, `{tenant}.example.org`); it decides alone
-//! whether a text matches and where its parameters lie. A [`Tree`] holds many patterns and names, in declaration order
-//! and one at a time, those that may match, so that the cost of a search does not grow with the number of routes. The
-//! caller asks the pattern of each, and stops at the first it accepts: the answer is that of a linear scan.
+//! A [`Pattern`] is one path or host with parameters (`/users/{id:int}`, `{tenant}.example.org`). It matches a text and
+//! finds its parameters. A [`Tree`] holds many patterns. Its search returns the candidates one at a time, in
+//! declaration order, and its cost does not grow with the number of routes. The caller matches the pattern of each
+//! candidate and stops at the first that it accepts: the result is that of a linear scan.
 //!
-//! Texts are bytes: UTF-8, or WTF-8 where a lone surrogate has to pass.
+//! Texts are bytes: UTF-8, or WTF-8 for lone surrogates.
 
 mod ambiguous;
 mod cover;

@@ -1,8 +1,8 @@
-//! One path or host pattern: its language, its text as a Python regular expression, and its match.
+//! One path or host pattern: its syntax, its regular expression for Python, and its match.
 //!
-//! The language: `{name}` and `{name:convertor}` are parameters, all else stands for itself, also braces that hold
-//! something else. A pattern without a leading slash is a host: letter case is ignored, and so is a port at its end.
-//! A match covers the whole text; a line feed at the end is part of it, where `$` in a Python expression would not say so.
+//! `{name}` and `{name:convertor}` are parameters. All other text is literal, including braces with other contents. A
+//! pattern without a leading slash is a host: case is ignored, and so is a port at its end. A match covers the whole
+//! text, including a line feed at its end, unlike `$` in a Python expression.
 
 use super::{Kind, Spans, ambiguous};
 use crate::scan;
@@ -10,13 +10,13 @@ use crate::scan;
 /// A part of a pattern's source, as [`parse`] finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Text that stands for itself. Never empty.
+    /// Literal text. Never empty.
     Literal(&'a [u8]),
-    /// A parameter and the name of its convertor (`str` where none is written).
+    /// A parameter.
     Parameter {
-        /// What the parameter is called.
+        /// The name of the parameter.
         name: &'a str,
-        /// What its convertor is called.
+        /// The name of its convertor, `str` by default.
         convertor: &'a str,
     },
 }
@@ -24,7 +24,7 @@ pub enum Piece<'a> {
 /// A part of a compiled pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Element {
-    /// Text that stands for itself. Never empty; lowercase in a host.
+    /// Literal text. Never empty; in lower case in a host.
     Literal(Box<[u8]>),
     /// A parameter.
     Parameter(Kind),
@@ -33,11 +33,11 @@ pub enum Element {
 /// How the elements are matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plan {
-    /// Every parameter ends where its longest match does: one pass.
+    /// Every parameter ends with its longest match: one pass.
     Direct,
-    /// Where a parameter ends depends on what follows: [`ambiguous::find`].
+    /// The end of a parameter depends on the text after it: [`ambiguous::find`].
     Ambiguous,
-    /// Some parameter is `Custom`: Python's `re` has to decide.
+    /// A parameter is `Custom`, or case rules are unknown: only Python's `re` can match.
     Foreign,
 }
 
@@ -49,7 +49,7 @@ pub struct Pattern {
     plan: Plan,
 }
 
-/// Cuts the source of a pattern into its pieces.
+/// Splits the source of a pattern into its pieces.
 #[must_use]
 pub fn parse(source: &[u8]) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
@@ -70,13 +70,14 @@ pub fn parse(source: &[u8]) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Whether a source without a leading slash, a host, is meant.
+/// True for the source of a host, which has no leading slash.
 fn is_host(source: &[u8]) -> bool {
     source.first() != Some(&b'/')
 }
 
 impl Pattern {
-    /// Compiles the pieces of `source`; `regex_of` gives the regular expression of each parameter in turn.
+    /// Compiles the pieces of `source`. `regex_of` returns the regular expression of a parameter, by its index from 0.
+    #[must_use]
     pub fn new<'a>(source: &[u8], pieces: &[Piece<'_>], mut regex_of: impl FnMut(usize) -> &'a [u8]) -> Self {
         let is_host = is_host(source);
         let mut elements = Vec::with_capacity(pieces.len());
@@ -104,7 +105,7 @@ impl Pattern {
                 }
             }
         }
-        // Letters beyond ASCII have foldings of their own (K is also the Kelvin sign): left to Python.
+        // Letters outside ASCII have special case rules (K is also the Kelvin sign): left to Python.
         let foreign_case = is_host && !source.is_ascii();
         let plan = if foreign_case { Plan::Foreign } else { plan(&elements) };
         Self {
@@ -120,19 +121,19 @@ impl Pattern {
         &self.elements
     }
 
-    /// Whether it is a host pattern.
+    /// True for the pattern of a host.
     #[must_use]
     pub fn is_host(&self) -> bool {
         self.is_host
     }
 
-    /// Whether only Python's `re` can tell what it matches; [`Pattern::find`] then never matches.
+    /// True if only Python's `re` can match the pattern; [`Pattern::find`] then never matches.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.plan == Plan::Foreign
     }
 
-    /// The text itself where there are no parameters (lowercase in a host).
+    /// The text of a pattern without parameters, in lower case in a host.
     #[must_use]
     pub fn as_literal(&self) -> Option<&[u8]> {
         match &*self.elements {
@@ -142,7 +143,8 @@ impl Pattern {
         }
     }
 
-    /// Whether the whole of `text` matches; `spans` then holds where the parameters lie. Linear in the text.
+    /// True if the whole of `text` matches; `spans` then has the positions of the parameters. Linear in the text.
+    #[must_use]
     pub fn find(&self, text: &[u8], spans: &mut Spans) -> bool {
         spans.clear();
         match self.plan {
@@ -172,13 +174,13 @@ impl Pattern {
                 }
             };
             scan::count(length + 1);
-            rest = rest.get(length..).unwrap_or_default();
+            rest = rest.split_at(length).1;
         }
         rest.is_empty()
     }
 }
 
-/// The pattern with its parameters as `{name}`: what URL building fills in.
+/// The pattern with its parameters as `{name}`, used to build URLs.
 #[must_use]
 pub fn format_text(pieces: &[Piece<'_>]) -> Vec<u8> {
     let mut format = Vec::new();
@@ -195,7 +197,8 @@ pub fn format_text(pieces: &[Piece<'_>]) -> Vec<u8> {
     format
 }
 
-/// The pattern as a Python regular expression, anchored at both ends; `regex_of` as for [`Pattern::new`].
+/// The pattern as a Python regular expression, anchored at both ends. `regex_of` is as for [`Pattern::new`].
+#[must_use]
 pub fn regex_text<'a>(source: &[u8], pieces: &[Piece<'_>], mut regex_of: impl FnMut(usize) -> &'a [u8]) -> Vec<u8> {
     let mut regex = vec![b'^'];
     let mut parameters = 0;
@@ -219,7 +222,7 @@ pub fn regex_text<'a>(source: &[u8], pieces: &[Piece<'_>], mut regex_of: impl Fn
     regex
 }
 
-/// Whether `text` starts with `literal`, which is lowercase where `any_case` is set.
+/// True if `text` starts with `literal`, which is in lower case if `any_case` is set.
 pub(super) fn starts_with(text: &[u8], literal: &[u8], any_case: bool) -> bool {
     scan::count(literal.len());
     match text.get(..literal.len()) {
@@ -254,7 +257,7 @@ fn push_literal<'a>(pieces: &mut Vec<Piece<'a>>, text: Option<&'a [u8]>) {
     }
 }
 
-/// The parameter that opens at `open`, and the offset behind it.
+/// The parameter whose brace is at `open`, and the offset after it.
 fn parse_parameter(source: &[u8], open: usize) -> Option<(Piece<'_>, usize)> {
     let (name, after_name) = parse_name(source, open + 1)?;
     match source.get(after_name)? {
@@ -267,7 +270,7 @@ fn parse_parameter(source: &[u8], open: usize) -> Option<(Piece<'_>, usize)> {
     }
 }
 
-/// The identifier (ASCII) at `start`, and the offset behind it.
+/// The identifier (ASCII) at `start`, and the offset after it.
 fn parse_name(source: &[u8], start: usize) -> Option<(&str, usize)> {
     let rest = source.get(start..)?;
     let length = rest
@@ -282,7 +285,7 @@ fn parse_name(source: &[u8], start: usize) -> Option<(&str, usize)> {
     Some((std::str::from_utf8(name).ok()?, start + length))
 }
 
-/// The end of a host without its port. An address in brackets keeps its colons.
+/// The end of a host without its port. Colons in brackets belong to the address.
 fn without_port(host: &[u8]) -> &[u8] {
     if host.last() == Some(&b']') {
         return host;
@@ -292,7 +295,7 @@ fn without_port(host: &[u8]) -> &[u8] {
         .unwrap_or(host)
 }
 
-/// Appends `text` so that a Python regular expression takes it literally (the same bytes as `re.escape`).
+/// Appends `text`, escaped for a Python regular expression (the same bytes as `re.escape`).
 fn escape(text: &[u8], regex: &mut Vec<u8>) {
     for byte in text {
         if b"()[]{}?*+-|^$\\.&~# \t\n\r\x0b\x0c".contains(byte) {

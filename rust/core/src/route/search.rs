@@ -1,4 +1,4 @@
-//! The search of a tree: best first, so that routes come out in declaration order.
+//! The search of a tree: best first, so that routes are found in declaration order.
 
 use std::collections::BinaryHeap;
 
@@ -6,13 +6,13 @@ use super::Tree;
 use super::tree::{Key, NONE, NodeId, SEGMENT_KINDS, Target, Way};
 use crate::scan;
 
-/// The offset of a search that has passed the last segment.
+/// The offset of a search that is past the last segment.
 const PAST_END: usize = usize::MAX;
 
-/// Branches a search holds before it allocates.
+/// Branches that a search holds without an allocation.
 const INLINE_BRANCHES: usize = 4;
 
-/// A search under way: an iterator over route numbers, ascending.
+/// A running search: an iterator over route numbers in ascending order.
 #[derive(Debug)]
 pub struct Search<'a> {
     tree: &'a Tree,
@@ -22,7 +22,7 @@ pub struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// A search from offset `at` of the text on; `None` finds nothing.
+    /// A search that starts at offset `at` of the text; None finds nothing.
     pub(super) fn new(tree: &'a Tree, text: &'a [u8], at: Option<usize>) -> Self {
         let mut search = Self {
             tree,
@@ -36,13 +36,13 @@ impl<'a> Search<'a> {
         search
     }
 
-    /// What the search has cost so far: branches followed and lookups made.
+    /// The cost of the search so far: branches followed and lookups made.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// Queues every way on from node `id` that the text at `at` allows.
+    /// Queues every way from node `id` that the text at `at` allows.
     fn expand(&mut self, id: NodeId, at: usize) {
         let tree = self.tree;
         let node = tree.node(id);
@@ -50,10 +50,7 @@ impl<'a> Search<'a> {
             self.queue_list(node.routes);
             return;
         }
-        let rest = self
-            .text
-            .get(at..)
-            .expect("a segment starts behind a slash of the text");
+        let rest = self.text.get(at..).expect("a segment starts after a slash of the text");
         let (segment, next) = match scan::find(b'/', rest) {
             Some(slash) => (rest.split_at(slash).0, at + slash + 1),
             None => (rest, PAST_END),
@@ -137,7 +134,7 @@ impl Iterator for Search<'_> {
     }
 }
 
-/// A place where a search can go on: a node, or without one the list of routes that starts at `first`.
+/// A place where a search can continue: a node, or without one the list of routes that starts at `first`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Branch {
     /// No route of this branch is smaller.
@@ -147,7 +144,7 @@ struct Branch {
 }
 
 impl Ord for Branch {
-    /// The greatest, which a heap gives first, is the one with the smallest route.
+    /// The greatest, which a heap returns first, is the one with the smallest route.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         other.first.cmp(&self.first)
     }
@@ -159,7 +156,7 @@ impl PartialOrd for Branch {
     }
 }
 
-/// Branches, smallest route first: a short sorted array, and a heap for what does not fit.
+/// Branches, smallest route first: a short sorted array, and a heap for those that do not fit.
 #[derive(Debug, Default)]
 struct Queue {
     /// Descending, so that the smallest is the last.
@@ -168,7 +165,7 @@ struct Queue {
     more: BinaryHeap<Branch>,
 }
 
-const IN_FEW: &str = "the array is never longer than its room";
+const IN_FEW: &str = "the length never exceeds that of the array";
 
 impl Queue {
     fn push(&mut self, branch: Branch) {

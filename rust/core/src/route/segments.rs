@@ -1,10 +1,10 @@
-//! A pattern cut at its slashes: the ways through the tree.
+//! A pattern split at its slashes: the ways through the tree.
 
 use memchr::memchr;
 
 use super::{Element, Kind};
 
-/// The index of [`Segments`] that has given its last one.
+/// The index of [`Segments`] after the last one.
 const NO_SEGMENT: usize = usize::MAX;
 
 /// A segment of a pattern, as a way through the tree.
@@ -15,22 +15,22 @@ pub(super) enum Segment<'a> {
         start: &'a [u8],
         end: &'a [u8],
     },
-    /// This segment and all that follows.
+    /// This segment and all the rest.
     Tail {
         start: &'a [u8],
     },
 }
 
-/// Cuts a pattern's elements at the slashes of its literals.
+/// Splits the elements of a pattern at the slashes of its literals.
 pub(super) struct Segments<'a> {
     elements: &'a [Element],
     index: usize,
-    /// Where in the literal at `index` the segment starts. Past it: there is none.
+    /// The start of the segment in the literal at `index`.
     offset: usize,
 }
 
 impl<'a> Segments<'a> {
-    /// The segments of a path, which starts with a slash, or the one that is a host.
+    /// The segments of a path, which starts with a slash, or the single segment of a host.
     pub(super) fn of(elements: &'a [Element], is_host: bool) -> Self {
         let offset = usize::from(!is_host);
         Self {
@@ -71,7 +71,7 @@ impl<'a> Iterator for Segments<'a> {
                 Some(Element::Literal(text)) => {
                     let text = text
                         .get(self.offset..)
-                        .expect("it is 0, 1 in a path, or behind a slash of the literal");
+                        .expect("the offset is 0, 1 in a path, or after a slash of the literal");
                     let slash = memchr(b'/', text);
                     end = text.split_at(slash.unwrap_or(text.len())).0;
                     if kinds == 0 {

@@ -1,11 +1,11 @@
-//! Where the parameters of a match lie, without an allocation for the usual few.
+//! The positions of the parameters of a match, without an allocation for a few of them.
 
 use std::ops::Range;
 
-/// Parameters a match holds before it allocates.
+/// Parameters that a match holds without an allocation.
 const INLINE: usize = 6;
 
-/// The byte ranges of a match's parameters, in the order of the pattern.
+/// The byte ranges of the parameters of a match, in the order of the pattern.
 #[derive(Debug, Default)]
 pub struct Spans {
     few: [(usize, usize); INLINE],
@@ -20,13 +20,13 @@ impl Spans {
         Self::default()
     }
 
-    /// How many there are.
+    /// The number of ranges.
     #[must_use]
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.length == 0

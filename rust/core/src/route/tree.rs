@@ -1,12 +1,12 @@
 //! Many patterns, searched by the text: candidates in declaration order, one at a time.
 //!
-//! A trie over the segments of a path. A node's way on is a literal segment (one lookup in a hash table, however many
-//! siblings there are), a whole-segment parameter, or what begins and ends with known text (`/{a}-{b}.json`, and tails:
-//! all that follows a `{x:path}` or a custom convertor), again one lookup for each pair of lengths in use. The search is
-//! best first: every node knows the smallest route below it, so what comes out is in declaration order, and what lies
-//! behind the first accepted route is never looked at.
+//! A trie over the segments of a path. The ways from a node are literal segments (one lookup in a hash table,
+//! regardless of the number of siblings), parameters that are a whole segment, and texts with a known start and end
+//! (`/{a}-{b}.json`, and tails: all the text from a `{x:path}` or a custom convertor on), again with one lookup for
+//! each pair of lengths in use. The search is best first: every node knows the smallest route below it, so candidates
+//! are in declaration order, and those after the first accepted route are never examined.
 //!
-//! A candidate is not yet a match: [`Pattern::find`](super::Pattern::find) has the last word.
+//! A candidate need not match: [`Pattern::find`](super::Pattern::find) decides.
 
 use std::error::Error;
 use std::fmt;
@@ -22,13 +22,13 @@ pub(super) const NONE: u32 = u32::MAX;
 /// Whole-segment kinds in the order of [`Node::parameters`].
 pub(super) const SEGMENT_KINDS: [Kind; 4] = [Kind::Str, Kind::Int, Kind::Float, Kind::Uuid];
 
-/// More routes (or more text in them) than 32-bit numbers count.
+/// There are more routes, or more bytes of text in them, than 32-bit numbers can count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooManyRoutes;
 
 impl TooManyRoutes {
-    /// A name for programs.
+    /// The name of the error, for programs.
     #[must_use]
     pub const fn code(self) -> &'static str {
         "too_many_routes"
@@ -37,16 +37,16 @@ impl TooManyRoutes {
 
 impl fmt::Display for TooManyRoutes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("too many routes for one table")
+        formatter.write_str("too many routes for one table; group them in mounts")
     }
 }
 
 impl Error for TooManyRoutes {}
 
-const NODE_EXISTS: &str = "a node is pushed before its number is given out, and none is removed";
-const ROUTE_EXISTS: &str = "both lists are as long as the largest route needs before it is added";
+const NODE_EXISTS: &str = "a node is pushed before its number is used, and none is removed";
+const ROUTE_EXISTS: &str = "both lists are extended to the largest route before it is added";
 
-/// What a key of the hash table leads to.
+/// The kind of a key of the hash table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// A literal segment: to a node.
@@ -57,7 +57,8 @@ pub(super) enum Way {
     Tail,
 }
 
-/// The number of a node, counted from 1, so that `Option<NodeId>` takes no more room. Only `Tree::new_node` makes one.
+/// The number of a node, counted from 1, so that `Option<NodeId>` takes no more space. Created by `Tree::new_node`
+/// only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NodeId(NonZeroU32);
 
@@ -70,7 +71,7 @@ impl NodeId {
     }
 }
 
-/// Where a key of the hash table leads.
+/// The target of a key of the hash table.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
     Node(NodeId),
@@ -88,12 +89,12 @@ pub(super) struct Node {
     pub(super) parameters: [Option<NodeId>; 4],
     /// The lengths in use for `Way::Mixed` and `Way::Tail` from here: the head of a list through `Shape::next`.
     pub(super) shapes: u32,
-    /// The longest literal segment below, so that a longer one is not even hashed.
+    /// The length of the longest literal segment below, so that longer ones are not hashed.
     pub(super) longest_literal: u32,
     pub(super) has_literals: bool,
 }
 
-/// One pair of lengths of known text at the start and the end of what follows a node.
+/// The lengths of the known text at the start and the end of a way from a node.
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) way: Way,
@@ -102,19 +103,19 @@ pub(super) struct Shape {
     pub(super) next: u32,
 }
 
-/// A key of the hash table with what it leads to. Its text is `Tree::text[at..at + length]`.
+/// A key of the hash table with its target. Its text is `Tree::text[at..at + length]`.
 #[derive(Debug)]
 struct Entry {
     node: NodeId,
     way: Way,
-    /// How much of the text is the start; the rest is the end.
+    /// The length of the start; the rest of the text is the end.
     start: u32,
     at: u32,
     length: u32,
     target: Target,
 }
 
-/// Patterns, ready to be searched.
+/// Patterns, indexed for search.
 #[derive(Debug)]
 pub struct Tree {
     nodes: Vec<Node>,
@@ -123,13 +124,13 @@ pub struct Tree {
     /// Open addressing with linear probing: indexes into `entries`; a power of two, at most half full.
     slots: Vec<u32>,
     text: Vec<u8>,
-    /// By route: the next one in its list.
+    /// For each route: the next one in its list.
     next_route: Vec<u32>,
-    /// By the head of a list: its last route. Only while building.
+    /// For the head of each list: its last route. Used only while building.
     last_route: Vec<u32>,
 }
 
-/// A way from one node, as the pattern that is being added spells it.
+/// A key for a lookup: a way from one node, with borrowed text.
 pub(super) struct Key<'a> {
     pub(super) node: NodeId,
     pub(super) way: Way,
@@ -153,7 +154,7 @@ impl Tree {
     /// Builds the tree of `patterns`, given with their route numbers in ascending order. Linear in their text.
     ///
     /// # Errors
-    /// [`TooManyRoutes`] where a count or a route number does not fit in 32 bits.
+    /// [`TooManyRoutes`] if a count or a route number does not fit in 32 bits.
     pub fn build<'a>(patterns: impl IntoIterator<Item = (usize, &'a Pattern)>) -> Result<Self, TooManyRoutes> {
         let mut tree = Self {
             nodes: Vec::new(),
@@ -181,7 +182,7 @@ impl Tree {
     /// Starts a search for the routes that may match the path `text`.
     #[must_use]
     pub fn search<'a>(&'a self, text: &'a [u8]) -> Search<'a> {
-        // A path starts with a slash, or nothing matches.
+        // Without a leading slash, nothing matches.
         Search::new(self, text, (text.first() == Some(&b'/')).then_some(1))
     }
 
@@ -191,7 +192,7 @@ impl Tree {
         Search::new(self, text, Some(0))
     }
 
-    /// The node of a number.
+    /// The node with a number.
     pub(super) fn node(&self, id: NodeId) -> &Node {
         self.nodes.get(id.index()).expect(NODE_EXISTS)
     }
@@ -200,7 +201,7 @@ impl Tree {
         self.nodes.get_mut(id.index()).expect(NODE_EXISTS)
     }
 
-    /// A node's lengths of known text, from the head of their list on.
+    /// The shapes in a list, from its head on.
     pub(super) fn shapes_from(&self, head: u32) -> impl Iterator<Item = &Shape> {
         let mut at = head;
         std::iter::from_fn(move || {
@@ -224,7 +225,7 @@ impl Tree {
     fn add(&mut self, route: u32, pattern: &Pattern) -> Result<(), TooManyRoutes> {
         let elements = pattern.elements();
         let mut node = NodeId::ROOT;
-        // Routes come in ascending order, so only the first one counts.
+        // Routes are added in ascending order, so only the first one changes this.
         let root = self.node_mut(node);
         root.first = root.first.min(route);
         if pattern.is_host() && pattern.as_literal().is_none() {
@@ -341,7 +342,7 @@ impl Tree {
         }
     }
 
-    /// The text of an entry's key: its start, and its end behind that.
+    /// The text of the key of an entry: its start, followed by its end.
     fn text_of(&self, entry: &Entry) -> &[u8] {
         let text = self.text.get(entry.at as usize..);
         text.and_then(|text| text.get(..entry.length as usize))
@@ -383,7 +384,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Tells the key's node what to look up.
+    /// Records in the node of the key which lookups are needed.
     fn note(&mut self, key: &Key<'_>, start: u32) -> Result<(), TooManyRoutes> {
         let node = self.node_mut(key.node);
         if key.way == Way::Literal {
@@ -424,7 +425,7 @@ impl Tree {
     }
 }
 
-/// The text of an element that has one.
+/// The text of a literal element, otherwise empty.
 fn literal(element: Option<&Element>) -> &[u8] {
     match element {
         Some(Element::Literal(text)) => text,
@@ -445,7 +446,7 @@ fn place(slots: &mut [u32], hash: u64, number: u32) {
     }
 }
 
-/// As a 32-bit number that is not [`NONE`].
+/// Converts to a 32-bit number that is not [`NONE`].
 fn count(number: usize) -> Result<u32, TooManyRoutes> {
     u32::try_from(number)
         .ok()
@@ -453,7 +454,7 @@ fn count(number: usize) -> Result<u32, TooManyRoutes> {
         .ok_or(TooManyRoutes)
 }
 
-/// A hash for keys that only the developer chooses (clients look up, they never insert): no defence against crafted keys.
+/// A hash for keys that only the developer chooses. Clients never insert keys, so it need not resist crafted ones.
 fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
     scan::count(text.len());
     let mut hash = seed ^ text.len() as u64;
@@ -461,7 +462,7 @@ fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
     for word in words {
         hash = mix(hash ^ u64::from_le_bytes(*word));
     }
-    // The last eight bytes once more, in place of a loop over those that are left.
+    // The last eight bytes again, instead of a loop over the rest.
     let last = match text.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last),
         None => rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte)),
@@ -469,7 +470,7 @@ fn hash_bytes(seed: u64, text: &[u8]) -> u64 {
     mix(hash ^ last)
 }
 
-/// Multiplies to twice the width and folds the halves together.
+/// Multiplies to twice the width and combines the halves.
 fn mix(value: u64) -> u64 {
     let product = u128::from(value ^ 0x2d35_8dcc_aa6c_78a5) * 0x9e37_79b9_7f4a_7c15;
     (product >> 64) as u64 ^ product as u64
