@@ -3,8 +3,8 @@
 //! Functions in which both the core and Python can fail return [`Error`]; `?` converts either.
 
 use pallasite_core::form::FormError as Form;
+use pallasite_core::form::parameters::Repeated;
 use pallasite_core::gzip::Error as Gzip;
-use pallasite_core::parameters::Repeated;
 use pallasite_core::range::RangeError as Range;
 use pallasite_core::route::TooManyRoutes;
 use pallasite_core::set_cookie::CookieError as Cookie;

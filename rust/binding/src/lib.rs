@@ -9,7 +9,6 @@ mod gzip;
 mod header;
 mod host;
 mod json;
-mod multipart;
 mod observer;
 mod query;
 mod range;
@@ -19,7 +18,6 @@ mod set_cookie;
 mod static_file;
 mod text;
 mod url;
-mod urlencoded;
 
 use pyo3::prelude::pymodule;
 
@@ -39,6 +37,8 @@ mod _core {
     #[pymodule_export]
     use super::errors::FormError;
     #[pymodule_export]
+    use super::form::{MultipartParser, UrlencodedParser, form_parameters};
+    #[pymodule_export]
     use super::gzip::{GzipStream, gzip};
     #[pymodule_export]
     use super::header::{encode_header, find_header, header_items, header_values, remove_header, set_header};
@@ -46,8 +46,6 @@ mod _core {
     use super::host::{is_valid_port, parse_host, request_host};
     #[pymodule_export]
     use super::json::{dumps, may_overflow};
-    #[pymodule_export]
-    use super::multipart::{MultipartParser, form_parameters};
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]
@@ -64,6 +62,4 @@ mod _core {
     use super::static_file::open_cached;
     #[pymodule_export]
     use super::url::{absolute_url, split_url, url_from_scope};
-    #[pymodule_export]
-    use super::urlencoded::UrlencodedParser;
 }

@@ -19,10 +19,7 @@
 //! | [`date`] | HTTP dates, read and written |
 //! | [`url`] | URLs: built from a request, split, and made absolute |
 //! | [`query`] | query strings, decoded and encoded |
-//! | [`form`] | what the form parsers share: limits and errors |
-//! | [`multipart`] | bodies of `multipart/form-data` |
-//! | [`urlencoded`] | bodies of `application/x-www-form-urlencoded` |
-//! | [`parameters`] | parameters of `Content-Type` and `Content-Disposition` in forms |
+//! | [`form`] | bodies of forms, multipart and urlencoded: parsers, limits and errors |
 //! | [`json`] | writes the strings and numbers of JSON |
 //! | [`gzip`] | compresses whole bodies and streams |
 //! | [`text`] | Python's `str` as bytes, and its white space |
@@ -84,8 +81,8 @@
 //! Read a form whose body arrives in chunks of any size:
 //!
 //! ```
+//! use pallasite_core::form::urlencoded::UrlencodedParser;
 //! use pallasite_core::form::{FormError, FormLimits};
-//! use pallasite_core::urlencoded::UrlencodedParser;
 //!
 //! let limits = FormLimits { max_files: 0, max_fields: 2, max_field_bytes: 100, max_total_field_bytes: 200 };
 //! let mut parser = UrlencodedParser::new(limits);
@@ -130,8 +127,6 @@ pub mod header;
 pub mod host;
 pub mod json;
 pub mod limits;
-pub mod multipart;
-pub mod parameters;
 pub mod query;
 pub mod range;
 pub mod response;
@@ -143,4 +138,3 @@ pub mod scan;
 pub mod set_cookie;
 pub mod text;
 pub mod url;
-pub mod urlencoded;

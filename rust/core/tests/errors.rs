@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::error::Error;
 
 use pallasite_core::form::FormError as F;
+use pallasite_core::form::parameters;
 use pallasite_core::range::RangeError as R;
 use pallasite_core::set_cookie::CookieError as C;
-use pallasite_core::{gzip, parameters, route};
+use pallasite_core::{gzip, route};
 
 /// Checks the text and the code of each error of one type.
 fn check<E: Error + Copy>(errors: &[E], code_of: fn(E) -> &'static str) {

@@ -1,7 +1,7 @@
 //! The parameters of Content-Type and Content-Disposition in forms, which have rules of their own.
 
+use pallasite_core::form::parameters::{find_parameters, without_windows_path};
 use pallasite_core::header::trim_ows;
-use pallasite_core::parameters::{find_parameters, without_windows_path};
 
 use crate::work::linear;
 

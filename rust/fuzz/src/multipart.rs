@@ -1,11 +1,11 @@
 //! Bodies of `multipart/form-data`: the same parts, or the same error, however the body is cut, and those of a
 //! reference that has the whole body before it. The first byte picks boundary and limits.
 
+use pallasite_core::form::multipart::{Event, MultipartParser};
+use pallasite_core::form::parameters::{decode_extended, find_parameters, without_windows_path};
 use pallasite_core::form::{FormError, FormLimits};
 use pallasite_core::header::is_token;
 use pallasite_core::limits::{MAX_PART_HEADER_BYTES, MAX_PART_HEADERS};
-use pallasite_core::multipart::{Event, MultipartParser};
-use pallasite_core::parameters::{decode_extended, find_parameters, without_windows_path};
 
 use crate::pieces::each_cut;
 use crate::work::linear;

@@ -1,9 +1,9 @@
 //! Bodies of `application/x-www-form-urlencoded`: the same fields, or the same error, however the body is cut, and
 //! those of a query string. The first byte picks the limits.
 
+use pallasite_core::form::urlencoded::UrlencodedParser;
 use pallasite_core::form::{FormError, FormLimits};
 use pallasite_core::text::from_latin1;
-use pallasite_core::urlencoded::UrlencodedParser;
 
 use crate::pieces::each_cut;
 use crate::query::{self, Pairs};

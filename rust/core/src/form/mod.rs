@@ -1,4 +1,9 @@
-//! The limits and errors that the form parsers share.
+//! Forms: bodies of `multipart/form-data` and `application/x-www-form-urlencoded`, and the limits and errors that both
+//! parsers share.
+
+pub mod multipart;
+pub mod parameters;
+pub mod urlencoded;
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,8 @@
-//! Arguments that both form parsers share: limits, charsets, chunks of a body.
+//! The form parsers, and the arguments that both share: limits, charsets, chunks of a body.
+
+mod multipart;
+mod parameters;
+mod urlencoded;
 
 use std::ffi::CString;
 
@@ -6,6 +10,10 @@ use pyo3::exceptions::{PyOverflowError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
+
+pub(crate) use multipart::MultipartParser;
+pub(crate) use parameters::form_parameters;
+pub(crate) use urlencoded::UrlencodedParser;
 
 use crate::text::new_latin1;
 

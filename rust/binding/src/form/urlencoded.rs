@@ -2,13 +2,12 @@
 
 use std::sync::Mutex;
 
-use pallasite_core::form::FormLimits;
-use pallasite_core::urlencoded;
+use pallasite_core::form::{FormLimits, urlencoded};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use super::{Limit, busy, chunk_of};
 use crate::errors::Result;
-use crate::form::{Limit, busy, chunk_of};
 use crate::text::new_text;
 
 /// See `_core.pyi`.

@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use pallasite_core::form::FormLimits;
-use pallasite_core::multipart::{self, Event, Part};
+use pallasite_core::form::multipart::{self, Event, Part};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString};
 
+use super::{Charset, Limit, busy, chunk_of};
 use crate::errors::{Error, Result};
-use crate::form::{Charset, Limit, busy, chunk_of};
 
 /// The buffer of a field is reused for the next one unless it is larger than this many bytes.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
@@ -209,19 +209,4 @@ impl Parts {
         }
         Ok((items.len(), name, filename, headers))
     }
-}
-
-type OptionalBytes<'py> = Option<Bound<'py, PyBytes>>;
-
-/// The values of two parameters of a Content-Type or Content-Disposition header in a form.
-#[pyfunction]
-#[pyo3(signature = (header, first, second, /))]
-pub(crate) fn form_parameters<'py>(
-    py: Python<'py>,
-    header: &[u8],
-    first: &[u8],
-    second: &[u8],
-) -> Result<(OptionalBytes<'py>, OptionalBytes<'py>)> {
-    let found = pallasite_core::parameters::find_parameters(header, [first, second])?;
-    Ok(found.map(|value| value.map(|value| PyBytes::new(py, &value))).into())
 }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::form::FormError;
+use crate::form::parameters::{Repeated, decode_extended, find_parameters, without_windows_path};
 use crate::header::{is_field_value, is_token};
-use crate::parameters::{Repeated, decode_extended, find_parameters, without_windows_path};
 
 /// The headers of a part of a form.
 #[derive(Debug, Default)]
