@@ -47,13 +47,6 @@ def names_tag(tags: str, tag: str, /) -> bool:
     Source: RFC 9110 section 13.1.2.
     """
 
-def parse_http_date(text: str, /) -> int | None:
-    """Return the seconds since 1970 of a date in one of the three forms of HTTP, or None for any other text.
-
-    Source: RFC 9110 section 5.6.7.
-    Deviation: a year of two digits is in 1969 to 2068 regardless of the current year.
-    """
-
 # --- cookie
 
 def cookies_from_headers(headers: Iterable[tuple[bytes, bytes]], /) -> dict[str, str]:
@@ -69,6 +62,38 @@ def parse_cookies(header: str, /) -> dict[str, str]:
     `__Host-`, `__Secure-` or `__Http-`, in any case, next to stray whitespace; and a `__Host-` name that occurs twice.
 
     Deviation: RFC 6265 section 4.2.1 allows fewer characters.
+    """
+
+# --- date
+
+def http_date(timestamp: float, /) -> str:
+    """Return a timestamp in seconds since 1970, rounded down, as `Sun, 06 Nov 1994 08:49:37 GMT`.
+
+    Source: RFC 9110 section 5.6.7, IMF-fixdate.
+
+    Raises:
+        ValueError: the date is outside the years 1 to 9999.
+    """
+
+def parse_http_date(text: str, /) -> int | None:
+    """Return the seconds since 1970 of a date in one of the three forms of HTTP, or None for any other text.
+
+    Source: RFC 9110 section 5.6.7.
+    Deviation: a year of two digits is in 1969 to 2068 regardless of the current year.
+    """
+
+# --- file_lookup
+
+def open_cached(directory: str | PathLike[str], path: str | PathLike[str], follow_symlink: bool, /) -> int | None:
+    """Return a file descriptor, open for reading, for a relative path in a directory, or None if it does not exist.
+
+    Never waits for a disk. Without `follow_symlink`, nothing outside the directory is opened and no symbolic link is
+    followed. With it, a path that contains `..` may lead anywhere. The caller must close the descriptor.
+
+    Raises:
+        BlockingIOError: the file cannot be opened without blocking: the kernel has not cached a name, there is a
+            symbolic link or a missing permission, or the system is not Linux 5.12 or later. Open it in a worker thread.
+        ValueError: (UnicodeEncodeError) no file can have this name.
     """
 
 # --- form
@@ -490,15 +515,6 @@ def register_stock_convertors(convertors: dict[str, Convertor[Any]], /) -> None:
 
 # --- set_cookie
 
-def http_date(timestamp: float, /) -> str:
-    """Return a timestamp in seconds since 1970, rounded down, as `Sun, 06 Nov 1994 08:49:37 GMT`.
-
-    Source: RFC 9110 section 5.6.7, IMF-fixdate.
-
-    Raises:
-        ValueError: the date is outside the years 1 to 9999.
-    """
-
 def set_cookie(
     key: str,
     value: object,
@@ -521,20 +537,6 @@ def set_cookie(
         ValueError: the key is empty, is the name of an attribute, or contains characters other than ASCII letters,
             digits and !#$%&'*+-.^_`|~:; an attribute contains a control character or a semicolon; the value or an
             attribute is not latin-1; the expiry date is outside the years 1 to 9999.
-    """
-
-# --- static_file
-
-def open_cached(directory: str | PathLike[str], path: str | PathLike[str], follow_symlink: bool, /) -> int | None:
-    """Return a file descriptor, open for reading, for a relative path in a directory, or None if it does not exist.
-
-    Never waits for a disk. Without `follow_symlink`, nothing outside the directory is opened and no symbolic link is
-    followed. With it, a path that contains `..` may lead anywhere. The caller must close the descriptor.
-
-    Raises:
-        BlockingIOError: the file cannot be opened without blocking: the kernel has not cached a name, there is a
-            symbolic link or a missing permission, or the system is not Linux 5.12 or later. Open it in a worker thread.
-        ValueError: (UnicodeEncodeError) no file can have this name.
     """
 
 # --- url

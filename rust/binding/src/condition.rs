@@ -1,6 +1,6 @@
-//! What conditional requests name: entity tags and dates.
+//! Entity tags in conditional requests.
 
-use pallasite_core::{condition, date};
+use pallasite_core::condition;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -11,11 +11,4 @@ use crate::text::text_of;
 #[pyo3(signature = (tags, tag, /))]
 pub(crate) fn names_tag(tags: &Bound<'_, PyString>, tag: &Bound<'_, PyString>) -> PyResult<bool> {
     Ok(condition::names_tag(&text_of(tags)?, &text_of(tag)?))
-}
-
-/// See `_core.pyi`.
-#[pyfunction]
-#[pyo3(signature = (text, /))]
-pub(crate) fn parse_http_date(text: &Bound<'_, PyString>) -> PyResult<Option<i64>> {
-    Ok(date::parse_http_date(&text_of(text)?))
 }

@@ -3,7 +3,9 @@
 mod accept;
 mod condition;
 mod cookie;
+mod date;
 mod errors;
+mod file_lookup;
 mod form;
 mod gzip;
 mod header;
@@ -15,7 +17,6 @@ mod range;
 mod response;
 mod route;
 mod set_cookie;
-mod static_file;
 mod text;
 mod url;
 
@@ -31,11 +32,15 @@ mod _core {
     #[pymodule_export]
     use super::accept::{coding_weight, parse_accept, parse_content_type};
     #[pymodule_export]
-    use super::condition::{names_tag, parse_http_date};
+    use super::condition::names_tag;
     #[pymodule_export]
     use super::cookie::{cookies_from_headers, parse_cookies};
     #[pymodule_export]
+    use super::date::{http_date, parse_http_date};
+    #[pymodule_export]
     use super::errors::FormError;
+    #[pymodule_export]
+    use super::file_lookup::open_cached;
     #[pymodule_export]
     use super::form::{MultipartParser, UrlencodedParser, form_parameters};
     #[pymodule_export]
@@ -57,9 +62,7 @@ mod _core {
     #[pymodule_export]
     use super::route::{PathPattern, RouteKind, RouteTable, register_stock_convertors};
     #[pymodule_export]
-    use super::set_cookie::{http_date, set_cookie};
-    #[pymodule_export]
-    use super::static_file::open_cached;
+    use super::set_cookie::set_cookie;
     #[pymodule_export]
     use super::url::{absolute_url, split_url, url_from_scope};
 }

@@ -1,8 +1,6 @@
-//! `_core.set_cookie` and `_core.http_date`.
+//! `_core.set_cookie`: the value of a Set-Cookie header.
 
-use pallasite_core::date::imf_fixdate;
 use pallasite_core::set_cookie::{Attributes, Expires, write};
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -48,19 +46,6 @@ pub(crate) fn set_cookie<'py>(
     let mut out = Vec::with_capacity(128);
     write(&mut out, key, value.str()?.to_str()?, &attributes).map_err(|error| Error::Cookie(error, key.to_owned()))?;
     Ok(PyBytes::new(py, &out))
-}
-
-/// See `_core.pyi`.
-#[pyfunction]
-#[pyo3(signature = (timestamp, /))]
-pub(crate) fn http_date(py: Python<'_>, timestamp: f64) -> PyResult<Bound<'_, PyString>> {
-    let date = imf_fixdate(timestamp.floor() as i64).filter(|_| timestamp.is_finite());
-    let date = date.ok_or_else(|| {
-        PyValueError::new_err(format!(
-            "an HTTP date must be in the years 1 to 9999, got the timestamp {timestamp}"
-        ))
-    })?;
-    PyString::from_bytes(py, &date)
 }
 
 /// The result of `time.time()`. The function is looked up at each call, because tests replace it.
