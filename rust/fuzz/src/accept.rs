@@ -1,4 +1,4 @@
-//! Accept-Encoding and its kin: the first byte picks the coding asked for, the rest is the header.
+//! Accept-Encoding and similar headers: the first byte chooses the coding, the rest is the header.
 
 use pallasite_core::accept::{coding_weight, parse_accept};
 use pallasite_core::limits::{MAX_ACCEPT_ELEMENTS, MAX_HEADER_PARAMETERS};
@@ -8,7 +8,7 @@ use crate::work::linear;
 
 const CODINGS: [&[u8]; 4] = [b"gzip", b"identity", b"br", b"*"];
 
-// A header is there whole or not at all, so it is not cut.
+// A header is never split into chunks, so the input is not cut.
 pub fn check(input: &[u8]) {
     let Some((&choice, header)) = input.split_first() else {
         return;
@@ -25,7 +25,8 @@ pub fn check(input: &[u8]) {
         let named = expected.iter().filter(|(value, ..)| value == wanted);
         named.map(|(_, weight, _)| *weight).max()
     };
-    // What is named twice has its largest weight; so has any other coding, that of the last `*`, which is the smallest.
+    // A repeated coding has its largest weight. All other codings have the weight of the last `*`, which is the
+    // smallest.
     let of_others = expected
         .iter()
         .filter(|(value, ..)| value == b"*")
@@ -52,7 +53,7 @@ fn reference(header: &[u8]) -> Vec<Choice> {
             choices.push((value.to_ascii_lowercase(), weight, parameters));
         }
     }
-    // Selection by weight from the largest on keeps the order of equal ones.
+    // Selecting by descending weight keeps the order of equal ones.
     let mut sorted = Vec::new();
     for weight in (0..=1000).rev() {
         sorted.extend(choices.iter().filter(|(_, of_this, _)| *of_this == weight).cloned());

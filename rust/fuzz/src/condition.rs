@@ -5,7 +5,7 @@ use pallasite_core::header::trim_ows;
 
 use crate::work::linear;
 
-// A header is there whole or not at all, so it is not cut.
+// A header is never split into chunks, so the input is not cut.
 pub fn check(input: &[u8]) {
     let mut halves = input.splitn(2, |&byte| byte == 0);
     let (tag, list) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());

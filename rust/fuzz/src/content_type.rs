@@ -1,4 +1,4 @@
-//! Content-Type: media type and parameters, the first of each name; and parameters as forms have them.
+//! Content-Type: the media type and the first parameter of each name, and the parameters as read in forms.
 
 use pallasite_core::accept::parse_content_type;
 use pallasite_core::limits::MAX_HEADER_PARAMETERS;
@@ -7,7 +7,7 @@ use crate::form_parameters;
 use crate::header;
 use crate::work::linear;
 
-// A header is there whole or not at all, so it is not cut.
+// A header is never split into chunks, so the input is not cut.
 pub fn check(input: &[u8]) {
     form_parameters::check(input);
     let found = linear(input.len(), 48, 128, || parse_content_type(input));

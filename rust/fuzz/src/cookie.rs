@@ -1,4 +1,4 @@
-//! The Cookie header: every input is cut at every semicolon, and read by a reference that goes character by character.
+//! The Cookie header, compared with a reference that reads character by character, and split at every semicolon.
 
 use pallasite_core::cookie::parse_cookies;
 use pallasite_core::header::trim_ows;
@@ -16,7 +16,8 @@ pub fn check(input: &[u8]) {
         found
     });
     assert_eq!(found, reference(input));
-    // A cookie never depends on those beside it. Read in one piece only: a header is there whole or not at all.
+    // A cookie does not depend on its neighbours. A header is never split into chunks, so the input is not cut
+    // elsewhere.
     for cut in (0..input.len()).filter(|&at| input[at] == b';').take(64) {
         let joined = [&input[..cut], &input[cut + 1..]].map(|half| {
             let mut pairs: Vec<Pair> = Vec::new();
@@ -51,7 +52,7 @@ fn reference(input: &[u8]) -> Vec<Pair> {
             .iter()
             .any(|prefix| text.starts_with(prefix));
         let has_stray_blanks = written != name && written != [b" ", name].concat();
-        // A value of two quotes is there, though nothing is in it.
+        // A value of two quotes is present, although it is empty.
         let is_there = !name.is_empty() || !value.is_empty();
         if is_there && !has_control && !(is_guarded && has_stray_blanks) {
             pairs.push((name.to_vec(), unquoted(value)));

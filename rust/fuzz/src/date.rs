@@ -1,5 +1,5 @@
-//! HTTP dates: written, against a calendar that counts year by year and month by month, and read: whatever is taken for
-//! a date is one, in one of the three forms.
+//! HTTP dates: written, compared with a calendar that counts year by year and month by month, and read: accepted text
+//! is a valid date in one of the three forms.
 
 use std::sync::LazyLock;
 
@@ -19,13 +19,13 @@ static FORMS: LazyLock<Regex> = LazyLock::new(|| {
 const FIRST: i64 = -62_135_596_800;
 const LAST: i64 = 253_402_300_799;
 
-// A date is there whole or not at all, so it is not cut.
+// A date is never split into chunks, so the input is not cut.
 pub fn check(input: &[u8]) {
     read(input);
     if let Some(bytes) = input.first_chunk::<8>() {
         let any = i64::from_le_bytes(*bytes);
         written(any);
-        // Most numbers are no date.
+        // Most numbers are not a date.
         written(FIRST + any.rem_euclid(LAST - FIRST + 1));
     }
 }
@@ -98,7 +98,7 @@ fn read(text: &[u8]) {
         (_, year) => year,
     };
     let seconds = parse_http_date(text);
-    // A leap second is the first one of the next minute.
+    // A leap second is the first second of the next minute.
     let (minutes, second) = time.rsplit_once(':').expect("matched");
     let is_leap_second = second == "60";
     let time = format!("{minutes}:{}", if is_leap_second { "59" } else { second });

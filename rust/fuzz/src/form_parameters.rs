@@ -1,14 +1,14 @@
-//! The parameters of Content-Type and Content-Disposition in forms, which have rules of their own.
+//! The parameters of Content-Type and Content-Disposition in forms, which differ from those of other headers.
 
 use pallasite_core::form::parameters::{find_parameters, without_windows_path};
 use pallasite_core::header::trim_ows;
 
 use crate::work::linear;
 
-/// Both parameters, or None if one of them is there twice.
+/// Both parameters, or None if one of them is repeated.
 type Found = Option<[Option<Vec<u8>>; 2]>;
 
-// A header is there whole or not at all, so it is not cut.
+// A header is never split into chunks, so the input is not cut.
 pub(crate) fn check(input: &[u8]) {
     let found = linear(input.len(), 12, 16, || find_parameters(input, [b"name", b"filename"]));
     let found = found
@@ -45,7 +45,7 @@ fn reference(header: &[u8]) -> Found {
         let mut halves = segment.splitn(2, |&byte| byte == b'=');
         let name = trim_ows(halves.next().unwrap_or_default());
         let value = halves.next();
-        // Without an equals sign only the name in lower case counts.
+        // Without an equals sign, only a name in lower case is recognised.
         let lower = if value.is_some() {
             name.to_ascii_lowercase()
         } else {
@@ -70,7 +70,7 @@ fn unquoted(value: &[u8]) -> Vec<u8> {
     if value.len() < 2 || !value.starts_with(b"\"") || !value.ends_with(b"\"") {
         return value.to_vec();
     }
-    // As text of one character for each byte, so that it can be replaced in.
+    // One character for each byte, to use the methods of text.
     let text: String = value[1..value.len() - 1].iter().map(|&byte| char::from(byte)).collect();
     let text = text.replace("\\\\", "\\").replace("\\\"", "\"");
     text.chars().map(|character| character as u8).collect()

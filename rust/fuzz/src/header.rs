@@ -1,11 +1,11 @@
-//! Names, values and parameters of header fields. A header is there whole or not at all, so it is not cut; its elements
-//! and parameters are those of a reference that goes byte by byte.
+//! Names, values and parameters of header fields, compared with a reference that reads byte by byte. A header is never
+//! split into chunks, so the input is not cut.
 
 use pallasite_core::header::{Elements, is_field_value, is_token, lower_name, trim_ows};
 
 use crate::work::linear;
 
-/// Value and parameters of an element.
+/// The value and parameters of an element.
 pub(crate) type Parts = (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>);
 
 pub fn check(input: &[u8]) {
@@ -74,7 +74,7 @@ pub(crate) fn reference(input: &[u8], is_list: bool) -> Vec<Parts> {
             (Place::Name, _) => name.push(byte),
             (Place::BeforeText, b' ' | b'\t') => {}
             (Place::BeforeText, b'"') => {
-                // So that the ends of a quoted text are not trimmed below.
+                // Protects the ends of quoted text from being trimmed below.
                 text.push(b'"');
                 place = Place::Quoted;
             }

@@ -1,4 +1,5 @@
-//! The Host header, against a regular expression; what it accepts does not change the rest of a URL built from it.
+//! The Host header, compared with a regular expression. An accepted host does not change the rest of a URL built from
+//! it.
 
 use std::net::Ipv6Addr;
 use std::sync::LazyLock;
@@ -18,7 +19,7 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a regular expression")
 });
 
-// A header is there whole or not at all, so it is not cut.
+// A header is never split into chunks, so the input is not cut.
 pub fn check(input: &[u8]) {
     let found = linear(input.len(), 8, 0, || parse_host(input));
     let captures = std::str::from_utf8(input).ok().and_then(|text| HEADER.captures(text));

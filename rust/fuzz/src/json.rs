@@ -1,5 +1,5 @@
-//! JSON text: strings against an escape character by character and a reader of JSON, numbers read back, and numbers
-//! that overflow noticed.
+//! JSON text: strings, compared with escaping character by character and with a JSON parser; numbers, parsed again; and
+//! numbers that overflow, which are detected.
 
 use std::sync::LazyLock;
 
@@ -11,15 +11,15 @@ use crate::work::linear;
 static NUMBER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?").expect("a regular expression"));
 
-// The encoder has a string whole; what it writes for one half is what it writes for that half alone.
+// The encoder receives whole strings. Its output for one half does not depend on the other half.
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    // Each escape begins a look at the next block, of 32 bytes.
+    // After each escape, the next block of 32 bytes is examined.
     let written = linear(text.len(), 40, 24, || string(&text));
     assert_eq!(written, reference(&text));
     let read: String = serde_json::from_slice(&written).expect("it is JSON");
     assert_eq!(read, text);
-    // Nothing depends on what stands before: blocks are compared as a whole.
+    // Although blocks are examined as a whole, the result does not depend on the text before.
     for cut in text.char_indices().map(|(at, _)| at).take(64) {
         let (first, second) = text.split_at(cut);
         let (first, second) = (string(first), string(second));
@@ -70,7 +70,7 @@ fn numbers(bits: u64) {
         assert_eq!(text.parse::<f64>().expect("a number").to_bits(), bits);
         let read: f64 = serde_json::from_str(text).expect("it is JSON");
         assert_eq!(read.to_bits(), bits);
-        // Python's: a point or an exponent of at least two digits, which begins at 1e16 and below 1e-4.
+        // Python writes a point, or an exponent of at least two digits from 1e16 on and below 1e-4.
         let has_exponent = number != 0.0 && (number.abs() >= 1e16 || number.abs() < 1e-4);
         assert_eq!(text.contains('e'), has_exponent, "{text}");
         assert!(has_exponent || text.contains('.'), "{text}");

@@ -1,6 +1,5 @@
-//! One module for each parser of the core; its `check` panics for an input on which the parser breaks a promise:
-//! a panic of its own, an answer other than that of a slow and obvious reference, one that depends on how the input is
-//! cut, or more work than the input is long.
+//! One module for each parser of the core. Its `check` panics if, for an input, the parser panics, differs from a slow
+//! and obvious reference, depends on how the input is cut into chunks, or does more work than is linear in the input.
 
 #![allow(missing_docs, reason = "every module has the one function `check`")]
 
@@ -24,7 +23,7 @@ pub mod url;
 pub mod urlencoded;
 mod work;
 
-/// A check, for what runs all of them by name.
+/// A check of one parser.
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its target.

@@ -1,5 +1,5 @@
-//! Bodies of `multipart/form-data`: the same parts, or the same error, however the body is cut, and those of a
-//! reference that has the whole body before it. The first byte picks boundary and limits.
+//! Bodies of `multipart/form-data`: the same parts, or the same error, for every way to cut the body, and those of a
+//! reference that reads the whole body. The first byte chooses the boundary and the limits.
 
 use pallasite_core::form::multipart::{Event, MultipartParser};
 use pallasite_core::form::parameters::{decode_extended, find_parameters, without_windows_path};
@@ -42,7 +42,7 @@ pub fn check(input: &[u8]) {
     each_cut(body, |pieces| {
         assert_eq!(read(pieces, boundary, limits), (whole.clone(), error))
     });
-    // Any bytes at all may be a boundary, but for line breaks.
+    // Any bytes except line breaks may be a boundary.
     if let Some((boundary, body)) = body.split_at_checked(usize::from(choice >> 3)) {
         let is_one = !boundary.is_empty() && !boundary.contains(&b'\r') && !boundary.contains(&b'\n');
         assert_eq!(MultipartParser::new(boundary, limits).is_ok(), is_one);
@@ -56,7 +56,7 @@ pub fn check(input: &[u8]) {
 /// Names and values.
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A part that was read to its end: name, file name, headers, content.
+/// A complete part: name, file name, headers, content.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Part {
     name: Vec<u8>,
@@ -105,7 +105,7 @@ fn read(pieces: &[&[u8]], boundary: &[u8], limits: FormLimits) -> (Vec<Part>, Op
     );
     let error = outcome.and_then(|()| parser.finish()).err();
     if let Some(error) = error {
-        // It stays.
+        // The error is permanent.
         assert_eq!(
             (parser.feed(b"x", |_| Ok(())), parser.finish()),
             (Err(error), Err(error))
@@ -116,7 +116,7 @@ fn read(pieces: &[&[u8]], boundary: &[u8], limits: FormLimits) -> (Vec<Part>, Op
     (parts, error)
 }
 
-/// Reads what is left, with the whole body at hand.
+/// Reads the rest of the whole body.
 struct Slow<'a> {
     rest: &'a [u8],
     delimiter: Vec<u8>,
@@ -170,7 +170,7 @@ impl<'a> Slow<'a> {
             if dispositions.next().is_some() {
                 return Err(FormError::AmbiguousName);
             }
-            // Checked against a reference of its own.
+            // Compared with a separate reference.
             let Ok([name, filename, extended]) = find_parameters(disposition, [b"name", b"filename", b"filename*"])
             else {
                 return Err(FormError::AmbiguousName);
@@ -243,7 +243,7 @@ impl<'a> Slow<'a> {
         }
     }
 
-    /// The part's content, and whether it is the last one.
+    /// The content of the part, and true if it is the last one.
     fn content(&mut self, max_bytes: u64) -> Result<(Vec<u8>, bool), FormError> {
         let body = self.rest;
         let too_long = |length: usize| {
@@ -276,7 +276,7 @@ impl<'a> Slow<'a> {
                         _ => return Err(FormError::BadDelimiter),
                     }
                 }
-                // It is content: what follows its line break or hyphen may be a delimiter again.
+                // It is content. Another delimiter may follow its line break or hyphen.
                 [b'\r' | b'-', ..] => {
                     at = behind + 1;
                     too_long(at)?;
@@ -291,7 +291,7 @@ impl<'a> Slow<'a> {
             self.rest = &body[next..];
             return Ok((body[..end].to_vec(), is_last));
         }
-        // The end of the body may be the beginning of a delimiter.
+        // The end of the body may be the start of a delimiter.
         let tail = (at..body.len()).find(|&start| self.delimiter.starts_with(&body[start..]));
         too_long(tail.unwrap_or(body.len()))?;
         Err(FormError::Truncated)

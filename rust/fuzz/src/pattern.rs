@@ -1,4 +1,5 @@
-//! The language of path patterns: pieces, format and regular expression, against a regular expression for a parameter.
+//! The syntax of path patterns: pieces, format and regular expression, compared with a regular expression for
+//! parameters.
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,7 @@ static PARAMETER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?-u)\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}").expect("a regular expression")
 });
 
-// A pattern is there whole or not at all, so it is not cut.
+// A pattern is never split into chunks, so the input is not cut.
 pub fn check(source: &[u8]) {
     let pieces = linear(source.len(), 8, 128, || parse(source));
     let mut expected = Vec::new();
@@ -60,10 +61,10 @@ pub fn check(source: &[u8]) {
         })
         .collect();
     assert!(pattern.find(&sample, &mut Spans::new()));
-    // Only the anchor is spelt differently.
+    // Only the anchor is written differently.
     let regex = String::from_utf8(regex).expect("made of text");
     let regex = regex.strip_suffix(r"\Z").expect("anchored").to_owned() + r"\z";
-    // A name that is there twice is for the caller to refuse.
+    // Repeated names are refused by the caller.
     if let Ok(regex) = Regex::new(&regex) {
         assert!(regex.is_match(&sample), "{regex}");
     }

@@ -1,4 +1,4 @@
-//! Query strings: cut at every ampersand, read by a reference, and what is read is encoded and read again.
+//! Query strings: split at every ampersand, compared with a reference, and encoded and parsed again.
 
 use pallasite_core::query::{decode_component, encode_component, parse_query};
 
@@ -32,7 +32,7 @@ fn parsed(input: &[u8]) -> Pairs {
     pairs
 }
 
-/// Also that of a form's body.
+/// Also the reference for bodies of forms.
 pub(crate) fn reference(input: &[u8]) -> Pairs {
     let fields = input.split(|&byte| byte == b'&').filter(|field| !field.is_empty());
     fields
@@ -44,7 +44,7 @@ pub(crate) fn reference(input: &[u8]) -> Pairs {
         .collect()
 }
 
-/// Each run of ASCII is decoded for itself; what is not ASCII stays.
+/// Each run of ASCII is decoded separately; other text is kept.
 fn decoded(text: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     let mut run = Vec::new();

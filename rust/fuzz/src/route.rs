@@ -1,5 +1,5 @@
-//! Routing: pattern sources and, behind the last zero byte, the text to route. Every pattern alone against a matcher
-//! that tries all ends, longest first; all of them in a tree against a scan in order.
+//! Routing: the input is pattern sources and, after the last zero byte, the text to route. Each pattern is compared
+//! with a matcher that tries all ends, longest first, and a tree of all of them with a linear scan.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use crate::work::linear;
 
 const MAX_PATTERNS: usize = 12;
 
-/// What the slow matcher can bear.
+/// The limit of the slow matcher.
 const MAX_TEXT: usize = 200;
 
-// A path is there whole or not at all, so it is not cut.
+// A path is never split into chunks, so the input is not cut.
 pub fn check(input: &[u8]) {
     let mut parts = fields(input).rev();
     let Some(text) = parts.next() else {
@@ -53,7 +53,7 @@ fn pattern(source: &[u8]) -> Pattern {
     Pattern::new(source, &pieces, |number| regexes[number])
 }
 
-/// Steps for each byte of the text that a pattern may cost: its literals are compared, its parameters scanned.
+/// The steps allowed for each byte of the text: literals are compared, and parameters scanned.
 fn share(pattern: &Pattern) -> u64 {
     let of_element = |element: &Element| match element {
         Element::Literal(literal) => literal.len() + 4,
@@ -71,7 +71,7 @@ fn find(pattern: &Pattern, text: &[u8]) -> Option<Vec<(usize, usize)>> {
 }
 
 fn one(pattern: &Pattern, text: &str) {
-    // Foreign patterns never match; letters beyond ASCII have cases of their own, and no host has them.
+    // Foreign patterns never match. Letters outside ASCII have special case rules, and no host contains them.
     if pattern.is_foreign() || (pattern.is_host() && !text.is_ascii()) || text.len() > MAX_TEXT {
         return;
     }
@@ -94,7 +94,7 @@ struct Slow<'a> {
     pattern: &'a Pattern,
     text: &'a str,
     failed: HashSet<(usize, usize)>,
-    /// Last one first.
+    /// In reverse order.
     spans: Vec<(usize, usize)>,
 }
 
@@ -165,7 +165,7 @@ fn accepts(kind: Kind, text: &str) -> bool {
 fn search(sources: &[&[u8]], patterns: &[Pattern], matches: &[bool], text: &[u8]) {
     let size: usize = sources.iter().map(|source| source.len() + 8).sum();
     for is_host in [false, true] {
-        // Hosts are asked for in lower case and have no slash in them.
+        // Hosts are searched for in lower case and contain no slash.
         if is_host && (text.contains(&b'/') || text.iter().any(u8::is_ascii_uppercase)) {
             continue;
         }
@@ -183,7 +183,7 @@ fn search(sources: &[&[u8]], patterns: &[Pattern], matches: &[bool], text: &[u8]
                 tree.search(text)
             };
             let found: Vec<usize> = search.by_ref().collect();
-            // The branches followed depend on the routes alone.
+            // The number of branches depends only on the routes.
             assert!(search.steps() <= 8 * size + 8);
             found
         });
@@ -194,7 +194,7 @@ fn search(sources: &[&[u8]], patterns: &[Pattern], matches: &[bool], text: &[u8]
     }
 }
 
-/// A pattern that is said to match all that another one matches does so here.
+/// Checks that a pattern that covers another one matches this text if the other one does.
 fn covers(patterns: &[Pattern], matches: &[bool], text: &[u8]) {
     if text.contains(&b'\n') || text.len() > MAX_TEXT {
         return;

@@ -1,5 +1,5 @@
-//! Writing Set-Cookie: name, value, domain, path, SameSite and Max-Age, zero bytes between them. What is written is one
-//! header value, has the attributes asked for and no other, and a browser's reading of it gives the value back.
+//! Writing Set-Cookie: name, value, domain, path, SameSite and Max-Age, separated by zero bytes. The result is one
+//! header value with the given attributes and no others, and a browser reads the same value from it.
 
 use pallasite_core::cookie::parse_cookies;
 use pallasite_core::header::is_field_value;
@@ -57,7 +57,7 @@ fn written(out: &[u8], name: &str, value: &str, attributes: &Attributes<'_>) {
     assert!(is_field_value(out) && !out.iter().any(u8::is_ascii_control));
     let mut parts = out.split(|&byte| byte == b';');
     let pair = parts.next().expect("there is always one");
-    // Values are written as Latin-1, and the quotes' escapes are.
+    // Values, and the escapes within quotes, are Latin-1.
     let mut read = Vec::new();
     parse_cookies(&from_latin1(pair), |name, value| {
         read.push((name.to_vec(), value.into_owned()))

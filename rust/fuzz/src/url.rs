@@ -1,5 +1,5 @@
-//! URLs: split, against the regular expression of RFC 3986 appendix B; built from scheme, authority, path and query
-//! with zero bytes between them; and made absolute.
+//! URLs: split, compared with the regular expression of RFC 3986 appendix B; built from scheme, authority, path and
+//! query, separated by zero bytes; and made absolute.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ static PARTS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\A(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?\z").expect("a regular expression")
 });
 
-// A URL is there whole or not at all, so it is not cut.
+// A URL is never split into chunks, so the input is not cut.
 pub fn check(input: &[u8]) {
     let parts: Vec<&[u8]> = fields(input).collect();
     let part = |number: usize| parts.get(number).copied().unwrap_or_default();
@@ -111,7 +111,7 @@ fn build(scheme: &[u8], authority: Option<&[u8]>, path: &[u8], query: &[u8]) {
         expected.extend(rest);
     }
     assert_eq!(url, expected);
-    // Without an authority nothing in it may be taken for one.
+    // Without an authority, nothing in the URL may be read as one.
     assert!(authority.is_some_and(|authority| !authority.is_empty()) || !url.starts_with(b"//"));
     let port = i64::from(path.len() as u16);
     let authority = server_authority(scheme, query, port);

@@ -1,5 +1,5 @@
-//! Bodies of `application/x-www-form-urlencoded`: the same fields, or the same error, however the body is cut, and
-//! those of a query string. The first byte picks the limits.
+//! Bodies of `application/x-www-form-urlencoded`: the same fields, or the same error, for every way to cut the body,
+//! and those of a query string. The first byte chooses the limits.
 
 use pallasite_core::form::urlencoded::UrlencodedParser;
 use pallasite_core::form::{FormError, FormLimits};
@@ -38,7 +38,7 @@ pub fn check(input: &[u8]) {
     each_cut(body, |pieces| assert_eq!(read(pieces, limits), whole));
 }
 
-/// The fields up to the end or to the error.
+/// The fields up to the end or the error.
 type Read = (Pairs, Result<(), FormError>);
 
 fn read(pieces: &[&[u8]], limits: FormLimits) -> Read {
@@ -55,7 +55,7 @@ fn read(pieces: &[&[u8]], limits: FormLimits) -> Read {
         .and_then(|()| parser.finish(&mut add));
     assert!(parser.steps() <= 3 * length as u64);
     if let Err(error) = outcome {
-        // It stays.
+        // The error is permanent.
         assert_eq!(parser.feed(b"a&", |_, _| Ok::<(), FormError>(())), Err(error));
     }
     (pairs, outcome)

@@ -1,15 +1,15 @@
-//! How much a parser may do and take: so many steps and bytes of memory for each byte of input, and a few beyond.
+//! The work and memory allowed to a parser: a number of steps and bytes for each byte of input, and a constant.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use pallasite_core::scan::steps_of;
 
-/// What goes beyond the input's share: tables on the heap, the first allocation of a vector, fixed comparisons.
+/// The constant part: tables on the heap, the first allocation of a vector, fixed comparisons.
 const BASE_STEPS: u64 = 512;
 const BASE_BYTES: u64 = 8192;
 
-/// Does `work` on an input of `length` bytes.
+/// Runs `work` on an input of `length` bytes.
 ///
 /// # Panics
 /// If that takes more than `steps_each` steps or `bytes_each` bytes of newly allocated memory for each byte.
@@ -33,18 +33,18 @@ std::thread_local! {
     static ALLOCATED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The system's allocator, with what this thread ever asked for added up.
+/// The system's allocator, with a sum of all allocations of this thread.
 struct Counting;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
 fn add(bytes: usize) {
-    // Not there any more while the thread ends.
+    // Fails while the thread ends.
     let _ = ALLOCATED.try_with(|allocated| allocated.set(allocated.get() + bytes as u64));
 }
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size());

@@ -1,4 +1,4 @@
-//! Every committed input through its check: what a fuzzer once found stays found without one.
+//! Runs every committed input through its check, so that the findings of a fuzzer are tested without one.
 
 use std::fs;
 use std::path::Path;
