@@ -356,6 +356,15 @@ async def test_file_disconnect_stops_the_transfer(path: Path) -> None:
     assert 5 <= sent < 100
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_open_file_of_anyio_is_not_imported(monkeypatch: pytest.MonkeyPatch, loaded: bool) -> None:
+    assert callable(anyio.open_file)  # imports it, as others may have
+    if not loaded:
+        monkeypatch.delattr(anyio, "open_file")
+    assert file_module._opens_in_stock_way()
+    assert ("open_file" in vars(anyio)) is loaded
+
+
 @pytest.mark.parametrize("patched", [False, True])
 @pytest.mark.parametrize("header", [None, "bytes=0-900", "bytes=0-100,500-600"])
 async def test_file_is_closed_whatever_happens(

@@ -29,12 +29,12 @@ UserWarning
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Mapping
 from typing import Any
 
 from pallasite._core import encode_header
 from pallasite._http.close_frame import check_close_code
+from pallasite._http.phrases import PHRASES
 
 __all__ = ["ClientDisconnect", "HTTPException", "SecurityWarning", "StarletteDeprecationWarning", "WebSocketException"]
 
@@ -55,7 +55,7 @@ class HTTPException(Exception):
 
     def __init__(self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = status_code
-        self.detail = http.client.responses.get(status_code, "") if detail is None else detail
+        self.detail = PHRASES.get(status_code, "") if detail is None else detail
         self.headers = headers
         # Checked here, where the traceback shows who set them. Other types than text are left to the handler.
         for name, value in () if headers is None else headers.items():

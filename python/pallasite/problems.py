@@ -6,7 +6,6 @@ every error of an application one. `refuse` is for middleware, which runs outsid
 
 from __future__ import annotations
 
-import http.client
 import re
 import sys
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from pallasite._compat.public import publish
 from pallasite._exception_handler import find_handler
 from pallasite._http import scope_keys
+from pallasite._http.phrases import PHRASES
 from pallasite._http.typed import InvalidParameter
 from pallasite._runtime.calls import call_in_threadpool
 from pallasite._utils import is_async_callable
@@ -108,7 +108,7 @@ def _document(
 
 
 def _phrase(status: int) -> str:
-    return http.client.responses.get(status) or ("Client Error" if status < 500 else "Server Error")
+    return PHRASES.get(status) or ("Client Error" if status < 500 else "Server Error")
 
 
 def problem_response(scope: Scope, problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:

@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_compat.stock",
         "_compat",
         "_http.close_frame",
+        "_http.phrases",
         "_http.text",
     ),
     ("_compat.warn", "_http", "_files", "_utils", "_runtime"),

@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable, Collection
 from datetime import date, datetime
 from math import isfinite
-from typing import Any, ClassVar, TypeVar, overload
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from pallasite.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 DefaultT = TypeVar("DefaultT")
 ValueT = TypeVar("ValueT")
@@ -141,6 +143,8 @@ class TypedReader:
 
     def get_uuid(self, name: str, default: Any = _REQUIRED) -> Any:
         """Return a UUID written as 32 hexadecimal digits, with or without hyphens."""
+        from uuid import UUID  # takes 2 ms to import
+
         return self._read(name, default, "a UUID", lambda text: UUID(text) if _UUID.fullmatch(text) else None)
 
     @overload

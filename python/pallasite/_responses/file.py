@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import os
 import stat
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from mimetypes import guess_type
-from secrets import token_hex
 from typing import Protocol
 from urllib.parse import quote
 
 import anyio
 
 from pallasite._compat import mode
-from pallasite._compat.stock import original
+from pallasite._compat.stock import ORIGINALS
 from pallasite._http.conditional import entity_tag, last_modified
 from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite._http.text import encode_text
@@ -143,7 +143,7 @@ class FileResponse(Response):
         known = self.stat_result
         try:
             # Fast path: copies `anyio.open_file`; 70 % fewer instructions (bench: file-response).
-            if needs_bytes and anyio.open_file is _STOCK_OPEN_FILE:
+            if needs_bytes and _opens_in_stock_way():
                 found, file = await run_sync(_open, self.path, known, self.chunk_size)
             else:
                 file = None
@@ -179,7 +179,7 @@ class FileResponse(Response):
             headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
             headers["content-length"] = str(end - start)
         elif ranges:
-            boundary = token_hex(13)
+            boundary = os.urandom(13).hex()
             length, _ = self.generate_multipart(ranges, boundary, size, self.headers["content-type"])
             headers["content-type"] = f"multipart/byteranges; boundary={boundary}"
             headers["content-length"] = str(length)
@@ -294,7 +294,16 @@ class _Opened:
         await run_sync(self._file.close)
 
 
-_STOCK_OPEN_FILE = original(anyio, "open_file")
+# Not `original`, which would import the function: that takes longer than to import all of `pallasite.responses`.
+ORIGINALS.append((anyio, "open_file"))
+
+
+def _opens_in_stock_way() -> bool:
+    """Whether `anyio.open_file` is anyio's own, which is certain if it has not even been imported."""
+    found = vars(anyio).get("open_file")
+    if found is None:
+        return True
+    return found is getattr(sys.modules.get("anyio._core._fileio"), "open_file", None)
 
 
 def _stat_file(path: str | os.PathLike[str]) -> os.stat_result:
