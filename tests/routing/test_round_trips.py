@@ -56,7 +56,12 @@ def test_path_of_any_value_decodes_to_it(value: str) -> None:
 
     path = str(APP.url_path_for("user", name=value))
     assert unquote(path) == f"/users/{value}"
+    assert path.isascii()
     assert not set(path) & set('?#\\ \t\r\n"<>^`|')
+
+
+def test_path_of_a_lone_surrogate_has_a_replacement() -> None:
+    assert APP.url_path_for("user", name="a\ud800b") == "/users/a%3Fb"
 
 
 @pytest.mark.parametrize("value", [value for value in VALUES if not set(value) & set("\\\t\n\x7f")])

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
@@ -124,8 +123,8 @@ async def delete_file(request: Request) -> Response:
 
 
 def file_url(request: Request, file: StoredFile) -> str:
-    """The address of a file; its name is quoted, because a name may well contain `#`, `?` or spaces."""
-    return str(request.url_for("file", token=file.token, name=quote(file.name, safe="")))
+    """The URL of a file. `url_for` escapes what a name may well contain: `#`, `?` and spaces."""
+    return str(request.url_for("file", token=file.token, name=file.name))
 
 
 async def find_file(request: Request) -> StoredFile:

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from re import Pattern
 from typing import Any
+from urllib.parse import quote
 
 from pallasite._core import PathPattern
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
@@ -15,19 +16,19 @@ PARAM_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)(:[a-zA-Z_][a-zA-Z0-9_]*)?}")
 PARAM_FORMAT_REGEX = re.compile("{([a-zA-Z_][a-zA-Z0-9_]*)}")
 
 
-# What a path may contain (RFC 3986 section 3.3), besides braces and non-ASCII characters, which clients encode.
-_IN_PATH = "-A-Za-z0-9/_.~!$&'()*+,;=:@{}"
-_PLAIN = re.compile(f"[{_IN_PATH}\x80-\U0010ffff]*")
-_ESCAPES = {code: f"%{code:02X}" for code in range(0x80) if not re.match(f"[{_IN_PATH}]", chr(code))}
+# What a path may contain (RFC 3986 section 3.3) besides letters, digits and "-._~"; braces are kept for placeholders.
+_IN_PATH = "/!$&'()*+,;=:@{}"
+_PLAIN = re.compile(f"[-A-Za-z0-9._~{_IN_PATH}]*")
 
 
 def escape_path(text: str) -> str:
     """Return a decoded path, or a part of one, as it is written in a URL.
 
     Deviation: a client that follows the URL sends the same path. Otherwise it would read `?` and `#` as the end of the
-    path and `%` as the start of an escape, and drop tabs.
+    path and `%` as the start of an escape, and drop tabs. Characters outside ASCII are escaped as UTF-8, and a lone
+    surrogate, which has no UTF-8, becomes `?`.
     """
-    return text if _PLAIN.fullmatch(text) else text.translate(_ESCAPES)
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=_IN_PATH, errors="replace")
 
 
 @lru_cache(maxsize=4096)
