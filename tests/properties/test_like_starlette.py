@@ -479,7 +479,11 @@ def test_same_application_sends_the_same_responses(spec: dict[str, Any], request
             if request["type"] == "websocket" and not request["denial"]:
                 request["sends"] = None
             expected = await outcome(theirs, their_app, request)
-            assert await outcome(ours, our_app, request) == expected
+            found = await outcome(ours, our_app, request)
+            if any("ClientDisconnect" in entry for entry in theirs.log):
+                # Only Starlette calls a handler for it, and `expected` ends there.
+                found["log"] = found["log"][: len(expected["log"])]
+            assert found == expected
 
     with pytest.MonkeyPatch.context() as patch:
         # Pallasite raises the exception itself, but this comparison includes what handlers are called with.
