@@ -69,6 +69,7 @@ def test_every_module_of_both_names_is_executed_once() -> None:
     run_program(
         """
         import importlib, pkgutil, sys, warnings
+        from pallasite._compat import alias
         executed = []
         def note(event, arguments):
             if event == "exec":
@@ -77,12 +78,29 @@ def test_every_module_of_both_names_is_executed_once() -> None:
         warnings.simplefilter("ignore")
         for package in ("starlette", "pallasite", "starlette"):
             for info in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
-                if not info.name.endswith("__main__"):
+                shared = package == "pallasite" or info.name.partition(".")[2] in alias._SHARED
+                if shared and not info.name.endswith("__main__"):
                     module = importlib.import_module(info.name)
                     assert module is sys.modules["pallasite" + info.name[info.name.index("."):]], info
         ours = [name for name in executed if "pallasite" in name]
         assert any(name.endswith("applications.py") for name in ours)
         assert len(ours) == len(set(ours)), ours
+        """
+    )
+
+
+@pytest.mark.parametrize("name", ["middleware.timeout", "problems", "sse", "_runtime", "_core", "_compat.alias"])
+def test_module_that_starlette_lacks_cannot_be_imported_under_its_name(name: str) -> None:
+    run_program(
+        f"""
+        import importlib
+        import pallasite.{name}, starlette
+        try:
+            importlib.import_module("starlette.{name}")
+        except ModuleNotFoundError as error:
+            assert "import pallasite.{name.partition(".")[0]}" in str(error), error
+        else:
+            raise AssertionError
         """
     )
 

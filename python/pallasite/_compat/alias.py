@@ -27,7 +27,7 @@ STARLETTE_VERSION = "1.10.0"
 _OURS = "pallasite"
 _THEIRS = "starlette"
 
-# Modules that Starlette has too. The others can be imported under both names as well, but keep their own.
+# Modules that Starlette has too. The others cannot be imported under its name: code that did would fail on Starlette.
 _SHARED = frozenset(
     (
         "_exception_handler",
@@ -123,6 +123,9 @@ class _Finder:
             found = self._others(f"{_OURS}.{rest}" if rest else _OURS, _search_path(rest))
             if found is None:
                 return None
+            if rest and rest not in _SHARED:
+                # Raised, because the finders after this one would find it: the packages have the same folders.
+                raise ModuleNotFoundError(f"No module named {name!r}: import {_OURS}.{rest}", name=name)
             loader: Any = _Alias() if rest else _Package()
             spec = ModuleSpec(name, loader, origin=found.origin)
             spec.submodule_search_locations = found.submodule_search_locations
