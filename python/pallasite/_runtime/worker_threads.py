@@ -5,7 +5,8 @@ does the same with one idle thread, one queue and one wake-up, in a third of the
 
 * anyio's default limiter bounds the number of threads. Changes of its `total_tokens` count.
 * Context variables are copied, and `anyio.from_thread` works inside.
-* Cancellation of a scope waits for the thread. `Task.cancel` does not, and leaves the thread to finish.
+* Cancellation of a scope waits for the thread. `Task.cancel` does not, and leaves the thread to finish. Unlike in
+  anyio, the abandoned thread holds its token until then, so that the limiter still bounds the number of threads.
 * The interpreter waits at its exit for calls in progress, unless the event loop runs in a daemon thread.
 
 Each event loop has a pool. The pool is touched by its loop's thread and by its workers, without a lock: every operation
@@ -34,7 +35,7 @@ from pallasite._compat.stock import original
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
-__all__ = ["Pool", "current_pool", "run_sync"]
+__all__ = ["ABANDONS", "Pool", "abandoned_threads", "current_pool", "run_sync"]
 
 T = TypeVar("T")
 
@@ -42,6 +43,9 @@ T = TypeVar("T")
 IDLE_SECONDS = 10
 
 _STOCK_RUN_SYNC = original(anyio.to_thread, "run_sync")
+
+#: Whether, on trio, a cancelled call leaves its thread to finish instead of waiting for it.
+ABANDONS: ContextVar[bool] = ContextVar("pallasite.abandons", default=False)
 
 
 async def run_sync(func: Callable[..., T], *args: Any, limiter: anyio.CapacityLimiter | None = None) -> T:
@@ -51,6 +55,8 @@ async def run_sync(func: Callable[..., T], *args: Any, limiter: anyio.CapacityLi
     """
     pool = current_pool()
     if pool is None:
+        if ABANDONS.get():
+            return await anyio.to_thread.run_sync(func, *args, limiter=limiter, abandon_on_cancel=True)
         return await anyio.to_thread.run_sync(func, *args, limiter=limiter)
     task = cast("asyncio.Task[Any]", asyncio.current_task())
     scope = pool.scope_of(task)
@@ -59,10 +65,12 @@ async def run_sync(func: Callable[..., T], *args: Any, limiter: anyio.CapacityLi
     elif task.cancelling():
         await asyncio.sleep(0)  # raises if the cancellation is still to come
     limiter = limiter or pool.limiter
+    borrower = object()  # not the task, which may go on while an abandoned thread holds its token
     try:
-        limiter.acquire_on_behalf_of_nowait(task)
+        limiter.acquire_on_behalf_of_nowait(borrower)
     except anyio.WouldBlock:
-        await limiter.acquire_on_behalf_of(task)
+        await limiter.acquire_on_behalf_of(borrower)
+    abandoned = False
     try:
         future: asyncio.Future[T] = pool.submit(func, args, scope)
         try:
@@ -72,10 +80,19 @@ async def run_sync(func: Callable[..., T], *args: Any, limiter: anyio.CapacityLi
                 return future.result()
             return await future
         finally:
+            if future.cancelled():
+                abandoned = True
+                pool.abandoned[future] = limiter, borrower
             # An exception refers to this frame, which must not refer to the exception.
             del future
     finally:
-        limiter.release_on_behalf_of(task)
+        if not abandoned:
+            limiter.release_on_behalf_of(borrower)
+
+
+def abandoned_threads() -> int:
+    """Return the number of worker threads of all asyncio event loops whose call goes on though nobody awaits it."""
+    return sum(len(pool.abandoned) for pool in _open_pools())
 
 
 class Job(NamedTuple):
@@ -121,6 +138,7 @@ class Pool:
         done: results that the event loop has yet to deliver: (future, result, error).
         woken: whether a delivery is scheduled, so that one wake-up serves all that finish meanwhile.
         stopping: whether threads end instead of becoming idle.
+        abandoned: by the future of a call that nobody awaits any more, the token to release when its thread is done.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, internals: _Internals) -> None:
@@ -132,6 +150,7 @@ class Pool:
         self.done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
         self.woken = False
         self.stopping = False
+        self.abandoned: dict[asyncio.Future[Any], tuple[anyio.CapacityLimiter, object]] = {}
         self._internals = internals
         self._new_queue = SimpleQueue
         self._guard = _stop_at_shutdown(weakref.ref(self))
@@ -262,8 +281,11 @@ class Pool:
         done = self.done
         while done:
             future, result, error = done.popleft()
-            if future.done():
-                continue  # its task was cancelled
+            if future.done():  # its task was cancelled
+                limiter, borrower = self.abandoned.pop(future, (None, None))
+                if limiter is not None:
+                    limiter.release_on_behalf_of(borrower)
+                continue
             if error is None:
                 future.set_result(result)
             else:
