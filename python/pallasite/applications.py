@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 from pallasite._compat.stock import original
 from pallasite._core import Observer, find_header
 from pallasite._http.origin import SELF, is_admitted, parse_origin
+from pallasite._routing.wrap import wrap
 from pallasite.datastructures import State, URLPath
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware, _MiddlewareFactory
@@ -62,6 +63,10 @@ class Pallasite:
         base_url: a scheme and a host, such as ``https://example.org``, that absolute URLs start with instead of the
             Host header: `request.url`, `request.base_url`, `url_for` and redirects built from them, here and in
             mounted applications without their own `base_url`.
+        timeout: seconds. A request that takes longer is cancelled and answered with 504, or broken off if its response
+            has started. Event streams and WebSockets last as long as they like. A route's own `timeout` replaces it.
+            None sets no limit.
+        cancel_on_disconnect: cancel a request once its client has disconnected, unless its response has started.
 
     The keyword-only settings are attributes as well, for subclasses with their own constructor.
 
@@ -75,6 +80,8 @@ class Pallasite:
     base_url: str | None = None
     mounted_lifespans: bool | None = None
     websocket_origins: Sequence[str] | None = None
+    timeout: float | None = None
+    cancel_on_disconnect: bool = False
 
     def __init__(
         self,
@@ -89,6 +96,8 @@ class Pallasite:
         websocket_origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
         base_url: str | None = None,
+        timeout: float | None = None,
+        cancel_on_disconnect: bool = False,
     ) -> None:
         self.debug = debug
         self.state = State()
@@ -102,6 +111,12 @@ class Pallasite:
         if base_url is not None:
             parse_origin(base_url)
         self.base_url = base_url
+        if timeout is not None:
+            from pallasite._runtime.seconds import check_seconds
+
+            check_seconds("timeout", timeout)
+        self.timeout = timeout
+        self.cancel_on_disconnect = cancel_on_disconnect
         self.exception_handlers = dict(exception_handlers or {})
         self.user_middleware = list(middleware or [])
         self.middleware_stack: ASGIApp | None = None
@@ -124,7 +139,7 @@ class Pallasite:
         layers.extend(self.user_middleware)
         layers.append(Middleware(ExceptionMiddleware, handlers=handlers, debug=self.debug))
 
-        stack: ASGIApp = self.router
+        stack = wrap(self.router, None, None, self.timeout, self.cancel_on_disconnect or None)
         for cls, args, kwargs in reversed(layers):
             stack = cls(stack, *args, **kwargs)
         return stack

@@ -31,12 +31,12 @@ from pallasite._routing.paths import (
     replace_params,
 )
 from pallasite._routing.route_list import RouteList, route_changed
+from pallasite._routing.wrap import wrap
 from pallasite._utils import get_route_path
 from pallasite.convertors import CONVERTOR_TYPES, Convertor
 from pallasite.datastructures import URL, Headers, URLPath  # noqa: F401  # URL is imported from here by users
 from pallasite.exceptions import HTTPException
 from pallasite.middleware import Middleware
-from pallasite.middleware.body_limit import RequestBodyLimitMiddleware
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, RedirectResponse, Response
 from pallasite.types import ASGIApp, Lifespan, Receive, Scope, Send
@@ -74,13 +74,6 @@ class NoMatchFound(Exception):
 def get_name(endpoint: Callable[..., Any]) -> str:
     """Return the default name of a route: the endpoint's name, or that of its class."""
     return getattr(endpoint, "__name__", endpoint.__class__.__name__)
-
-
-def _wrap(app: ASGIApp, middleware: Iterable[Middleware] | None, max_body_size: int | None = None) -> ASGIApp:
-    """Return `app` inside its middleware, the first outermost. Only the limit on the request body is outside them."""
-    for cls, args, kwargs in reversed(list(middleware or ())):
-        app = cls(app, *args, **kwargs)
-    return app if max_body_size is None else RequestBodyLimitMiddleware(app, max_body_size=max_body_size)
 
 
 def _is_function(endpoint: Any) -> bool:
@@ -225,6 +218,10 @@ class Route(_Endpoint):
     `endpoint` is a function or coroutine function ``(request) -> response``, or an ASGI application (an instance or a
     class such as `HTTPEndpoint`). `methods` defaults to GET for functions and to all methods for applications. GET
     implies HEAD. `max_body_size` is in bytes; None sets no limit.
+
+    `timeout` is in seconds: a request that takes longer is cancelled and answered with 504. With `cancel_on_disconnect`
+    it is cancelled once the client has disconnected, unless its response has started. None leaves either to the
+    application. `math.inf` lifts the application's `timeout`.
     """
 
     _kind = RouteKind.HTTP
@@ -240,6 +237,8 @@ class Route(_Endpoint):
         include_in_schema: bool = True,
         middleware: Sequence[Middleware] | None = None,
         max_body_size: int | None = None,
+        timeout: float | None = None,
+        cancel_on_disconnect: bool | None = None,
     ) -> None:
         assert path.startswith("/"), "Routed paths must start with '/'"
         self.path = path
@@ -251,7 +250,7 @@ class Route(_Endpoint):
             methods = ["GET"] if methods is None else methods
         else:
             app = endpoint
-        self.app = _wrap(app, middleware, max_body_size)
+        self.app = wrap(app, middleware, max_body_size, timeout, cancel_on_disconnect)
         self.methods = None if methods is None else {method.upper() for method in methods}
         if self.methods and "GET" in self.methods:
             self.methods.add("HEAD")
@@ -304,7 +303,7 @@ class WebSocketRoute(_Endpoint):
         self.path = path
         self.endpoint = endpoint
         self.name = get_name(endpoint) if name is None else name
-        self.app = _wrap(websocket_session(endpoint) if _is_function(endpoint) else endpoint, middleware)
+        self.app = wrap(websocket_session(endpoint) if _is_function(endpoint) else endpoint, middleware)
         self._set_pattern(path)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -365,7 +364,7 @@ class Mount(_PathRoute):
         assert app is not None or routes is not None, "Either 'app=...', or 'routes=' must be specified"
         self.path = path.rstrip("/")
         self._base_app: ASGIApp = Router(routes=routes) if app is None else app
-        self.app = _wrap(self._base_app, middleware, max_body_size)
+        self.app = wrap(self._base_app, middleware, max_body_size)
         self.name = name
         self._set_pattern(self.path + "/{path:path}")
 
@@ -520,7 +519,7 @@ class Router:
         self.redirect_slashes = redirect_slashes
         self.default = self.not_found if default is None else default
         self.lifespan_context: Lifespan[Any] = NoLifespan() if lifespan is None else as_lifespan(lifespan)
-        self.middleware_stack = _wrap(self._inner_app(), middleware, max_body_size)
+        self.middleware_stack = wrap(self._inner_app(), middleware, max_body_size)
 
     def _inner_app(self) -> ASGIApp:
         """Return the application inside the router's middleware. Compatibility mode replaces it for FastAPI."""

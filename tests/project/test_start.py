@@ -18,7 +18,7 @@ datastructures exceptions responses types
 """
 ROUTING = f"""{RESPONSES}
 _exception_handler _http.form_limits _routing _routing.endpoint_apps _routing.lifespan _routing.match _routing.paths
-_routing.route_list convertors middleware middleware.body_limit requests routing status websockets
+_routing.route_list _routing.wrap convertors middleware middleware.body_limit requests routing status websockets
 """
 APPLICATIONS = f"""{ROUTING}
 _http.origin _http.schemes applications middleware._debug_values middleware._fixed_origin middleware.errors

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "BODY_LIMIT_RESPONDER",
+    "BOUNDS",
     "EXEMPT",
     "HANDLERS",
     "MAX_BODY_SIZE",
@@ -26,6 +27,8 @@ ORIGIN = "pallasite.origin"
 REQUEST_ID = "pallasite.request_id"
 #: `middleware.forwarded`: the address of the peer that opened the connection, as the server gave it in `client`.
 PEER = "pallasite.peer"
+#: `_runtime.bounded`: the time limit of the request, which an inner application may change.
+BOUNDS = "pallasite.bounds"
 #: `health`: present on requests that logs, metrics, rate limits and time limits leave alone.
 EXEMPT = "pallasite.exempt"
 #: `middleware.exceptions`: the exception handlers, by class and by status code.

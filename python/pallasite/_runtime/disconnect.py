@@ -104,14 +104,14 @@ async def run_until_disconnect(
 
     try:
         async with create_collapsing_task_group() as group:
-            await _Noticed(sending, start_listening)
+            await Noticed(sending, start_listening)
             if listening:
                 group.cancel_scope.cancel()
     finally:
         sending.close()
 
 
-class _Noticed:
+class Noticed:
     """Awaits a coroutine and calls `on_wait` each time it is about to wait, until `on_wait` returns True."""
 
     __slots__ = ("coroutine", "on_wait")
