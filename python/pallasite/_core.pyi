@@ -40,6 +40,12 @@ def parse_content_type(header: str | bytes, /) -> tuple[str, dict[str, str]]:
 
 # --- condition
 
+def names_strong_tag(tags: str, tag: str, /) -> bool:
+    """Return True if a list of entity tags, such as If-Match, is `*` or contains `tag`, and neither is weak.
+
+    Source: RFC 9110 section 13.1.1.
+    """
+
 def names_tag(tags: str, tag: str, /) -> bool:
     """Return True if a list of entity tags, such as If-None-Match, is `*` or contains `tag`.
 
@@ -368,14 +374,21 @@ def parse_query_multi(query: str | bytes, /) -> tuple[list[tuple[str, str]], dic
 
 # --- range
 
-def parse_ranges(header: str, size: int, max_ranges: int, /) -> list[tuple[int, int]] | None:
-    """The byte ranges that a Range header asks of a file of `size` bytes, as (start, end), the end being exclusive: in
-    order, those that touch or overlap made one. None if one starts behind the end of the file.
+def parse_ranges(
+    header: str, size: int, max_ranges: int, /, *, as_starlette: bool = False
+) -> list[tuple[int, int]] | None:
+    """Return the byte ranges of a file of `size` bytes as (start, end), the end exclusive, or None for status 416.
 
-    Empty for more than `max_ranges` parts: send the whole file then. Parts that are no ranges are passed over.
+    They are in order, and ranges that touch or overlap are joined. Those past the end of the file are left out, unless
+    all are: then the result is None. The result is empty, which stands for the whole file, for more than `max_ranges`
+    parts, and for the last bytes of an empty file.
 
-    Raises ValueError for another unit than bytes, no range at all, or one whose end is before its start. Source: RFC
-    9110 section 14.
+    Source: RFC 9110 section 14. With `as_starlette`, parts that are not ranges are skipped, and one range past the end
+    is enough for None.
+
+    Raises:
+        ValueError: the header is invalid and should be ignored: another unit than bytes, no range, a part that is not a
+            range, or one whose end is before its start.
     """
 
 # --- response

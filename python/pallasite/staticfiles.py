@@ -21,13 +21,19 @@ from pallasite._compat import mode
 from pallasite._compat.stock import original
 from pallasite._files.lookup import Found, OpenFile, find, find_cached, open_known
 from pallasite._files.windows_names import means_no_file
-from pallasite._http.conditional import asks_for_ranges, entity_tag, is_not_modified, last_modified
+from pallasite._http.conditional import (
+    asks_for_ranges,
+    entity_tag,
+    fails_precondition,
+    is_not_modified,
+    last_modified,
+)
 from pallasite._http.url import local_url
 from pallasite._runtime.worker_threads import run_sync
 from pallasite._utils import get_route_path
 from pallasite.datastructures import URL, Headers
 from pallasite.exceptions import HTTPException
-from pallasite.responses import FileResponse, RedirectResponse, Response
+from pallasite.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from pallasite.types import Receive, Scope, Send
 from pallasite.websockets import WebSocketClose
 
@@ -78,7 +84,9 @@ class StaticFiles:
         AssertionError: a package or its directory does not exist.
 
     Deviation: a path that leaves the directory and re-enters it is not found, because it would reveal the directory's
-    name. `http.response.pathsend` is not used: the server might find another file under the path. The redirect to a
+    name. A file's path with a slash behind it is not found either: it would be a second URL of the file, from which
+    relative links lead elsewhere. If-Match and If-Unmodified-Since are evaluated (RFC 9110 section 13.2.2).
+    `http.response.pathsend` is not used: the server might find another file under the path. The redirect to a
     directory's slash has no host, which the client might have forged; in compatibility mode it has one, because
     FastAPI's tests require it.
     """
@@ -97,7 +105,8 @@ class StaticFiles:
         dot_files: bool = True,
     ) -> None:
         if check_dir and directory is not None and not os.path.isdir(directory):
-            raise RuntimeError(f"Directory '{directory}' does not exist")
+            problem = "is not a directory" if os.path.exists(directory) else "does not exist"
+            raise RuntimeError(f"Directory '{directory}' {problem}")
         self.directory = directory
         self.packages = packages
         self.html = html
@@ -160,8 +169,14 @@ class StaticFiles:
     def file_response(
         self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
-        """Return the file, or 304 if the client has it. It is sent only if it still matches `stat_result`."""
+        """Return the file, 304 if the client has it, or 412 if the client asks for another version.
+
+        It is sent only if it still matches `stat_result`.
+        """
         response = _StaticFileResponse(full_path, stat_result, status_code)
+        etag, modified = response.headers["etag"], response.headers["last-modified"]
+        if status_code == 200 and fails_precondition(scope["headers"], etag, modified):
+            return _precondition_failed()
         if self.is_not_modified(response.headers, Headers(scope=scope)):
             return NotModifiedResponse(response.headers)
         return response
@@ -205,7 +220,7 @@ class StaticFiles:
             BlockingIOError: on the event loop: the answer requires blocking.
         """
         found, status_code = self._search(path, find), 200
-        if found is None or not found.is_file:
+        if found is None or not found.is_file or _names_directory(scope):
             steps = self._choose_page(found, path, scope)
             try:
                 wanted = next(steps)
@@ -216,8 +231,11 @@ class StaticFiles:
         if found is None:
             return _with_slash(scope)
         etag, modified = entity_tag(found.stat), last_modified(found.stat)
-        if status_code == 200 and is_not_modified(scope["headers"], etag, modified):
-            return _not_modified(etag)
+        if status_code == 200:
+            if fails_precondition(scope["headers"], etag, modified):
+                return _precondition_failed()
+            if is_not_modified(scope["headers"], etag, modified):
+                return _not_modified(etag)
         response = _StaticFileResponse(found.path, found.stat, status_code)
         response.load(found.file, scope, waits=find is not find_cached)
         return response
@@ -225,7 +243,7 @@ class StaticFiles:
     async def _respond_with_hooks(self, path: str, scope: Scope) -> Response:
         """Like `_respond`, but calls the public methods, each in the thread where Starlette calls it."""
         found, status_code = await self._look_up_with_hook(path), 200
-        if found is None or not found.is_file:
+        if found is None or not found.is_file or _names_directory(scope):
             steps = self._choose_page(found, path, scope)
             try:
                 wanted = next(steps)
@@ -303,6 +321,9 @@ class _StaticFileResponse(FileResponse):
 
     # The server would look up the path again and might find another file.
     _sends_path = False
+
+    # `StaticFiles` has done that.
+    _evaluates_conditions = False
 
     _file: OpenFile | None = None
     _content: bytes | None = None
@@ -428,6 +449,15 @@ def _not_modified(etag: str) -> NotModifiedResponse:
     response.body = b""
     response.background = None
     return response
+
+
+def _names_directory(scope: Scope) -> bool:
+    """Return True if the path ends with a slash or a dot segment, so that it cannot be that of a file."""
+    return get_route_path(scope).endswith(("/", "/."))
+
+
+def _precondition_failed() -> Response:
+    return PlainTextResponse("Precondition Failed", 412)
 
 
 def _with_slash(scope: Scope) -> RedirectResponse:

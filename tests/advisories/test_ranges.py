@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
+from pallasite._http.ranges import RangeNotSatisfiable, parse_ranges
 from pallasite.responses import FileResponse
 from pallasite.staticfiles import StaticFiles
 from tests.support.asgi import ask, assert_linear
@@ -36,7 +36,7 @@ HARD_RANGES = {
 def parse(header: str) -> None:
     try:
         parse_ranges(header, 10**12, 10**9)
-    except (MalformedRangeHeader, RangeNotSatisfiable):
+    except RangeNotSatisfiable:
         pass
 
 
@@ -61,7 +61,7 @@ async def test_response_to_many_ranges_is_at_most_twice_the_file(files: Any, mak
     for count in (2, 10, 1_000, 20_000):
         for name in (b"range", b"Range".lower()):
             answer = await ask(files, "/file.bin", headers=[(name, make(count).encode())])
-            assert answer.status in (200, 206, 400, 416)
+            assert answer.status in (200, 206, 416)
             assert len(answer.body) <= 2 * SIZE
             assert answer.header("content-length") in (str(len(answer.body)), None)
 
@@ -77,7 +77,6 @@ async def test_if_range_of_any_length_is_compared(files: Any) -> None:
 @pytest.mark.parametrize("digits", ["\u0661", "\uff11", "\u00b2", "+1", "1_0", "0x1", " 1 1", "1.0"])
 async def test_range_is_written_in_digits_of_ascii(files: Any, digits: str) -> None:
     for text in (f"bytes={digits}-", f"bytes=0-{digits}", f"bytes=-{digits}"):
-        with pytest.raises(MalformedRangeHeader):
-            parse_ranges(text, SIZE, 10)
+        assert parse_ranges(text, SIZE, 10) == []
         answer = await ask(files, "/file.bin", headers=[(b"range", text.encode("utf-8"))])
-        assert answer.status == 400
+        assert answer.status == 200

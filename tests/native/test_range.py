@@ -15,7 +15,8 @@ from pallasite._core import parse_ranges
     ("header", "expected"),
     [
         ("bytes=0-4", [(0, 5)]),
-        (" BYTES = 0 - 4 , x, 7 -", [(0, 5), (7, 10)]),
+        (" BYTES = 0 - 4 , , 7 -", [(0, 5), (7, 10)]),
+        ("bytes=0-4,10-", [(0, 5)]),
         ("bytes=-3", [(7, 10)]),
         ("bytes=5-" + "9" * 5000, [(5, 10)]),
         ("bytes=5-6,0-1,2-3", [(0, 4), (5, 7)]),
@@ -28,10 +29,17 @@ def test_ranges_are_sorted_and_joined(header: str, expected: list[tuple[int, int
     assert parse_ranges(header, 10, 3) == expected
 
 
-@pytest.mark.parametrize("header", ["", "bytes", "items=0-1", "bytes=", "bytes=4-3", "bytes=\u0661-2", "bytes=\ud800-"])
+@pytest.mark.parametrize(
+    "header", ["", "bytes", "items=0-1", "bytes=", "bytes=4-3", "bytes=\u0661-2", "bytes=\ud800-", "bytes=0-4,x"]
+)
 def test_range_that_is_none_is_an_error(header: str) -> None:
     with pytest.raises(ValueError, match=r"(?i)range"):
         parse_ranges(header, 10, 3)
+
+
+def test_ranges_as_starlette_reads_them() -> None:
+    assert parse_ranges("bytes=0-4,x", 10, 3, as_starlette=True) == [(0, 5)]
+    assert parse_ranges("bytes=0-4,10-", 10, 3, as_starlette=True) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=9))

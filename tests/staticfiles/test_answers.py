@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pallasite._compat import mode
 from pallasite.datastructures import Headers
 from pallasite.responses import FileResponse
 from pallasite.staticfiles import NotModifiedResponse, StaticFiles
@@ -26,7 +27,7 @@ TAG = '"5ba2ad3c7ba3a4d1bb3b4dbf5fcd1b5e"'  # of no file
 REQUESTS: list[tuple[str, dict[str, str], str]] = [
     *((path, {}, "GET") for path in (
         "/small.css", "/empty.txt", "/big.bin", "/archive.tar.gz", "/no-extension", "/dir", "/dir/", "/dir/page.html",
-        "/bare", "/bare/", "/ümlaut äß.txt", "/..hidden", "/missing", "/small.css/", "/small.css/below", "/", "",
+        "/bare", "/bare/", "/ümlaut äß.txt", "/..hidden", "/missing", "/small.css/below", "/", "",
         "//small.css", "/./small.css", "/dir/../small.css", "/dir//page.html", "/inside.css", "/absolute.css",
         "/outside.txt", "/outside-dir/secret.txt", "/dangling", "/../secret.txt", "/../root-too/secret.txt",
         "/dir/../../secret.txt", "/\\secret.txt", "/..\\secret.txt", "/%2e%2e/secret.txt",
@@ -55,8 +56,11 @@ REQUESTS: list[tuple[str, dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize("options", [{}, {"html": True}, {"follow_symlink": True}], ids=["plain", "html", "follow"])
-async def test_answers_are_those_of_starlette(root: Path, storage: str, options: dict[str, Any]) -> None:
+async def test_answers_are_those_of_starlette(
+    root: Path, storage: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     reference = pytest.importorskip("starlette.staticfiles")
+    monkeypatch.setattr(mode, "current", mode.PALLASITE._replace(refuses_malformed_ranges=True))
     app, oracle = StaticFiles(directory=root, **options), reference.StaticFiles(directory=root, **options)
     for path, headers, method in REQUESTS:
         expected = await _answer(oracle, _scope(path, headers, method))

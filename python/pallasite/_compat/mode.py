@@ -40,6 +40,8 @@ class Mode(NamedTuple):
     raises_errors_of_send: bool
     #: A close code that a close frame must not have (RFC 6455 section 7.4) raises ValueError.
     checks_close_codes: bool
+    #: A Range header that is invalid or has an unknown unit is answered with 400, instead of being ignored.
+    refuses_malformed_ranges: bool
 
 
 PALLASITE = Mode(
@@ -56,6 +58,7 @@ PALLASITE = Mode(
     refuses_consumed_bodies=True,
     raises_errors_of_send=False,
     checks_close_codes=True,
+    refuses_malformed_ranges=False,
 )
 STARLETTE = Mode(
     warning_package="starlette",
@@ -71,6 +74,7 @@ STARLETTE = Mode(
     refuses_consumed_bodies=False,
     raises_errors_of_send=True,
     checks_close_codes=False,
+    refuses_malformed_ranges=True,
 )
 
 current = PALLASITE

@@ -15,7 +15,14 @@ import anyio
 
 from pallasite._compat import mode
 from pallasite._compat.stock import ORIGINALS
-from pallasite._http.conditional import entity_tag, last_modified
+from pallasite._http.conditional import (
+    CONDITIONS,
+    REPRESENTATION_FIELDS,
+    entity_tag,
+    fails_precondition,
+    is_not_modified,
+    last_modified,
+)
 from pallasite._http.ranges import MalformedRangeHeader, RangeNotSatisfiable, parse_ranges
 from pallasite._http.text import encode_text
 from pallasite._responses.base import PlainTextResponse, Response, denial_send
@@ -38,8 +45,9 @@ __all__ = ["FileResponse", "MalformedRangeHeader", "RangeNotSatisfiable"]
 class FileResponse(Response):
     """A response with a file's bytes, its length, an entity tag and its modification time.
 
-    It supports Range requests, with one range or several, and If-Range. The response to a HEAD request has headers
-    only. If the server can send files itself (`http.response.pathsend`), it receives the path.
+    It supports conditional requests (304 and 412), Range requests with one range or several, and If-Range. The response
+    to a HEAD request has headers only. If the server can send files itself (`http.response.pathsend`), it receives the
+    path.
 
     Args:
         filename: the name under which the client should save the file.
@@ -50,6 +58,9 @@ class FileResponse(Response):
         chunk_size: the number of bytes read and sent at a time.
         max_ranges: a request with more ranges than this is answered with the whole file.
 
+    Deviation: If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since are evaluated. The background task
+    also runs if the file itself is not sent: after 304, 412 and 416.
+
     Raises:
         RuntimeError: from the call, if the path is not a regular file or the file ends before a range does.
     """
@@ -59,6 +70,9 @@ class FileResponse(Response):
 
     # Whether a server that supports it receives the path instead of the bytes.
     _sends_path: bool = True
+
+    # Whether If-Match, If-None-Match and the like are evaluated here.
+    _evaluates_conditions: bool = True
 
     def __init__(
         self,
@@ -100,8 +114,10 @@ class FileResponse(Response):
         found, file = await self._look_up(needs_bytes=not (only_head or by_path))
         gone: BaseException | None = None
         try:
-            ranges = self._requested_ranges(scope, method, found.st_size)
-            if only_head:
+            answer, ranges = self._answer(scope, method, found.st_size)
+            if answer is not None:
+                await answer(scope, receive, send)
+            elif only_head:
                 await self._send_head(send, ranges, found.st_size)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             elif by_path and not ranges:
@@ -117,13 +133,6 @@ class FileResponse(Response):
                     await run_until_disconnect(sending, wait_for_disconnect, receive, scope)
         except Gone as error:
             gone = error.__cause__
-        except MalformedRangeHeader as error:
-            await PlainTextResponse(error.content, 400)(scope, receive, send)
-            return
-        except RangeNotSatisfiable as error:
-            refusal = PlainTextResponse(status_code=416, headers={"content-range": f"bytes */{error.max_size}"})
-            await refusal(scope, receive, send)
-            return
         finally:
             if isinstance(file, _Opened):
                 # Closing blocks too, and must also happen if the transfer is cancelled.
@@ -153,6 +162,30 @@ class FileResponse(Response):
         if known is None:
             self.set_stat_headers(found)
         return found, file
+
+    def _answer(self, scope: Scope, method: str, size: int) -> tuple[Response | None, list[tuple[int, int]]]:
+        """Return the response in the file's place, if there is one, and the requested ranges of the file.
+
+        Source: RFC 9110 section 13.2.2.
+        """
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        evaluates = self._evaluates_conditions and self.status_code == 200 and scope["type"] == "http"
+        if evaluates and method in ("GET", "HEAD") and not CONDITIONS.isdisjoint(dict(headers)):
+            etag, modified = self.headers["etag"], self.headers["last-modified"]
+            if fails_precondition(headers, etag, modified):
+                return PlainTextResponse("Precondition Failed", 412), []
+            if is_not_modified(headers, etag, modified):
+                response = Response(status_code=304)
+                response.raw_headers = [
+                    (name, value) for name, value in self.raw_headers if name not in REPRESENTATION_FIELDS
+                ]
+                return response, []
+        try:
+            return None, self._requested_ranges(scope, method, size)
+        except MalformedRangeHeader as error:
+            return PlainTextResponse(error.content, 400), []
+        except RangeNotSatisfiable as error:
+            return PlainTextResponse(status_code=416, headers={"content-range": f"bytes */{error.max_size}"}), []
 
     def _requested_ranges(self, scope: Scope, method: str, size: int) -> list[tuple[int, int]]:
         """Return the requested ranges, or an empty list for the whole file."""

@@ -12,3 +12,10 @@ use crate::text::text_of;
 pub(crate) fn names_tag(tags: &Bound<'_, PyString>, tag: &Bound<'_, PyString>) -> PyResult<bool> {
     Ok(condition::names_tag(&text_of(tags)?, &text_of(tag)?))
 }
+
+/// See `_core.pyi`.
+#[pyfunction]
+#[pyo3(signature = (tags, tag, /))]
+pub(crate) fn names_strong_tag(tags: &Bound<'_, PyString>, tag: &Bound<'_, PyString>) -> PyResult<bool> {
+    Ok(condition::names_strong_tag(&text_of(tags)?, &text_of(tag)?))
+}

@@ -32,7 +32,7 @@ mod _core {
     #[pymodule_export]
     use super::accept::{coding_weight, parse_accept, parse_content_type};
     #[pymodule_export]
-    use super::condition::names_tag;
+    use super::condition::{names_strong_tag, names_tag};
     #[pymodule_export]
     use super::cookie::{cookies_from_headers, parse_cookies};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! Entity tags in If-None-Match (RFC 9110 sections 8.8.3 and 13.1.2).
+//! Entity tags in If-Match and If-None-Match (RFC 9110 sections 8.8.3, 13.1.1 and 13.1.2).
 //!
 //! Deviation: a tag without quotes is read as well, up to the next comma; in quotes any byte may stand.
 
@@ -13,6 +13,15 @@ pub fn names_tag(list: &[u8], tag: &[u8]) -> bool {
     }
     let tag = without_weakness(tag);
     !tag.is_empty() && Tags { rest: Some(list) }.any(|listed| without_weakness(listed) == tag)
+}
+
+/// Whether a list of entity tags is `*` or has `tag` in it, and both are strong.
+#[must_use]
+pub fn names_strong_tag(list: &[u8], tag: &[u8]) -> bool {
+    if trim_ows(list) == b"*" {
+        return true;
+    }
+    !tag.is_empty() && !tag.starts_with(b"W/") && Tags { rest: Some(list) }.any(|listed| listed == tag)
 }
 
 fn without_weakness(tag: &[u8]) -> &[u8] {
@@ -43,6 +52,27 @@ impl<'a> Iterator for Tags<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strong_tags_table() {
+        for (list, tag, expected) in [
+            ("\"a\"", "\"a\"", true),
+            ("\"b\" , \"a\"", "\"a\"", true),
+            (" * ", "\"a\"", true),
+            ("*", "W/\"a\"", true),
+            ("W/\"a\"", "\"a\"", false),
+            ("W/\"a\"", "W/\"a\"", false),
+            ("\"a\"", "W/\"a\"", false),
+            ("\"a,b\"", "b\"", false),
+            ("", "", false),
+        ] {
+            assert_eq!(
+                names_strong_tag(list.as_bytes(), tag.as_bytes()),
+                expected,
+                "{list} {tag}"
+            );
+        }
+    }
 
     #[test]
     fn tags_table() {

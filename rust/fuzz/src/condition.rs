@@ -1,6 +1,6 @@
 //! Lists of entity tags: the tag, a zero byte and the list.
 
-use pallasite_core::condition::names_tag;
+use pallasite_core::condition::{names_strong_tag, names_tag};
 use pallasite_core::header::trim_ows;
 
 use crate::work::linear;
@@ -30,4 +30,7 @@ pub fn check(input: &[u8]) {
     let is_listed = elements.iter().any(|element| strong(trim_ows(element)) == strong(tag));
     let is_star = trim_ows(list) == b"*";
     assert_eq!(found, is_star || (is_listed && !strong(tag).is_empty()));
+    let is_listed = elements.iter().any(|element| trim_ows(element) == tag);
+    let is_strong = !tag.is_empty() && !tag.starts_with(b"W/");
+    assert_eq!(names_strong_tag(list, tag), is_star || (is_listed && is_strong));
 }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use pallasite_core::range::{RangeError, parse_ranges};
+use pallasite_core::range::{RangeError, Rules, parse_ranges};
 use pallasite_core::text::trim;
 use regex::Regex;
 
@@ -18,13 +18,17 @@ pub fn check(input: &[u8]) {
         return;
     };
     let (size, most) = (u16::from_le_bytes([*low, *high]), usize::from(*most));
-    let found = linear(header.len(), 8, 64, || parse_ranges(header, u64::from(size), most));
-    assert_eq!(found, reference(header, size, most));
-    // Sizes up to the largest there is.
-    let _ = parse_ranges(header, u64::MAX, most);
+    for rules in [Rules::Rfc9110, Rules::Starlette] {
+        let found = linear(header.len(), 8, 64, || {
+            parse_ranges(header, u64::from(size), most, rules)
+        });
+        assert_eq!(found, reference(header, size, most, rules));
+        // Sizes up to the largest there is.
+        let _ = parse_ranges(header, u64::MAX, most, rules);
+    }
 }
 
-fn reference(header: &[u8], size: u16, most: usize) -> Result<Vec<(u64, u64)>, RangeError> {
+fn reference(header: &[u8], size: u16, most: usize, rules: Rules) -> Result<Vec<(u64, u64)>, RangeError> {
     // As text of one character for each byte.
     let text: String = header.iter().map(|&byte| char::from(byte)).collect();
     let (unit, parts) = text.split_once('=').ok_or(RangeError::Malformed)?;
@@ -36,26 +40,49 @@ fn reference(header: &[u8], size: u16, most: usize) -> Result<Vec<(u64, u64)>, R
         return Ok(Vec::new());
     }
     // Larger numbers than any size are one as good as another.
-    let number = |digits: &str| digits.parse::<u128>().unwrap_or(1 << 100).min(1 << 100) as i128;
+    let largest = u128::from(u64::MAX);
+    let number = |digits: &str| digits.parse::<u128>().unwrap_or(largest).min(largest) as i128;
     let size = i128::from(size);
-    let mut ranges: Vec<(i128, i128)> = Vec::new();
-    for captures in parts.iter().filter_map(|part| PART.captures(part)) {
-        match (&captures[1], &captures[2]) {
-            ("", "") => {}
-            ("", count) => ranges.push(((size - number(count)).max(0), size)),
-            (first, "") => ranges.push((number(first), size)),
-            (first, last) => ranges.push((number(first), (number(last) + 1).min(size))),
+    let is_strict = rules == Rules::Rfc9110;
+    // Start and end of each, and whether it counts from the end of the file.
+    let mut ranges: Vec<(i128, i128, bool)> = Vec::new();
+    for part in parts {
+        let is_blank = part.chars().all(|character| matches!(character, ' ' | '\t'));
+        match PART
+            .captures(part)
+            .map(|captures| (captures[1].to_owned(), captures[2].to_owned()))
+        {
+            Some((first, last)) if first.is_empty() && !last.is_empty() => {
+                ranges.push(((size - number(&last)).max(0), size, true));
+            }
+            Some((first, last)) if !first.is_empty() && last.is_empty() => {
+                ranges.push((number(&first), i128::MAX, false))
+            }
+            Some((first, last)) if !first.is_empty() => ranges.push((number(&first), number(&last) + 1, false)),
+            _ if is_strict && !is_blank => return Err(RangeError::Malformed),
+            _ => {}
         }
     }
     if ranges.is_empty() {
         return Err(RangeError::NoRange);
     }
-    if ranges.iter().any(|(start, _)| *start >= size) {
-        return Err(RangeError::NotSatisfiable);
-    }
-    if ranges.iter().any(|(start, end)| start >= end) {
+    let is_inverted = ranges.iter().any(|(start, end, from_end)| !from_end && start >= end);
+    if is_strict && is_inverted {
         return Err(RangeError::Inverted);
     }
+    if is_strict && size == 0 && text.split(['=', ',']).any(|part| is_count_of_some(part)) {
+        return Ok(Vec::new());
+    }
+    if is_strict {
+        ranges.retain(|(start, _, _)| *start < size);
+    }
+    if ranges.is_empty() || ranges.iter().any(|(start, _, _)| *start >= size) {
+        return Err(RangeError::NotSatisfiable);
+    }
+    if is_inverted {
+        return Err(RangeError::Inverted);
+    }
+    let ranges = ranges.into_iter().map(|(start, end, _)| (start, end.min(size)));
     // Byte by byte: which are wanted, and where that changes.
     let mut wanted = vec![false; size as usize + 1];
     for (start, end) in ranges {
@@ -69,4 +96,12 @@ fn reference(header: &[u8], size: u16, most: usize) -> Result<Vec<(u64, u64)>, R
         }
     }
     Ok(merged)
+}
+
+/// Whether a part asks for the last bytes, and for one at least.
+fn is_count_of_some(part: &str) -> bool {
+    let Some(captures) = PART.captures(part) else {
+        return false;
+    };
+    captures[1].is_empty() && captures[2].trim_start_matches('0') != ""
 }
