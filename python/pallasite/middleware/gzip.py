@@ -8,7 +8,7 @@ from typing import NoReturn
 import anyio
 import anyio.lowlevel
 
-from pallasite._core import GzipStream, coding_weight, find_header, header_values
+from pallasite._core import GzipStream, coding_weight, find_header, header_values, names_strong_tag
 from pallasite._core import gzip as compress
 from pallasite._runtime.worker_threads import run_sync
 from pallasite.datastructures import MutableHeaders
@@ -45,7 +45,8 @@ class GZipMiddleware:
 
     Partial responses (206) and responses with a Content-Encoding are not compressed. Streams are flushed after every
     chunk. Responses that could have been compressed get `Vary: Accept-Encoding`. Compression turns a strong ETag into
-    a weak one, because the bytes differ from those it was made for.
+    a weak one, because the bytes differ from those it was made for. The headers of 304 and of responses to HEAD are
+    those of the compressed response, without its length.
 
     Args:
         minimum_size: in bytes; shorter responses are not compressed.
@@ -57,6 +58,7 @@ class GZipMiddleware:
         ValueError: `compresslevel` is out of range.
 
     Deviation: weights and `*` in Accept-Encoding count (RFC 9110 section 12.5.3). `gzip;q=0` is not compressed, `*` is.
+    The responses to HEAD and 304 agree with that to GET (RFC 9110 sections 9.3.2 and 15.4.5).
     """
 
     def __init__(
@@ -119,11 +121,13 @@ class IdentityResponder:
         self.content_encoding_set = self.content_type_is_excluded = self.partial_response = False
         self._is_untouched = False
         self._is_head = False
+        self._known_tags = ""  # the client's If-None-Match
         self._left: int | None = None  # remaining bytes of a body with a declared length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.send = send
         self._is_head = scope.get("method") == "HEAD"
+        self._known_tags = ",".join(header_values(scope["headers"], "if-none-match"))
         await self.app(scope, receive, self.send_with_compression)
 
     async def send_with_compression(self, message: Message) -> None:
@@ -135,6 +139,7 @@ class IdentityResponder:
             self.initial_message = message
             self._is_untouched = self._judge(message)
             if self._is_untouched:
+                self._change_untouched_start()
                 await self._send_start()
         elif kind == "http.response.body" and not self._is_untouched:
             await self._send_body(message)
@@ -181,6 +186,9 @@ class IdentityResponder:
                 raise RuntimeError(f"Response body is {relation} than its Content-Length")
         if self.started:
             body = await self.apply_compression(body, more_body=more_body)
+        elif self._is_head and not body and not more_body:
+            self._change_start_of_head()
+            await self._send_start()
         elif more_body or len(body) >= self.minimum_size:
             compressed = await self.apply_compression(body, more_body=more_body)
             self._change_start(compressed, more_body, is_changed=compressed != body)
@@ -193,19 +201,47 @@ class IdentityResponder:
 
     def _change_start(self, body: bytes, more_body: bool, *, is_changed: bool) -> None:
         """Adapt the headers to the first chunk of the body."""
+        has_length = not more_body and not self.initial_message.get("trailers", False)
+        self._vary(is_changed=is_changed, length=len(body) if has_length else None)
+
+    def _change_start_of_head(self) -> None:
+        """Adapt the headers of a response to HEAD, whose content is not there, to those of GET."""
+        declared = find_header(self.initial_message.get("headers", ()), "content-length")
+        if declared is not None and declared.isdecimal() and int(declared[:20]) >= self.minimum_size:
+            # The length would only be known after compression, so it is left out. Source: RFC 9110 section 9.3.2
+            self._vary(is_changed=self._compresses, length=None)
+
+    def _change_untouched_start(self) -> None:
+        """Adapt the headers of a partial or not modified response to those of the whole one in its place."""
+        start = self.initial_message
+        if self.partial_response and not (self.content_encoding_set or self.content_type_is_excluded):
+            self._vary(is_changed=False, length=None)
+        elif start["status"] == 304:
+            # Its content would be compressed if the client has it compressed. A client that does not say has either.
+            tag = find_header(start.get("headers", ()), "etag") or ""
+            is_known = bool(tag) and names_strong_tag(self._known_tags, tag)
+            if not (self._compresses and is_known):
+                self._vary(is_changed=False, length=None, is_weak=self._compresses)
+
+    @property
+    def _compresses(self) -> bool:
+        return hasattr(self, "content_encoding")
+
+    def _vary(self, *, is_changed: bool, length: int | None, is_weak: bool = False) -> None:
+        """Say that the response depends on Accept-Encoding and, if it is changed, in what way."""
         start = self.initial_message
         # A response may be sent again, to another client: leave its own headers unchanged.
         headers = MutableHeaders(raw=list(start.get("headers", ())))
         headers.add_vary_header("Accept-Encoding")
         if is_changed:
             headers["Content-Encoding"] = self.content_encoding
-            if more_body or start.get("trailers", False):
+            if length is None:
                 del headers["Content-Length"]
             else:
-                headers["Content-Length"] = str(len(body))
-            etag = headers.get("etag")
-            if etag is not None and not etag.startswith("W/"):
-                headers["ETag"] = f"W/{etag}"
+                headers["Content-Length"] = str(length)
+        etag = headers.get("etag")
+        if (is_changed or is_weak) and etag is not None and not etag.startswith("W/"):
+            headers["ETag"] = f"W/{etag}"
         self.initial_message = {**start, "headers": headers.raw}
 
 
