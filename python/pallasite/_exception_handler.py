@@ -94,7 +94,7 @@ async def respond_to_exception(
         if isawaitable(response):  # of a decorated coroutine function, say
             response = await response
     if response is not None:
-        if send.is_open or send.is_closed:
+        if scope["type"] == "websocket" and (send.is_open or send.is_closed):
             await _close_websocket(exc, send)
         else:
             await response(scope, receive, send)

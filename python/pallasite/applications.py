@@ -199,7 +199,9 @@ class Pallasite:
                 if router is None:
                     await app.app(scope, receive, observed)
                 elif not await router.dispatch(scope, receive, observed):
-                    missing = await app.no_route(router, scope, receive, observed)
+                    missing = app.no_route(router, scope)
+                    if missing is None:
+                        await router.default(scope, receive, observed)
             except Exception as exc:
                 if not await app.answer(exc, scope, receive, observed):
                     raise

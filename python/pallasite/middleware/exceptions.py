@@ -68,7 +68,9 @@ class ExceptionMiddleware:
             if router is None:
                 await self.app(scope, receive, observed)
             elif not await router.dispatch(scope, receive, observed):
-                missing = await self.no_route(router, scope, receive, observed)
+                missing = self.no_route(router, scope)
+                if missing is None:
+                    await router.default(scope, receive, observed)
         except Exception as exc:
             if not await self.answer(exc, scope, receive, observed):
                 raise
@@ -91,10 +93,10 @@ class ExceptionMiddleware:
                 return app
         return None
 
-    async def no_route(self, router: Router, scope: Scope, receive: Receive, send: Observer) -> HTTPException | None:
-        """Let the router's default respond to a request that matches no route.
+    def no_route(self, router: Router, scope: Scope) -> HTTPException | None:
+        """Return the exception that the router's default would raise, or None if the caller must await the default.
 
-        The stock default is not called. Its exception is returned instead: handling it unraised takes half the time.
+        The stock default is not called: handling its exception unraised takes half the time.
         """
         default = router.default
         # Fast path: copies `Router.not_found`; 9 % fewer instructions (bench: not-found).
@@ -105,7 +107,6 @@ class ExceptionMiddleware:
             and scope["type"] == "http"
         ):
             return HTTPException(404)
-        await default(scope, receive, send)
         return None
 
     async def answer(self, exc: Exception, scope: Scope, receive: Receive, send: Observer) -> bool:
