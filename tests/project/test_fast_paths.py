@@ -136,7 +136,7 @@ STEPS: dict[str, Step] = {
     "WebSocket.receive_text": talk,
     "WebSocket.send_bytes": talk,
     "WebSocket.send_text": talk,
-    "_StaticFileResponse.__call__": get("/static/page.html"),
+    "StaticFileResponse.__call__": get("/static/page.html"),
     "_entry": visit_everything,
     "_not_modified": revalidate,
     "decode": lambda client: client.post("/json", content="1", headers={"content-type": JSON_TYPE}),

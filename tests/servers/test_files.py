@@ -233,14 +233,20 @@ def test_range_that_makes_no_sense_is_refused_or_ignored(client: httpx.Client, a
     assert client.get(address, headers={"range": value}).status_code in (200, 206, 400, 416)
 
 
+# As download managers ask for files.
+PLAIN = {"accept-encoding": "identity"}
+
+
 def test_range_is_resumed_only_if_the_file_is_the_same(client: httpx.Client, address: str) -> None:
-    etag = client.head(address).headers["etag"]
+    # A compressed response has other bytes and so another, weak tag, which resumes nothing.
+    assert client.head(address).headers["etag"].startswith("W/")
+    etag = client.head(address, headers=PLAIN).headers["etag"]
     assert client.get(address, headers={"range": "bytes=0-9", "if-range": etag}).status_code == 206
     assert client.get(address, headers={"range": "bytes=0-9", "if-range": '"other"'}).status_code == 200
 
 
 def test_head_of_a_file_has_its_size(client: httpx.Client, address: str) -> None:
-    answer = client.head(address)
+    answer = client.head(address, headers=PLAIN)
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-length"] == str(len(CONTENT))
     assert answer.headers["accept-ranges"] == "bytes"

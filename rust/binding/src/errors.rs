@@ -68,7 +68,6 @@ macro_rules! convert {
 }
 
 convert! {
-
     Form => Form,
     Gzip => Gzip,
     Range => Range,
