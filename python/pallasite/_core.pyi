@@ -272,12 +272,13 @@ def parse_host(header: str, /) -> tuple[str, str | None] | None:
     """Return the host, including the brackets of an IP literal, and the port digits of a Host header.
 
     None if it is invalid: with user information, slashes, whitespace or anything else that could change a URL built
-    from it. IPv6 addresses are validated, the port is not: see `is_valid_port`. Source: RFC 9110 section 7.2, RFC 3986
-    section 3.2.2.
+    from it, and for a name that the DNS cannot have: with more than 253 bytes, an empty label or one of more than 63
+    bytes. IPv6 addresses are validated, the port is not: see `is_valid_port`. Source: RFC 9110 section 7.2, RFC 3986
+    section 3.2.2, RFC 1035 section 2.3.4.
     """
 
 def request_host(headers: Iterable[tuple[bytes, bytes]], /) -> tuple[str, str | None] | None:
-    """Return the result of `parse_host` for the Host header in a header list.
+    """Return the result of `parse_host` for the Host header in a header list, without the final dot of a name.
 
     None if there is none or more than one, even if they are equal. Source: RFC 9112 section 3.2.
     """

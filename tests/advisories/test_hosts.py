@@ -157,7 +157,7 @@ NOT_ALLOWED = {
         b"[::1]\n",
     ],
     "bare suffix": [b"cdn.example.net", b"xcdn.example.net", b"cdn.example.net.evil"],
-    "full stop": [b"example.com.", b"example.com..", b".example.com"],
+    "full stop": [b"example.com..", b".example.com", b".", b".cdn.example.net", b"a..cdn.example.net"],
 }
 
 

@@ -55,8 +55,23 @@ def test_parse_host_invalid_returns_none(header: str) -> None:
     assert _core.parse_host(header) is None
 
 
+@pytest.mark.parametrize(("host", "name"), [("a.b.", "a.b"), ("a.b.:80", "a.b"), ("a.b", "a.b"), ("[::1]", "[::1]")])
+def test_request_host_has_no_final_dot(host: str, name: str) -> None:
+    found = _core.request_host([(b"host", host.encode())])
+    assert found is not None
+    assert found[0] == name
+    assert _core.parse_host(host) is not None
+
+
+@pytest.mark.parametrize("host", [".", "..", ".a", "a..", "a..b", "x" * 64, "a." * 127 + "a"])
+def test_parse_host_name_that_the_dns_cannot_have_is_none(host: str) -> None:
+    assert _core.parse_host(host) is None
+
+
 def test_parse_host_very_long_is_read_once() -> None:
-    assert _core.parse_host("a" * 1_000_000) == ("a" * 1_000_000, None)
+    assert _core.parse_host("a" * 1_000_000) is None
+    assert _core.parse_host("a." * 500_000) is None
+    assert _core.parse_host("a:" + "1" * 1_000_000) == ("a", "1" * 1_000_000)
     assert _core.parse_host("[" * 1_000_000) is None
 
 

@@ -36,6 +36,9 @@ def parse_host_header(host_header: str | None) -> ParsedHost | None:
     """Return the parts of a Host header, or None if it is absent or malformed. Source: RFC 3986 section 3.2.2.
 
     Anything that could move the boundary between authority and path of a URL built from it counts as malformed.
+
+    Deviation: so does a name that the DNS cannot have, with an empty label or one of more than 63 bytes, or with more
+    than 253 bytes. No request for it can arrive honestly, and an empty label would match a wildcard.
     """
     parts = None if host_header is None else parse_host(host_header)
     return None if parts is None else ParsedHost(*parts)

@@ -23,6 +23,8 @@ class TrustedHostMiddleware:
             host. IPv6 addresses are written in brackets.
         www_redirect: redirect from `example.com` to `www.example.com` if only the latter is allowed.
 
+    Deviation: a final dot is not part of the name: `example.com.` is `example.com` (RFC 1034 section 3.1).
+
     Source: RFC 9110 section 7.2.
     """
 
@@ -59,8 +61,9 @@ class TrustedHostMiddleware:
 
     def _sort_patterns(self) -> None:
         self._sorted_patterns = len(self.allowed_hosts)
-        self._hosts = frozenset(pattern for pattern in self.allowed_hosts if not pattern.startswith("*"))
-        self._suffixes = tuple(pattern[1:] for pattern in self.allowed_hosts if pattern.startswith("*"))
+        patterns = [pattern.removesuffix(".") for pattern in self.allowed_hosts]
+        self._hosts = frozenset(pattern for pattern in patterns if not pattern.startswith("*"))
+        self._suffixes = tuple(pattern[1:] for pattern in patterns if pattern.startswith("*"))
 
 
 def check_host_patterns(patterns: Sequence[str]) -> None:

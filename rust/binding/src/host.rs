@@ -27,7 +27,11 @@ pub(crate) fn request_host<'py>(
     headers: &Bound<'py, PyAny>,
 ) -> PyResult<Option<(Bound<'py, PyString>, Option<Bound<'py, PyString>>)>> {
     let header = host_header(headers)?;
-    Ok(header.and_then(|header| split(headers.py(), header.as_bytes())))
+    let Some(parsed) = header.as_ref().and_then(|header| host::parse_host(header.as_bytes())) else {
+        return Ok(None);
+    };
+    let port = parsed.port.map(|port| PyString::new(headers.py(), port));
+    Ok(Some((PyString::new(headers.py(), parsed.name()), port)))
 }
 
 /// True if the digits of a port in a Host header are a TCP port.

@@ -2,11 +2,12 @@
 //!
 //! Refuses everything that could change the rest of a URL built from it: user information, slashes, whitespace.
 //! Deviation: the port may have any number of digits, so that callers can distinguish an invalid port from an invalid
-//! host (`is_valid_port`); a percent sign need not start an escape; the host must not be empty.
+//! host (`is_valid_port`); a percent sign need not start an escape; a name must be one that the DNS can have.
 
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use crate::limits::{MAX_HOST_BYTES, MAX_LABEL_BYTES};
 use crate::scan;
 
 /// The two parts of a Host header, borrowed from it.
@@ -16,6 +17,14 @@ pub struct Host<'a> {
     pub host: &'a str,
     /// The digits after the colon; at least one.
     pub port: Option<&'a str>,
+}
+
+impl<'a> Host<'a> {
+    /// The host without the final dot of an absolute name, which names the same host (RFC 1034 section 3.1).
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.host.strip_suffix('.').unwrap_or(self.host)
+    }
 }
 
 /// Splits a Host header. None if it is not a host with an optional port.
@@ -35,7 +44,7 @@ pub fn parse_host(header: &[u8]) -> Option<Host<'_>> {
         None => header.find(':').unwrap_or(header.len()),
     };
     let (host, after) = header.split_at_checked(host_length)?;
-    if host.is_empty() || (!host.starts_with('[') && !host.bytes().all(is_name_byte)) {
+    if !host.starts_with('[') && !is_name(host) {
         return None;
     }
     if after.is_empty() {
@@ -71,6 +80,16 @@ fn is_ip_literal(literal: &str) -> bool {
     }
 }
 
+/// Labels of 1 to 63 bytes, 253 in all, perhaps with a final dot (RFC 1035 section 2.3.4, RFC 1123 section 2.1).
+fn is_name(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.len() <= MAX_HOST_BYTES
+        && name.bytes().all(is_name_byte)
+        && name
+            .split('.')
+            .all(|label| (1..=MAX_LABEL_BYTES).contains(&label.len()))
+}
+
 /// Unreserved characters, sub-delimiters and the percent sign.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._~%!$&'()*+,;=-".contains(&byte)
@@ -92,6 +111,8 @@ mod tests {
             ("[v1.a:b]", "[v1.a:b]", None),
             ("a:99999999999999999999", "a", Some("99999999999999999999")),
             ("%zz", "%zz", None),
+            ("example.org.", "example.org.", None),
+            ("example.org.:80", "example.org.", Some("80")),
         ];
         for (header, host, port) in table {
             assert_eq!(parse_host(header.as_bytes()), Some(Host { host, port }), "{header}");
@@ -132,11 +153,42 @@ mod tests {
             "]",
             "[g::1]",
             "\u{212a}",
+            ".",
+            "..",
+            ".a",
+            "a..",
+            "a..b",
+            ".:80",
         ];
         for header in table {
             assert_eq!(parse_host(header.as_bytes()), None, "{header}");
         }
         assert_eq!(parse_host(b"\xFF"), None);
+    }
+
+    #[test]
+    fn name_bounds() {
+        let label = "x".repeat(MAX_LABEL_BYTES);
+        let longest = [label.as_str(), &label, &label, &"x".repeat(61)].join(".");
+        assert_eq!(longest.len(), MAX_HOST_BYTES);
+        for host in [label.clone(), longest.clone(), format!("{longest}.")] {
+            assert!(parse_host(host.as_bytes()).is_some(), "{host}");
+        }
+        for host in [
+            format!("{label}x"),
+            format!("a.{label}x.b"),
+            format!("{longest}x"),
+            format!("a.{longest}"),
+        ] {
+            assert_eq!(parse_host(host.as_bytes()), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn final_dot_is_not_part_of_the_name() {
+        for (header, name) in [("a.b.", "a.b"), ("a.b.:80", "a.b"), ("a.b", "a.b"), ("[::1]", "[::1]")] {
+            assert_eq!(parse_host(header.as_bytes()).map(|host| host.name()), Some(name));
+        }
     }
 
     #[test]

@@ -18,3 +18,9 @@ pub const MAX_PART_HEADERS: usize = 8;
 
 /// Bytes of one header line of a part, including its name and colon: enough for a file name of 4096 bytes.
 pub const MAX_PART_HEADER_BYTES: usize = 4096 + 128;
+
+/// Bytes of a host name without its final dot. RFC 1035 section 2.3.4 counts 255 with the length of each label.
+pub const MAX_HOST_BYTES: usize = 253;
+
+/// Bytes of one label of a host name (RFC 1035 section 2.3.4).
+pub const MAX_LABEL_BYTES: usize = 63;

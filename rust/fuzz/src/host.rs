@@ -11,10 +11,10 @@ use regex::Regex;
 use crate::work::linear;
 
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
-    let name = r"[A-Za-z0-9._~%!$&'()*+,;=-]";
+    let name = r"[A-Za-z0-9_~%!$&'()*+,;=-]{1,63}";
     let future = r"v[0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+";
     Regex::new(&format!(
-        r"\A(?<host>{name}+|\[(?:{future}|(?<six>[0-9A-Fa-f:.]+))\])(?::(?<port>[0-9]+))?\z"
+        r"\A(?<host>{name}(?:\.{name})*\.?|\[(?:{future}|(?<six>[0-9A-Fa-f:.]+))\])(?::(?<port>[0-9]+))?\z"
     ))
     .expect("a regular expression")
 });
@@ -28,6 +28,11 @@ pub fn check(input: &[u8]) {
             captures
                 .name("six")
                 .is_none_or(|six| six.as_str().parse::<Ipv6Addr>().is_ok())
+        })
+        .filter(|captures| {
+            captures.name("six").is_some()
+                || captures["host"].starts_with('[')
+                || captures["host"].trim_end_matches('.').len() <= 253
         })
         .map(|captures| {
             let part = |name| captures.name(name).map(|found| found.as_str());

@@ -83,5 +83,5 @@ pub(super) fn host_name(scope: &Bound<'_, PyDict>) -> PyResult<Option<String>> {
     }
     let header = host_header(&headers)?;
     let host = header.as_ref().and_then(|header| parse_host(header.as_bytes()));
-    Ok(host.map(|host| host.host.to_ascii_lowercase()))
+    Ok(host.map(|host| host.name().to_ascii_lowercase()))
 }
