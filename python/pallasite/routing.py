@@ -17,6 +17,7 @@ from pallasite._compat.public import publish
 from pallasite._compat.stock import original
 from pallasite._core import Observer, PathPattern, RouteKind, RouteTable, request_host
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
+from pallasite._http import scope_keys
 from pallasite._http.url import local_url
 from pallasite._routing.endpoint_apps import FunctionApp, request_response, websocket_session
 from pallasite._routing.lifespan import Lifespans, NoLifespan, as_lifespan
@@ -270,7 +271,9 @@ class Route(_Endpoint):
         if not self.methods or scope["method"] in self.methods:
             await self.app(scope, receive, send)
             return
-        headers = {"Allow": ", ".join(sorted(self.methods))}
+        # Deviation: the methods of all routes with this path, not only of the first (RFC 9110 section 15.5.6).
+        allowed: set[str] = self.methods | scope.get(scope_keys.ALLOWED_METHODS, frozenset())
+        headers = {"Allow": ", ".join(sorted(allowed))}
         if "app" in scope:  # inside an application, its exception handlers decide on the response
             raise HTTPException(status_code=405, headers=headers)
         await PlainTextResponse("Method Not Allowed", status_code=405, headers=headers)(scope, receive, send)

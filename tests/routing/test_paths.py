@@ -14,6 +14,7 @@ from pallasite.endpoints import HTTPEndpoint
 from pallasite.requests import Request
 from pallasite.responses import PlainTextResponse, Response
 from pallasite.routing import (
+    BaseRoute,
     Host,
     Match,
     Mount,
@@ -154,6 +155,23 @@ def test_host_with_slash_and_empty_mount_are_refused() -> None:
 
 
 # Methods.
+
+
+def test_allow_lists_the_methods_of_all_routes_with_the_path(test_client_factory: Any) -> None:
+    routes: list[BaseRoute] = [
+        Route("/a", show, methods=["GET"]),
+        Route("/a", show, methods=["POST"]),
+        Route("/{x}", show, methods=["DELETE"]),
+        Route("/{x:int}", show, methods=["TRACE"]),
+        Route("/b/a", show, methods=["PATCH"]),
+        Mount("/m", routes=[Route("/a", show), Route("/a", show, methods=["PUT"])]),
+    ]
+    client = test_client_factory(Pallasite(routes=routes))
+    # Source: RFC 9110 section 15.5.6
+    for path, allowed in (("/a", "DELETE, GET, HEAD, POST"), ("/m/a", "GET, HEAD, PUT"), ("/7", "DELETE, TRACE")):
+        answer = client.patch(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert client.post("/a").status_code == 200
 
 
 def test_method_that_no_route_takes_is_405_with_allow(test_client_factory: Any) -> None:

@@ -1,12 +1,13 @@
 """Every key that Pallasite adds to a connection's scope, with the module that writes it.
 
 Keys that start with `starlette.` are Starlette's own, which other packages read. The Rust code has its own copy of the
-text of `ORIGIN`.
+text of `ORIGIN` and `ALLOWED_METHODS`.
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "ALLOWED_METHODS",
     "BODY_LIMIT_RESPONDER",
     "BOUNDS",
     "EXEMPT",
@@ -19,6 +20,8 @@ __all__ = [
     "REQUEST_ID",
 ]
 
+#: `_core.RouteTable`: the methods of all routes that match the path, if none of them takes the request's method.
+ALLOWED_METHODS = "pallasite.allowed_methods"
 #: `requests`: True from the first read of a request's body until all of it has been read.
 READS_BODY = "pallasite.reads_body"
 #: `middleware._fixed_origin`: the (scheme, authority) that absolute URLs start with, instead of the Host header.

@@ -3,11 +3,12 @@
 use pallasite_core::route::Spans;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PySet, PyString, PyTuple};
 
 use super::entry::{Entry, RouteKind};
 use super::pattern::{PathPattern, Subject};
 use super::scope::{Protocol, path_params, required};
+use super::table::ENTRY_EXISTS;
 use crate::text::{slice, text_of};
 
 /// A match, with the values to add to the scope.
@@ -204,6 +205,34 @@ impl<'a, 'py> Request<'a, 'py> {
     }
 
     /// True if the route accepts the method of the request.
+    /// The methods of all routes that match but for their methods. A route with its own `matches`, or with a convertor
+    /// in Python, is left out: asking it again could have side effects.
+    #[cold]
+    pub(super) fn other_methods(
+        &mut self,
+        entries: &[Entry],
+        candidates: impl Iterator<Item = usize>,
+    ) -> PyResult<Bound<'py, PySet>> {
+        let py = self.scope.py();
+        let methods = PySet::empty(py)?;
+        let mut spans = Spans::new();
+        for index in candidates {
+            let entry = entries.get(index).expect(ENTRY_EXISTS);
+            if entry.kind != RouteKind::Http {
+                continue;
+            }
+            let (Some(pattern), Some(own)) = (&entry.pattern, &entry.methods) else {
+                continue;
+            };
+            if pattern.get().is_stock() && self.try_route(entry, pattern.get(), &mut spans)?.is_some() {
+                for method in own.bind(py).try_iter()? {
+                    methods.add(method?)?;
+                }
+            }
+        }
+        Ok(methods)
+    }
+
     fn allows(&mut self, entry: &Entry) -> PyResult<bool> {
         let py = self.scope.py();
         let Some(methods) = entry.methods.as_ref().map(|methods| methods.bind(py)) else {

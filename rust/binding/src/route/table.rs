@@ -20,7 +20,10 @@ use super::watch::Watch;
 /// Earlier routes that [`RouteTable::unreachable`] compares with one route, so that the report is linear.
 const COMPARED_ROUTES: usize = 64;
 
-const ENTRY_EXISTS: &str = "the trees hold the numbers of these entries";
+/// The key of the scope for the methods that the routes of a path take. The same text is in `_http.scope_keys`.
+const ALLOWED_KEY: &str = "pallasite.allowed_methods";
+
+pub(super) const ENTRY_EXISTS: &str = "the trees hold the numbers of these entries";
 
 /// See `_core.pyi`.
 #[pyclass(frozen, module = "pallasite._core")]
@@ -108,6 +111,11 @@ impl RouteTable {
             };
             trial.first_full(&self.entries, &mut request, candidates)?
         };
+        let partial = trial.partial.as_ref().map(|(_, entry)| entry.kind);
+        if winner.is_none() && partial == Some(RouteKind::Http) {
+            let methods = request.other_methods(&self.entries, self.paths.search(subject.bytes()))?;
+            scope.set_item(intern!(py, ALLOWED_KEY), methods)?;
+        }
         match winner.or(trial.partial) {
             Some((found, entry)) => {
                 let is_direct = entry.is_direct && unchanged.handle;
