@@ -47,6 +47,7 @@ _LONGEST_CHARSET = 32  # characters
 
 _MULTIPART = "multipart/form-data"
 _FORMS = frozenset({_MULTIPART, "application/x-www-form-urlencoded"})
+_USUAL = ["application/x-www-form-urlencoded"]
 
 # Returns the next chunk of a body and whether more follows.
 Receive = Callable[[], Awaitable[tuple[bytes, bool]]]
@@ -72,7 +73,9 @@ async def parse_form(
     """
     headers = request.headers
     content_types = headers.getlist("content-type")
-    kinds = [content_type.partition(";")[0].strip(" \t").lower() for content_type in content_types]
+    kinds = content_types
+    if kinds != _USUAL:  # as browsers send it, without parameters
+        kinds = [content_type.partition(";")[0].strip(" \t").lower() for content_type in content_types]
     if not _FORMS.intersection(kinds):
         return FormData()
     # Closed below if it is not read to its end. `aclosing` around it would cost every form 0.6 us.
