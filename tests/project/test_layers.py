@@ -128,7 +128,8 @@ CORE_USERS = frozenset(
     """
     _exception_handler _files.lookup _http.conditional _http.headers _http.host _http.json _http.multidict _http.origin
     _http.ranges _http.url _responses.base _routing.endpoint_apps _routing.paths _routing.route_list applications
-    convertors exceptions formparsers middleware.cors middleware.errors middleware.exceptions middleware.gzip
+    convertors exceptions formparsers middleware.cors middleware.cross_origin middleware.errors middleware.exceptions
+    middleware.gzip
     middleware.sessions middleware.trustedhost negotiation requests routing websockets
     """.split()
 )
