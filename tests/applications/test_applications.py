@@ -52,6 +52,13 @@ def test_hello_world_answers(test_client_factory: Any) -> None:
     assert test_client_factory(Pallasite(routes=[Route("/", home)])).get("/").text == "home"
 
 
+def test_default_of_the_router_may_be_replaced(test_client_factory: Any) -> None:
+    app = Pallasite(routes=[Route("/", home)])
+    app.router.default = PlainTextResponse("default", status_code=299)
+    client = test_client_factory(app)
+    assert [client.get(path).status_code for path in ("/", "/missing")] == [200, 299]
+
+
 def test_sync_endpoint_runs_in_a_worker_thread(test_client_factory: Any) -> None:
     import threading
 
