@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
 from os import PathLike
+from types import ModuleType
 from typing import Any, ClassVar, TypeAlias, final
 
 from pallasite.convertors import Convertor
@@ -201,6 +202,20 @@ def form_parameters(header: bytes, first: bytes, second: bytes, /) -> tuple[byte
         FormError: one of them occurs twice.
     """
 
+# --- guard
+
+@final
+class Guard:
+    """Tells whether names of modules and classes still have the values that they had when the guard was made.
+
+    `names` are pairs of a module or class and an attribute. A fast path that stands in for functions asks it before
+    each use, so that a patch of any of them is honoured. Attributes of instances are not seen.
+    """
+
+    def __new__(cls, names: list[tuple[ModuleType | type, str]], /) -> Guard: ...
+    def holds(self) -> bool:
+        """Return True if all values are the same objects as then, or missing as then."""
+
 # --- gzip
 # RFC 1952. Levels are those of zlib: 0 (stored) to 9 (smallest), and -1 for 6. Any other level is a ValueError.
 
@@ -292,6 +307,13 @@ def dumps(obj: Any, /) -> bytes | None:
     tuple, str, int, float, bool or None, for NaN and infinities, lone surrogates, integers with more digits than Python
     converts, and more than 128 levels of containers. Dict keys may be any of the scalars. Stays attached to the
     interpreter.
+    """
+
+def dumps_plain(obj: Any, /) -> bytes | None:
+    """Return the same for a value that FastAPI's `jsonable_encoder` would leave as it is, else None.
+
+    Such a value consists of dictionaries, lists, strings, numbers, booleans and None only, not of subclasses. Its keys
+    are strings other than those that SQLAlchemy adds to its objects, and it is at most 100 levels deep.
     """
 
 def may_overflow(document: str | bytes, /) -> bool:

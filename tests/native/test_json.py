@@ -178,3 +178,41 @@ def test_may_overflow_lets_ordinary_documents_by(document: str) -> None:
 def test_may_overflow_of_anything_else_is_a_type_error() -> None:
     with pytest.raises(TypeError):
         _core.may_overflow(bytearray(b"1"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, [], None, "é", 1, 2**70, 1.5, True, {"a": [1, {"b": None}], "": "x"}, {"a_sa": 1}, [[[]]]],
+    ids=repr,
+)
+def test_plain_value_is_encoded_as_usual(value: object) -> None:
+    assert _core.dumps_plain(value) == _core.dumps(value) is not None
+
+
+class Text(str):
+    pass
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"_sa": 1}, [{"_sa_state": 1}], {1: 2}, {None: 1}, (1, 2), Text("a"), {Text("a"): 1}, {"\ud800": 1}, {1}, b"x"],
+    ids=repr,
+)
+def test_value_that_fastapi_may_change_is_not_encoded(value: object) -> None:
+    assert _core.dumps_plain(value) is None
+
+
+def test_plain_value_is_at_most_100_levels_deep() -> None:
+    assert _core.dumps_plain(nested(99)) is not None
+    assert _core.dumps_plain(nested(100)) is None
+
+
+def test_plain_value_that_json_cannot_express_is_not_encoded() -> None:
+    assert _core.dumps_plain([float("nan")]) is None

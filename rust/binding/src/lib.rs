@@ -7,6 +7,7 @@ mod date;
 mod errors;
 mod file_lookup;
 mod form;
+mod guard;
 mod gzip;
 mod header;
 mod host;
@@ -44,13 +45,15 @@ mod _core {
     #[pymodule_export]
     use super::form::{MultipartParser, UrlencodedParser, form_parameters};
     #[pymodule_export]
+    use super::guard::Guard;
+    #[pymodule_export]
     use super::gzip::{GzipStream, gzip};
     #[pymodule_export]
     use super::header::{encode_header, find_header, header_items, header_values, remove_header, set_header};
     #[pymodule_export]
     use super::host::{is_valid_port, parse_host, request_host};
     #[pymodule_export]
-    use super::json::{dumps, may_overflow};
+    use super::json::{dumps, dumps_plain, may_overflow};
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]

@@ -12,3 +12,4 @@ pub(crate) use convert::register_stock_convertors;
 pub(crate) use entry::RouteKind;
 pub(crate) use pattern::PathPattern;
 pub(crate) use table::RouteTable;
+pub(crate) use watch::version_of;

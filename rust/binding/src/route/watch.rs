@@ -103,7 +103,7 @@ fn is_same(now: Option<&Py<PyAny>>, then: Option<&Py<PyAny>>) -> bool {
 ///
 /// To look up two attributes of a class costs 460 instructions, for each class and request; this costs ten.
 #[cfg(not(feature = "abi3"))]
-fn version_of(class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn version_of(class: &Bound<'_, PyType>) -> u32 {
     let class = class.as_type_ptr();
     // SAFETY: `class` is a live type object, kept alive by the `Bound`. The field is an aligned `unsigned int` that is
     // only written to with the interpreter attached, or atomically where threads run freely: an atomic load suits both.
@@ -112,6 +112,6 @@ fn version_of(class: &Bound<'_, PyType>) -> u32 {
 
 /// The stable ABI does not expose the version.
 #[cfg(feature = "abi3")]
-fn version_of(_class: &Bound<'_, PyType>) -> u32 {
+pub(crate) fn version_of(_class: &Bound<'_, PyType>) -> u32 {
     0
 }
