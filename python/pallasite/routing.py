@@ -161,9 +161,8 @@ class _PathRoute(BaseRoute):
     @path_regex.setter
     def path_regex(self, regex: Pattern[str]) -> None:
         self.__dict__["_path_regex"] = regex
-        if self._pattern is not None:
-            self._pattern = None
-            route_changed(self)
+        self._pattern = None
+        route_changed(self)
 
     def _match_path(self, path: str) -> dict[str, Any] | None:
         """Return the converted parameters of a matching path, else None."""

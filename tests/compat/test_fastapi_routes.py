@@ -252,3 +252,75 @@ def test_loop_that_acts_only_on_matches_is_recognised() -> None:
 def test_loop_that_sees_other_routes_is_not_recognised(part: str, instead: str) -> None:
     assert part in LOOP
     assert not fastapi_loop.skips_other_routes(ast.parse(LOOP.replace(part, instead, 1)).body[0])
+
+
+def test_index_sees_what_changes_how_a_route_matches() -> None:
+    program("""
+        import re
+        app = FastAPI()
+        route_to(app, "/a")
+        router = APIRouter(prefix="/in")
+        route_to(router, "/b")
+        app.include_router(router)
+        client = TestClient(app)
+        index = app.router.middleware_stack
+        assert client.get("/in/b").json() == "/b"
+        assert index._index is not None
+
+        route = app.router.routes[-2]
+        route.path_regex = re.compile("^/changed$")
+        assert [client.get(path).status_code for path in ("/a", "/changed")] == [404, 200]
+        assert index._index is None
+
+        app.router.routes.pop(-2)
+        assert [client.get(path).status_code for path in ("/changed", "/in/b")] == [404, 200]
+        assert index._index is not None
+        app.router.routes[-1].__dict__["own"] = 1
+        app.router.routes.append(app.router.routes.pop())
+        assert client.get("/in/b").json() == "/b"
+        assert index._index is None
+    """)
+
+
+def test_scope_of_an_outer_router_is_left_as_it_was() -> None:
+    program("""
+        from starlette.applications import Starlette
+        from starlette.responses import JSONResponse
+        from starlette.routing import Mount, Route
+
+        inner = FastAPI()
+        route_to(inner, "/a")
+        outer = Starlette(routes=[Mount("/m", inner)])
+        seen = []
+
+        async def answer(scope, receive, send):
+            seen.append(type(scope["route"]).__name__)
+            await JSONResponse(1)(scope, receive, send)
+
+        inner.mount("/below", answer)
+        client = TestClient(outer)
+        assert client.get("/m/below/x").json() == 1
+        assert client.post("/m/a").status_code == 405
+        assert client.get("/m/a").json() == "/a"
+        assert seen == ["Mount"]
+    """)
+
+
+def test_form_limits_of_routers_reach_their_routes() -> None:
+    program("""
+        from typing import Annotated
+        from fastapi import Form
+
+        outer, inner = APIRouter(form_limits={"max_fields": 1}), APIRouter()
+        app = FastAPI(form_limits={"max_fields": 3})
+        for router, path in ((outer, "/outer"), (inner, "/inner"), (app, "/own")):
+            @router.post(path)
+            async def count(a: Annotated[str, Form()], b: Annotated[str, Form()] = ""):
+                return a + b
+        outer.include_router(inner)
+        app.include_router(outer)
+        client = TestClient(app)
+        assert client.post("/own", data={"a": "1", "b": "2"}).json() == "12"
+        assert client.post("/inner", data={"a": "1", "b": "2"}).status_code == 400
+        assert client.post("/outer", data={"a": "1"}).json() == "1"
+    """)

@@ -17,12 +17,19 @@ from collections.abc import Awaitable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pallasite._compat.fastapi_index import Index, Leaf, build_index
 from pallasite._compat.fastapi_loop import why_unknown
+from pallasite._core import Guard, RouteKind
+from pallasite._routing import route_list
 from pallasite._utils import get_route_path
 from pallasite.types import ASGIApp, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from pallasite.routing import Router
+
+
+# What runs when an included router is asked for a match, and when it handles one.
+INCLUDING = ("matches", "_match", "effective_candidates", "handle", "_handle_selected")
 
 
 class Loop:
@@ -38,10 +45,69 @@ class Loop:
         self.app = fastapi.APIRouter.app
         self.api_matches = fastapi.APIRoute.matches
         self.api_websocket_matches = fastapi.APIWebSocketRoute.matches
+        self.kinds = {
+            self.api_matches: RouteKind.HTTP,
+            self.api_websocket_matches: RouteKind.WEBSOCKET,
+            routing.Route.matches: RouteKind.HTTP,
+            routing.WebSocketRoute.matches: RouteKind.WEBSOCKET,
+            routing.Mount.matches: RouteKind.OPAQUE,
+            routing.Host.matches: RouteKind.OPAQUE,
+        }
+        self.api_handle = fastapi.APIRoute.handle
+        self.patchable = frozenset(("matches", "handle", "routes", "_get_routes_version"))
         self.functions = self.current_functions()
         self.including = self.current_including()
+        # A patch of any of them must see every request.
+        self.untouched = Guard(
+            [
+                (fastapi, "get_route_path"),
+                (fastapi, "_update_scope"),
+                (fastapi, "_route_selected"),
+                (routing, "get_route_path"),
+                (fastapi.APIRoute, "matches"),
+                (fastapi.APIRoute, "handle"),
+                (fastapi.APIWebSocketRoute, "matches"),
+                (routing.Route, "matches"),
+                (routing.Route, "handle"),
+                (routing.WebSocketRoute, "matches"),
+                (routing.Mount, "matches"),
+                (routing.Host, "matches"),
+                *((self.router_class, name) for name in ("matches", "handle", "routes", "_get_routes_version")),
+                *((self.included_class, name) for name in INCLUDING),
+                (self.context_class, "matches"),
+            ]
+        )
         self.scope_key: str = fastapi._FASTAPI_SCOPE_KEY
+        self.included_key: str = fastapi._FASTAPI_INCLUDED_ROUTER_KEY
+        self.apply_form_limits: Any = getattr(fastapi, "_apply_router_form_limits", None)
         self.context_key: str = fastapi._FASTAPI_EFFECTIVE_ROUTE_CONTEXT_KEY
+
+    def is_patched(self, included: Any) -> bool:
+        """Return True if an included router has attributes of its own, besides the mark of the list that it is in."""
+        attributes = included.__dict__
+        return len(attributes) - ("_indexed" in attributes) != self.included_fields
+
+    def is_api(self, route: Any) -> bool:
+        """Return True if the route is an `APIRoute` that matches and is handled as such."""
+        cls = type(route)
+        if getattr(cls, "matches", None) is not self.api_matches:
+            return False
+        return cls.handle is self.api_handle
+
+    def selected(self, leaf: Leaf, scope: Scope) -> ASGIApp:
+        """Fill the scope as FastAPI does on its way to an API route. Return the route's application."""
+        scope["route"] = leaf.route
+        for holder in leaf.limiting:
+            if holder.form_limits:
+                self.apply_form_limits(scope, holder.form_limits)
+        if leaf.context is None:
+            app: ASGIApp = leaf.route.app
+        else:
+            own = scope[self.scope_key]
+            own[self.included_key] = leaf.included[-1]
+            own[self.context_key] = leaf.context
+            app = leaf.context.app
+        return app
 
     def current_functions(self) -> tuple[Any, ...]:
         """Return what is called for a route that does not match. A patch of any of them must see every route."""
@@ -106,7 +172,7 @@ class Loop:
     def may_include(self, included: Any, kind: str, path: str) -> bool:
         """Return the same for an included router: False if none of its routes below its prefix can match."""
         router = included.original_router.__dict__
-        if len(included.__dict__) != self.included_fields or "matches" in router or "_get_routes_version" in router:
+        if self.is_patched(included) or "matches" in router or "_get_routes_version" in router:
             return True
         context_class, api_matches = self.context_class, self.api_matches
         for candidate in included.effective_candidates():
@@ -166,14 +232,42 @@ def other_path(scope: Scope, route_path: str) -> str:
     return path.rstrip("/") if route_path.endswith("/") else path + "/"
 
 
-class SparedApp:
-    """Runs FastAPI's `APIRouter.app` on the routes that may match."""
+class Narrowed(View):
+    """The same with an index: the route that it has found, or none, and later those for the other path."""
 
-    __slots__ = ("loop", "router")
+    __slots__ = ("_found", "_index")
+
+    def __init__(self, loop: Loop, router: Any, scope: Scope, index: Index, found: Leaf | None) -> None:
+        super().__init__(loop, router, scope)
+        self._index = index
+        self._found = found
+
+    @property
+    def routes(self) -> Any:
+        self._times += 1
+        found = self._found
+        if self._times > 1:
+            scope = self._scope
+            other = {**scope, "path": other_path(scope, get_route_path(scope))}
+            found, _ = self._index.find(other)
+        return () if found is None else (found.top,)
+
+    def _match_low_priority(self, scope: Scope) -> Any:
+        if self._index.has_low_priority_routes():
+            return self._router._match_low_priority(scope)
+        return self._loop.routing.Match.NONE, {}, None, None
+
+
+class SparedApp:
+    """Does what FastAPI's `APIRouter.app` does, with the routes that may match."""
+
+    __slots__ = ("_generation", "_index", "loop", "router")
 
     def __init__(self, loop: Loop, router: Router) -> None:
         self.loop = loop
-        self.router = router
+        self.router: Any = router
+        self._index: Index | None = None
+        self._generation = -1
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         loop, router = self.loop, self.router
@@ -182,7 +276,27 @@ class SparedApp:
         if "router" not in scope:
             scope["router"] = router  # the loop would set it to the view
         # The coroutine is returned directly, without a frame in between.
-        return loop.app(View(loop, router, scope), scope, receive, send)  # type: ignore[no-any-return]
+        index = self._index
+        if index is None or index.generation != route_list.generation:
+            index = self._renewed()
+        own = scope.get(loop.scope_key)
+        if index is None or (own and loop.context_key in own) or not loop.untouched.holds():
+            return loop.app(View(loop, router, scope), scope, receive, send)  # type: ignore[no-any-return]
+        leaf, is_full = index.find(scope)
+        if index.has_included and (leaf is None or leaf.is_after_included):
+            scope.setdefault(loop.scope_key, {})  # as the `matches` of an included router does
+        if leaf is None or not is_full or "fastapi.telemetry" in scope:
+            view = Narrowed(loop, router, scope, index, leaf)
+            return loop.app(view, scope, receive, send)  # type: ignore[no-any-return]
+        return loop.selected(leaf, scope)(scope, receive, send)
+
+    def _renewed(self) -> Index | None:
+        """Return the index of the routes as they are now."""
+        if self._generation == route_list.generation:
+            return None  # known to have none
+        self._generation = route_list.generation
+        self._index = build_index(self.loop, self.router)
+        return self._index
 
     def __reduce__(self) -> tuple[Any, ...]:
         return router_app, (self.router,)

@@ -21,6 +21,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 # Every list that has built something. A changed route does not know which of them contain it.
 _built: weakref.WeakSet[RouteList] = weakref.WeakSet()
 
+# Increases with each change to a list or to a route in one: for what is built over the lists of several routers.
+generation = 0
+
 
 def _changes(method: _F) -> _F:
     """Wrap a method of the list so that it drops what was built.
@@ -57,6 +60,8 @@ class RouteList(list["BaseRoute"]):
 
     def forget(self) -> None:
         """Drop the lookup structures."""
+        global generation  # noqa: PLW0603  # one number for all lists
+        generation += 1
         self.changes += 1
         self.table = self.names = None
 
@@ -64,7 +69,7 @@ class RouteList(list["BaseRoute"]):
         """Return the native table over these routes, built on the first call after a change."""
         table = self.table
         if table is None:
-            changes = self._mark_all()
+            changes = self.mark_all()
             table = RouteTable([_entry(route) for route in self], Match.NONE)
             if self.changes == changes:
                 self.table = table
@@ -72,13 +77,13 @@ class RouteList(list["BaseRoute"]):
 
     def built_names(self) -> RouteNames:
         """Return the index of names over these routes, kept in `names` until the next change."""
-        changes = self._mark_all()
+        changes = self.mark_all()
         names = RouteNames(self)
         if self.changes == changes:
             self.names = names
         return names
 
-    def _mark_all(self) -> int:
+    def mark_all(self) -> int:
         """Start tracking changes to the routes. Return `changes`, which increases with each of them."""
         changes = self.changes
         _built.add(self)
