@@ -1,6 +1,7 @@
 """Runs a project's own tests with Pallasite in Starlette's place and says how many passed.
 
-`compat_suite.py starlette FOLDER [pytest arguments]`: FOLDER is the unpacked sources. A test that the project
+`compat_suite.py starlette FOLDER [pytest arguments]`: FOLDER is the unpacked sources. `fastapi-compiled` runs FastAPI's
+with compiled routes. A test that the project
 expects to fail and that passes here counts as passed; one that is skipped or fails as expected does not count at all.
 The exit status is 0 if every test passed that tests/compat/excused.toml does not name.
 """
@@ -19,14 +20,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Neither project's tests of speed, types or style say anything about Pallasite.
 IGNORED = {"starlette": (), "fastapi": ("tests/benchmarks",)}
+COMPILED = "-compiled"
 EXPECTED_TO_FAIL_BUT_PASSED = "[XPASS(strict)]"
 
 
 def run(project: str, folder: Path, arguments: list[str], report: Path) -> int:
     """Pytest's exit status; the results go to `report`."""
-    command = [sys.executable, "-m", "pallasite", "as-starlette", "-m", "pytest", "-q", "--tb=short", "-rf"]
+    command = [sys.executable, "-m", "pallasite", "as-starlette"]
+    command += ["--compile-fastapi"] if project.endswith(COMPILED) else []
+    command += ["-m", "pytest", "-q", "--tb=short", "-rf"]
     command += ["-p", "no:cacheprovider", f"--junitxml={report}", "-o", "timeout=60", "-n", str(os.cpu_count() or 1)]
-    command += [f"--ignore={path}" for path in IGNORED[project]]
+    command += [f"--ignore={path}" for path in IGNORED[project.removesuffix(COMPILED)]]
     command += arguments or ["tests"]
     # Variables of the caller's own pytest and Python must not reach the project's.
     clean = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTEST_ADDOPTS"}}
@@ -47,7 +51,7 @@ def main() -> int:
     """0 if all passed that must."""
     project, folder, *arguments = sys.argv[1:]
     with (ROOT / "tests" / "compat" / "excused.toml").open("rb") as file:
-        excused: dict[str, str] = tomllib.load(file)[project]
+        excused: dict[str, str] = tomllib.load(file)[project.removesuffix(COMPILED)]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         status = run(project, Path(folder), arguments, report)

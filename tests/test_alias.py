@@ -388,11 +388,11 @@ def test_command_line_that_makes_no_sense_shows_the_usage(arguments: list[str]) 
         [sys.executable, "-m", "pallasite", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 2
-    assert "as-starlette <command" in result.stderr
+    assert "as-starlette [--compile-fastapi] <command" in result.stderr
 
 
 def test_help_goes_to_standard_output() -> None:
-    assert "as-starlette <command" in run("-m", "pallasite", "--help")
+    assert "as-starlette [--compile-fastapi] <command" in run("-m", "pallasite", "--help")
 
 
 def test_command_runs_in_a_new_process_where_none_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`python -m pallasite as-starlette <command ...>`: run a command in compatibility mode."""
+"""`python -m pallasite as-starlette [--compile-fastapi] <command ...>`: run a command in compatibility mode."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import sysconfig
 from pathlib import Path
 
 _USAGE = """\
-usage: python -m pallasite as-starlette <command ...>
+usage: python -m pallasite as-starlette [--compile-fastapi] <command ...>
 
 Runs the command, including its worker and reload processes, with Pallasite in place of Starlette. The command is a
 program such as `uvicorn main:app` or `pytest`, a file such as `main.py`, or options of Python such as
-`-m uvicorn main:app`.
+`-m uvicorn main:app`. With --compile-fastapi, the routes of FastAPI applications are compiled: see pallasite.fastapi.
 """
 # Options with which Python ignores PYTHONPATH, or does not run the sitecustomize found there.
 _DEAF_OPTIONS = "EIS"
@@ -27,24 +27,27 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         sys.stdout.write(_USAGE)
         return 0
-    if len(arguments) < 2 or arguments[0] != "as-starlette":
+    name, *command = arguments or [""]
+    compile_fastapi = command[:1] == ["--compile-fastapi"]
+    command = command[compile_fastapi:]
+    if not command or name != "as-starlette":
         sys.stderr.write(_USAGE)
         return 2
-    deaf = _deaf_option(arguments[1:])
+    deaf = _deaf_option(command)
     if deaf is not None:
         sys.stderr.write(
             f"error: Python's option -{deaf} disables compatibility mode: omit it, or call"
             " pallasite.install_as_starlette() at the top of the program\n"
         )
         return 2
-    command = _resolve(arguments[1:])
-    if command is None:
-        sys.stderr.write(f"error: no program named {arguments[1]} next to this Python or on PATH\n")
+    resolved = _resolve(command)
+    if resolved is None:
+        sys.stderr.write(f"error: no program named {command[0]} next to this Python or on PATH\n")
         return _NOT_FOUND
-    environment = _environment()
+    environment = _environment(compile_fastapi)
     if os.name != "nt":  # on Windows the shell would continue while the replacement still runs
-        os.execve(command[0], command, environment)  # signals sent to this process reach the command itself
-    return subprocess.call(command, env=environment)
+        os.execve(resolved[0], resolved, environment)  # signals sent to this process reach the command itself
+    return subprocess.call(resolved, env=environment)
 
 
 def _deaf_option(command: list[str]) -> str | None:
@@ -76,11 +79,14 @@ def _resolve(command: list[str]) -> list[str] | None:
     return None if found is None else [found, *command[1:]]
 
 
-def _environment() -> dict[str, str]:
+def _environment(compile_fastapi: bool) -> dict[str, str]:
     """Return the environment with a folder prepended to PYTHONPATH whose `sitecustomize` installs the alias."""
     folder = str(Path(__file__).resolve().parent / "_compat" / "as_starlette")
     before = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": folder + os.pathsep + before if before else folder}
+    environment = {**os.environ, "PYTHONPATH": folder + os.pathsep + before if before else folder}
+    if compile_fastapi:
+        environment["PALLASITE_COMPILE_FASTAPI"] = "1"
+    return environment
 
 
 if __name__ == "__main__":

@@ -88,15 +88,20 @@ _CHANNELS: dict[str, tuple[tuple[str, str, str], ...]] = {
 _OBSERVER = "ServerErrorMiddleware.__call__.<locals>._send"
 
 
-def install_as_starlette() -> None:
+def install_as_starlette(*, compile_fastapi: bool = False) -> None:
     """Make every import of `starlette` from now on import Pallasite's modules.
 
     FastAPI and other packages built on Starlette then run on Pallasite, whether or not Starlette is installed. Call it
     at the top of the program's first module. Further calls do nothing. The call itself imports nothing.
 
+    With `compile_fastapi`, the routes of all FastAPI applications are compiled on the first request, as by
+    `pallasite.fastapi.compile_routes`. Such a call counts before FastAPI's first router is made.
+
     Raises:
         RuntimeError: Starlette has already been imported, so some code already uses its classes.
     """
+    if compile_fastapi:
+        mode.compiles_fastapi = True
     if mode.current is mode.STARLETTE:
         return
     for name in list(sys.modules):

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pallasite._compat import mode
 from pallasite._compat.fastapi_index import Index, Leaf, build_index
 from pallasite._compat.fastapi_loop import why_unknown
 from pallasite._core import Guard, RouteKind
@@ -55,6 +56,11 @@ class Loop:
         }
         self.api_handle = fastapi.APIRoute.handle
         self.patchable = frozenset(("matches", "handle", "routes", "_get_routes_version"))
+        if mode.compiles_fastapi:
+            from pallasite._fastapi.handler import compiled
+
+            # The index of routes looks for it.
+            fastapi.APIRoute._compile_app = staticmethod(compiled)
         self.functions = self.current_functions()
         self.including = self.current_including()
         # A patch of any of them must see every request.
@@ -92,7 +98,7 @@ class Loop:
         cls = type(route)
         if getattr(cls, "matches", None) is not self.api_matches:
             return False
-        return cls.handle is self.api_handle
+        return cls.handle in (self.api_handle, getattr(cls, "_compiled_handle", None))
 
     def selected(self, leaf: Leaf, scope: Scope) -> ASGIApp:
         """Fill the scope as FastAPI does on its way to an API route. Return the route's application."""

@@ -149,6 +149,9 @@ def _entry(loop: Loop, leaf: Leaf) -> tuple[RouteKind, Leaf, PathPattern | None,
         return kind, leaf, None, None, False
     shape = route if leaf.context is None else leaf.context
     is_api = loop.is_api(route)
+    compile_app = getattr(type(route), "_compile_app", None)
+    if is_api and compile_app is not None and shape.app is not (app := compile_app(shape.app)):
+        shape.app = app
     return kind, leaf, _pattern(shape), shape.methods if kind is RouteKind.HTTP else None, is_api
 
 

@@ -78,3 +78,5 @@ STARLETTE = Mode(
 )
 
 current = PALLASITE
+# Whether FastAPI's own routes are compiled as by `pallasite.fastapi.compile_routes`.
+compiles_fastapi = False

@@ -3,6 +3,7 @@
 This reaches workers and reloaders however they are started. An interpreter without Pallasite is left alone.
 """
 
+import os
 import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
@@ -16,7 +17,7 @@ def _stand_in() -> None:
         from pallasite import install_as_starlette
     except ImportError:
         return
-    install_as_starlette()
+    install_as_starlette(compile_fastapi=os.environ.get("PALLASITE_COMPILE_FASTAPI") == "1")
 
 
 def _run_hidden_sitecustomize() -> None:
