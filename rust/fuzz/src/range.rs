@@ -70,7 +70,7 @@ fn reference(header: &[u8], size: u16, most: usize, rules: Rules) -> Result<Vec<
     if is_strict && is_inverted {
         return Err(RangeError::Inverted);
     }
-    if is_strict && size == 0 && text.split(['=', ',']).any(|part| is_count_of_some(part)) {
+    if is_strict && size == 0 && text.split(['=', ',']).any(is_count_of_some) {
         return Ok(Vec::new());
     }
     if is_strict {
@@ -103,5 +103,5 @@ fn is_count_of_some(part: &str) -> bool {
     let Some(captures) = PART.captures(part) else {
         return false;
     };
-    captures[1].is_empty() && captures[2].trim_start_matches('0') != ""
+    captures[1].is_empty() && !captures[2].trim_start_matches('0').is_empty()
 }
