@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
 from os import PathLike
 from types import ModuleType
-from typing import Any, ClassVar, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, TypeVar, final
 
 from pallasite.convertors import Convertor
 
 __version__: str
+
+_T = TypeVar("_T")
 
 # For a file: its index in the items, name, file name (None for a field) and headers, then its content, then None.
 _MultipartEvent: TypeAlias = tuple[int, str, str | None, list[tuple[bytes, bytes]]] | bytes | memoryview | None
@@ -314,6 +316,13 @@ def dumps_plain(obj: Any, /) -> bytes | None:
 
     Such a value consists of dictionaries, lists, strings, numbers, booleans and None only, not of subclasses. Its keys
     are strings other than those that SQLAlchemy adds to its objects, and it is at most 100 levels deep.
+    """
+
+def loads(document: str | bytes, default: _T, /) -> Any | _T:
+    """Return the value of a JSON document, or the default if it is for Python's decoder.
+
+    That is a document that is not JSON (RFC 8259) or not UTF-8, is more than 128 levels deep, or contains a lone
+    surrogate or a number that overflows.
     """
 
 def may_overflow(document: str | bytes, /) -> bool:

@@ -216,3 +216,49 @@ def test_plain_value_is_at_most_100_levels_deep() -> None:
 
 def test_plain_value_that_json_cannot_express_is_not_encoded() -> None:
     assert _core.dumps_plain([float("nan")]) is None
+
+
+_UNDECIDED = object()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        " [1, -2, 2.5, 1e2, -0, -0.0] ",
+        '{"a": {"b": []}, "a": {"c": "é€𐍈"}, "": false}',
+        '["\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00", "' + "x" * 100 + '"]',
+        "[" + ",".join(str(10**n) for n in range(40)) + "]",
+        "[" + ",".join(f'{{"key{n}":{n},"k":1}}' for n in range(200)) + "]",
+        '{"' + "k" * 40 + '": 1}',
+        "[" * 128 + "]" * 128,
+    ],
+    ids=["null", "numbers", "objects", "strings", "powers", "keys", "long-key", "deep"],
+)
+def test_document_is_decoded_as_by_json_loads(text: str) -> None:
+    expected = json.loads(text)
+    for document in (text, text.encode()):
+        value = _core.loads(document, _UNDECIDED)
+        assert repr(value) == repr(expected)  # -0.0 and 0 are equal
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["", "nul", "[1,]", "[1", "NaN", "1e999", '"\\ud800"', "[" * 129 + "]" * 129, "\ud800", "9" * 5000, "1 2"],
+    ids=repr,
+)
+def test_document_for_pythons_decoder_is_left_to_it(document: str) -> None:
+    assert _core.loads(document, _UNDECIDED) is _UNDECIDED
+    assert _core.loads(document.encode("utf-8", "surrogatepass"), _UNDECIDED) is _UNDECIDED
+
+
+@pytest.mark.parametrize(
+    "document", [b"1\x00\x00\x00", b"\xff\xfe1\x00", b"\xef\xbb\xbf1", bytearray(b"1"), 5], ids=repr
+)
+def test_document_in_another_encoding_or_type_is_left_to_python(document: Any) -> None:
+    assert _core.loads(document, _UNDECIDED) is _UNDECIDED
+
+
+def test_keys_of_a_document_are_one_object_each() -> None:
+    first, second = _core.loads('[{"name": 1}, {"name": 2}]', [])
+    assert next(iter(first)) is next(iter(second))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import gc
 import json
 import math
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pallasite._compat.stock import original
-from pallasite._core import dumps, may_overflow
+from pallasite._core import dumps, loads, may_overflow
 from pallasite._http.text import escape_surrogates
 
 __all__ = ["STOCK_DUMPS", "decode", "encode", "encode_ascii", "encode_text"]
 
 STOCK_DUMPS = original(json, "dumps")
 _STOCK_LOADS = original(json, "loads")
+_UNDECIDED = object()
 
 # Characters. Below that a document takes a few milliseconds at most.
 _LARGE = 64 * 1024
@@ -76,28 +76,37 @@ def decode(document: str | bytes) -> Any:
 
     Source: RFC 8259 sections 6 and 8.1.
     """
-    # Fast path: copies `json.loads`; the checks that `json.loads` lacks, at no cost (bench: json-body).
+    # Fast path: copies `json.loads`; 66 % fewer instructions (bench: json-body).
     if json.loads is not _STOCK_LOADS:
         return json.loads(document)
+    return _decode(document) if len(document) < _LARGE else _decode_large(document)
+
+
+def _decode(document: str | bytes) -> Any:
+    value = loads(document, _UNDECIDED)
+    return _decode_slowly(document) if value is _UNDECIDED else value
+
+
+def _decode_slowly(document: str | bytes) -> Any:
+    """Decode with Python's decoder, which says what is wrong with the document, and where."""
     overflow = may_overflow(document)
     if isinstance(document, bytes):
         encoding = json.detect_encoding(document)
         overflow = overflow or encoding != "utf-8"
         document = document.decode(encoding)
-    decoder = _decode_checked if overflow else _decode
-    return decoder(document) if len(document) < _LARGE else _decode_large(decoder, document)
+    return (_decoder_checked if overflow else _decoder).decode(document)
 
 
-def _decode_large(decoder: Callable[[str], Any], document: str) -> Any:
+def _decode_large(document: str | bytes) -> Any:
     """Decode without the garbage collector, which visits all that is decoded again and again and can find nothing.
 
     It takes six sevenths of the 110 ms that 1 MB of empty lists needs otherwise (November 2026). A worker thread would
-    not help, because the decoder holds the GIL.
+    not help, because decoding holds the GIL.
     """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return decoder(document)
+        return _decode(document)
     finally:
         if was_enabled:
             gc.enable()
@@ -114,6 +123,6 @@ def _finite(digits: str) -> float:
     return number
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 # One call per float makes lists of floats 1.7 times as slow. Only documents with huge numbers pay for it.
-_decode_checked = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
+_decoder_checked = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -53,7 +53,7 @@ mod _core {
     #[pymodule_export]
     use super::host::{is_valid_port, parse_host, request_host};
     #[pymodule_export]
-    use super::json::{dumps, dumps_plain, may_overflow};
+    use super::json::{dumps, dumps_plain, loads, may_overflow};
     #[pymodule_export]
     use super::observer::Observer;
     #[pymodule_export]

@@ -12,6 +12,7 @@ mod form_parameters;
 pub mod header;
 pub mod host;
 pub mod json;
+pub mod json_read;
 pub mod multipart;
 pub mod pattern;
 mod pieces;
@@ -27,7 +28,7 @@ mod work;
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its target.
-pub const CHECKS: [(&str, Check); 16] = [
+pub const CHECKS: [(&str, Check); 17] = [
     ("accept", accept::check),
     ("condition", condition::check),
     ("content_type", content_type::check),
@@ -36,6 +37,7 @@ pub const CHECKS: [(&str, Check); 16] = [
     ("header", header::check),
     ("host", host::check),
     ("json", json::check),
+    ("json_read", json_read::check),
     ("multipart", multipart::check),
     ("pattern", pattern::check),
     ("query", query::check),

@@ -1,30 +1,14 @@
-//! JSON text (RFC 8259) written exactly as Python's `json.dumps(ensure_ascii=False)` writes it.
-//!
-//! Walking the Python objects is the binding's part; this module knows how one string or number looks. Reading JSON is
-//! Python's decoder's part; this module only tells it which documents may hold a number beyond a float's range.
+//! Writes strings and numbers as `json.dumps(ensure_ascii=False)` does, and looks for numbers beyond a float's range.
 
+use super::scan_text::{ESCAPES, WORD, clean_prefix, special_bytes};
 use crate::scan;
 
 /// Bytes looked at together: the comparisons below compile to vector instructions.
 const BLOCK: usize = 32;
 
-/// For each byte that must not stand in a string as it is: the letter after the backslash, `u` meaning `\u00xx`.
-const ESCAPES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        table[control] = b'u';
-        control += 1;
-    }
-    table[0x08] = b'b';
-    table[0x09] = b't';
-    table[0x0a] = b'n';
-    table[0x0c] = b'f';
-    table[0x0d] = b'r';
-    table[b'"' as usize] = b'"';
-    table[b'\\' as usize] = b'\\';
-    table
-};
+/// The longest text that is appended as a block, with its quotes.
+const SHORT: usize = 30;
+const SHORT_BLOCK: usize = SHORT + 2;
 
 /// A number below 1e309 that has fewer digits in a row than this, and an exponent below [`EXPONENT_DIGITS`] digits,
 /// fits: 1e200 times 1e99 is 1e299.
@@ -34,8 +18,80 @@ const EXPONENT_DIGITS: usize = 3;
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// Appends `text` in double quotes. Escapes only what it has to: quotes, backslashes and control characters.
+#[inline]
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    let mut rest = text.as_bytes();
+    let bytes = text.as_bytes();
+    if bytes.len() > SHORT || !write_short(out, bytes) {
+        write_long(out, bytes);
+    }
+}
+
+/// Appends a short text that needs no escape. False, and nothing appended, for another.
+///
+/// Most strings are short keys and values. They are put together in a block of a known size, which is appended as a
+/// whole and cut: that costs less than to append so many bytes.
+#[inline]
+fn write_short(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    let length = bytes.len();
+    scan::count(length);
+    let mut block = [b'"'; SHORT_BLOCK];
+    let mut special = 0;
+    let mut put = |at: usize, word: u64, padding: u64| {
+        special |= special_bytes(word | padding);
+        if let Some(place) = block.get_mut(at + 1..at + 1 + WORD) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+    };
+    if length >= WORD {
+        let mut at = 0;
+        while at + WORD < length {
+            put(at, word_at(bytes, at), 0);
+            at += WORD;
+        }
+        put(length - WORD, word_at(bytes, length - WORD), 0); // again what is before the last word's own bytes
+    } else {
+        put(0, short_word(bytes), SPACES << (8 * length));
+    }
+    if special != 0 {
+        return false;
+    }
+    if let Some(end) = block.get_mut(length + 1) {
+        *end = b'"';
+    }
+    let start = out.len();
+    out.extend_from_slice(&block);
+    out.truncate(start + length + 2);
+    true
+}
+
+const SPACES: u64 = u64::from_le_bytes([b' '; WORD]);
+
+#[inline]
+fn word_at(bytes: &[u8], at: usize) -> u64 {
+    let word = bytes.get(at..at + WORD).and_then(|word| word.try_into().ok());
+    word.map_or(0, u64::from_le_bytes)
+}
+
+/// The bytes, which are fewer than a word, in its lowest places.
+#[inline]
+fn short_word(bytes: &[u8]) -> u64 {
+    let length = bytes.len();
+    let half = |at: usize| {
+        let half = bytes.get(at..at + WORD / 2).and_then(|half| half.try_into().ok());
+        half.map(u32::from_le_bytes).map_or(0, u64::from)
+    };
+    let byte = |at: usize| bytes.get(at).map_or(0, |byte| u64::from(*byte) << (8 * at));
+    if length >= WORD / 2 {
+        half(0) | (half(length - WORD / 2) << (8 * (length - WORD / 2)))
+    } else {
+        // One, two or three bytes, some of them read twice.
+        byte(0) | byte(length / 2) | byte(length.saturating_sub(1))
+    }
+}
+
+#[inline(never)]
+fn write_long(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut rest = bytes;
     out.reserve(rest.len() + 2);
     out.push(b'"');
     loop {
@@ -51,25 +107,47 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a whole number in decimal.
+#[inline]
 pub fn write_int(out: &mut Vec<u8>, number: i64) {
+    if (0..10_000).contains(&number) {
+        write_four_digits(out, number as u32);
+    } else {
+        write_any_int(out, number);
+    }
+}
+
+#[inline(never)]
+fn write_any_int(out: &mut Vec<u8>, number: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends a number below 10,000: ids, counts and years are most of the numbers in documents.
+#[inline]
+fn write_four_digits(out: &mut Vec<u8>, number: u32) {
+    let digit = |weight: u32| (number / weight % 10) << 24;
+    let digits = (digit(1000) >> 24) | (digit(100) >> 16) | (digit(10) >> 8) | digit(1);
+    let zeros = usize::from(number < 1000) + usize::from(number < 100) + usize::from(number < 10);
+    let end = out.len() + 4 - zeros;
+    out.extend_from_slice(&((digits | 0x3030_3030) >> (8 * zeros)).to_le_bytes());
+    out.truncate(end);
 }
 
 /// Appends a number as Python's `repr` writes it; false, and nothing appended, for NaN and the infinities.
 ///
 /// The digits are the shortest that read back as the same number. Python turns to an exponent of at least two digits
-/// below 1e-4 and from 1e16 on; `ryu` has a limit and a form of its own there.
+/// below 1e-4 and from 1e16 on; `zmij` has a limit and a form of its own there.
+#[inline(never)]
 pub fn write_float(out: &mut Vec<u8>, number: f64) -> bool {
     if !number.is_finite() {
         return false;
     }
-    let mut buffer = ryu::Buffer::new();
+    let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(number);
     if let Some((mantissa, exponent)) = text.split_once('e') {
-        // ryu leaves ".0" out before an exponent, as Python does
+        // zmij leaves ".0" out before an exponent, as Python does
         write_exponent(out, mantissa, exponent);
     } else if let Some(digits) = text.trim_start_matches('-').strip_prefix("0.0000") {
-        // ryu's one plain form below Python's limit: 0.0000123
+        // zmij's one plain form below Python's limit: 0.0000123
         out.extend_from_slice(if number < 0.0 { b"-" } else { b"" });
         let (first, others) = digits.split_at(1);
         out.extend_from_slice(first.as_bytes());
@@ -89,7 +167,7 @@ fn write_exponent(out: &mut Vec<u8>, mantissa: &str, exponent: &str) {
     out.push(b'e');
     let (sign, digits) = match exponent.strip_prefix('-') {
         Some(digits) => (b'-', digits),
-        None => (b'+', exponent),
+        None => (b'+', exponent.trim_start_matches('+')),
     };
     out.push(sign);
     if digits.len() < 2 {
@@ -149,28 +227,6 @@ fn long_run_of_digits(document: &[u8]) -> bool {
         .any(|stride| scan::position(stride, |byte| !byte.is_ascii_digit()).is_none())
 }
 
-/// How many bytes at the start need no escape.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "without branches it compiles to vector instructions"
-)]
-fn clean_prefix(bytes: &[u8]) -> usize {
-    let blocks = bytes.chunks_exact(BLOCK);
-    let mut length = 0;
-    for block in blocks {
-        scan::count(BLOCK);
-        let dirty = block.iter().fold(false, |dirty, &byte| {
-            dirty | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-        });
-        if dirty {
-            break;
-        }
-        length += BLOCK;
-    }
-    let rest = bytes.get(length..).unwrap_or_default();
-    length + scan::position(rest, |&byte| ESCAPES[usize::from(byte)] != 0).unwrap_or(rest.len())
-}
-
 #[cold]
 fn write_escape(out: &mut Vec<u8>, byte: u8) {
     let letter = ESCAPES[usize::from(byte)];
@@ -222,6 +278,15 @@ mod tests {
                 let expected = format!("\"{}\\n{}\"", "x".repeat(position), "y".repeat(length - position));
                 assert_eq!(string(&text), expected);
             }
+        }
+    }
+
+    #[test]
+    fn int_form_is_decimal() {
+        for number in (-20_000..20_000).chain([i64::MIN, i64::MAX]) {
+            let mut out = b"x".to_vec();
+            write_int(&mut out, number);
+            assert_eq!(String::from_utf8(out).expect("digits"), format!("x{number}"));
         }
     }
 
