@@ -73,6 +73,19 @@ class Loose(BaseModel):
     size: int = 3
 
 
+class Contact(BaseModel):
+    p0: str
+    p1: int | None = None
+    p2: list[str] = []
+    alias: str = Field("none", alias="p3")
+
+
+class Sealed(BaseModel):
+    model_config = {"extra": "forbid"}
+    p0: str
+    photo: Annotated[bytes | None, File()] = None
+
+
 @dataclasses.dataclass
 class Point:
     x: int
@@ -134,6 +147,10 @@ BODY: list[list[Parameter]] = [
     [(Annotated[str, Body(media_type="text/plain")], REQUIRED)],
     [(Annotated[str, Form()], REQUIRED), (Annotated[int, Form()], 3), (Annotated[list[str], Form()], REQUIRED)],
     [(Annotated[Loose, Form()], REQUIRED)],
+    [(Annotated[Loose | None, Form()], None)],
+    [(Annotated[Contact, Form()], REQUIRED)],
+    [(Annotated[Contact, Form()], REQUIRED), (Annotated[Loose, Form()], REQUIRED)],
+    [(Annotated[Sealed, Form()], REQUIRED)],
     [(UploadFile, REQUIRED), (Annotated[str, Form()], "text")],
     [(Annotated[bytes | None, File()], None), (list[UploadFile], REQUIRED)],
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.message
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
 from pallasite._fastapi.fields import Errors, Values, absent_value, is_plain, validator
 from pallasite._fastapi.theirs import Undefined, params, utils
@@ -47,7 +47,7 @@ def body_reader(fields: list[Any], embed_body_fields: bool) -> BodyReader | None
 
     first = fields[0]
     if any(utils._get_form_models(field) for field in fields):
-        return as_fastapi_reads
+        return _model_reader(fields, as_fastapi_reads) or as_fastapi_reads
     if len(fields) == 1 and not embed_body_fields and not utils._should_embed_body_fields(fields):
         return _whole_reader(first, as_fastapi_reads)
     if all(map(_is_plain_part, fields)):
@@ -80,6 +80,38 @@ def _parts_reader(fields: list[Any], otherwise: BodyReader) -> BodyReader:
         else:
             for read_part in readers:
                 read_part(body, values, errors)
+
+    return read
+
+
+def _model_reader(fields: list[Any], otherwise: BodyReader) -> BodyReader | None:
+    """Return the reader of a form that is one model. None if it is more than that."""
+    field = fields[0]
+    model = utils._get_form_model(field)
+    if len(fields) > 1 or model is None or type(None) in get_args(field.field_info.annotation):
+        return None
+    parts = utils.get_cached_model_fields(model)
+    if not all(is_plain(part) and not isinstance(part.field_info, params.File) for part in parts):
+        return None
+    aliases = [utils._get_param_aliases(part)[0][0] for part in parts]
+    look_ups = [(alias, _from_form(part, alias)) for part, alias in zip(parts, aliases, strict=True)]
+    known, name, validate = set(aliases), field.name, validator(field, ("body",))
+
+    async def read(body: Any, values: Values, errors: Errors) -> None:
+        if not isinstance(body, FormData):
+            await otherwise(body, values, errors)
+            return
+        document = {alias: value for alias, get in look_ups if (value := get(body)) is not Undefined}
+        others: dict[str, list[Any]] = {}
+        for key, value in body.multi_items():
+            if key not in known:
+                others.setdefault(key, []).append(value)
+        # The model decides what to do with other fields.
+        document.update((key, sent[0] if len(sent) == 1 else sent) for key, sent in others.items())
+        count = len(errors)
+        value = validate(document, errors)
+        if len(errors) == count:
+            values[name] = value
 
     return read
 
