@@ -67,6 +67,35 @@ def small() -> FastAPI:
     return app
 
 
+def with_sync_endpoint() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/")
+    def hello() -> dict[str, str]:
+        return {"hello": "world"}
+
+    return app
+
+
+def with_nested_dependencies() -> FastAPI:
+    async def settings(size: int = 20) -> int:
+        return size
+
+    def database(size: Annotated[int, Depends(settings)]) -> str:
+        return f"database of {size}"
+
+    async def user(database: Annotated[str, Depends(database)], size: Annotated[int, Depends(settings)]) -> str:
+        return f"user in {database}, {size}"
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def use(user: Annotated[str, Depends(user)]) -> dict[str, str]:
+        return {"user": user}
+
+    return app
+
+
 def with_dependency() -> FastAPI:
     async def connection() -> AsyncIterator[str]:
         await asyncio.sleep(0)
@@ -123,6 +152,14 @@ def many_routes() -> FastAPI:
         for number in range(ROUTES):
             add_route(router, number)
         app.include_router(router, prefix=f"/group{group}")
+    return app
+
+
+def flat_routes() -> FastAPI:
+    """As many routes in the application itself."""
+    app = FastAPI()
+    for number in range(ROUTERS * ROUTES):
+        add_route(app.router, number)
     return app
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from benches.case import Framework, case
+from benches.case import CASES, Framework, case
 from benches.cases.files import NEEDS as FILES
 from benches.cases.files import folder
 from benches.cases.forms import BOUNDARY, MULTIPART, part
@@ -20,6 +20,19 @@ from benches.cases.middleware import BASE
 from benches.exchange import Exchange, get, post
 
 NOT_SLOWER, TWICE, THRICE = 1.0, 0.5, 0.33
+# The share of Starlette's time that a compiled route may take.
+GOALS = {
+    "hello": 0.45,
+    "parameters": 0.6,
+    "json-body": 0.6,
+    "sync": 0.5,
+    "dependency": 0.6,
+    "nested": 0.6,
+    "urlencoded": 0.5,
+    "upload": 0.5,
+    "first-of-500": 0.65,
+    "last-of-500": 0.1,
+}
 ORDER = {"customer": "Ada", "paid": True, "lines": [{"sku": f"ore{i}", "quantity": i, "price": 2.5} for i in range(5)]}
 ADDRESS = {
     "name": "Ada Lovelace",
@@ -84,6 +97,16 @@ def fastapi_dependency(web: Framework) -> Any:
     return apps().with_dependency()
 
 
+@fastapi_case("plain `def` endpoint", get("/"))
+def fastapi_sync(web: Framework) -> Any:
+    return apps().with_sync_endpoint()
+
+
+@fastapi_case("three nested dependencies, one of them `def`", get("/"))
+def fastapi_nested(web: Framework) -> Any:
+    return apps().with_nested_dependencies()
+
+
 @fastapi_case('`@app.middleware("http")`, 3 of them', get("/"), THRICE, BASE)
 def fastapi_function_layers(web: Framework) -> Any:
     return apps().with_function_layers(3)
@@ -119,11 +142,47 @@ def fastapi_first_of_500(web: Framework) -> Any:
     return apps().many_routes()
 
 
-@fastapi_case("500 routes in 20 included routers: the last", get("/group19/thing24/7"), TWICE)
+@fastapi_case("500 routes in 20 included routers: the last", get("/group19/thing24/7"), 0.1)
 def fastapi_last_of_500(web: Framework) -> Any:
     return apps().many_routes()
 
 
-@fastapi_case("500 routes in 20 included routers: 404", get("/group19/thing25/7"), TWICE)
+@fastapi_case("500 routes in 20 included routers: 404", get("/group19/thing25/7"), 0.06)
 def fastapi_none_of_500(web: Framework) -> Any:
     return apps().many_routes()
+
+
+@fastapi_case("500 routes, not included: the last", get("/thing498/7"), 0.15)
+def fastapi_last_of_500_flat(web: Framework) -> Any:
+    return apps().flat_routes()
+
+
+@fastapi_case("500 routes, not included: 404", get("/thing500/7"), 0.1)
+def fastapi_none_of_500_flat(web: Framework) -> Any:
+    return apps().flat_routes()
+
+
+def compiled(app: Any) -> Any:
+    """The application with compiled routes, which only FastAPI on Pallasite has."""
+    try:
+        from pallasite.fastapi import compile_routes
+    except ImportError:
+        return app
+    compile_routes(app)
+    return app
+
+
+def add_compiled(name: str, goal: float) -> None:
+    """Register the same case with compiled routes."""
+    plain = CASES[f"fastapi-{name}"]
+
+    def build(web: Framework) -> Any:
+        return compiled(plain.build(web))
+
+    build.__name__ = f"fastapi_compiled_{name.replace('-', '_')}"
+    assert plain.request is not None
+    fastapi_case(f"compiled: {plain.title}", plain.request, goal, plain.needs)(build)
+
+
+for _name, _goal in GOALS.items():
+    add_compiled(_name, _goal)
