@@ -1,13 +1,14 @@
 """The benchmarks build, run, and compare the same work. Times are not checked here."""
 
 import asyncio
+import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benches import report
+from benches import counts, report
 from benches.__main__ import main, merged
 from benches.case import CASES, Case, Framework, load_cases
 from benches.chart import Bar, Panel, draw
@@ -250,3 +251,40 @@ def test_app_subject_counts_every_request() -> None:
 )
 def test_shares_show_two_figures(share: float, text: str) -> None:
     assert report.share_text(share) == text
+
+
+def test_count_that_rises_by_more_than_two_percent_is_named() -> None:
+    committed = {"same": 1000, "risen": 1000, "fallen": 1000}
+    risen, fallen = counts.differences(committed, {"same": 1020, "risen": 1021, "fallen": 979, "new": 5})
+    assert risen == [
+        "risen: 1,021 instructions after 1,000 (+2.1%)",
+        "new: 5 instructions, and no committed count",
+    ]
+    assert fallen == ["fallen: 979 instructions after 1,000 (-2.1%)"]
+
+
+def test_counts_are_compared_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(counts, "COMMITTED", tmp_path / "counts.json")
+    counted = {"hello-json": 1000, "cors": 500}
+    monkeypatch.setattr(counts, "count", lambda names: {name: counted[name] for name in names})
+    monkeypatch.setattr(counts, "CASES", tuple(counted))
+    assert counts.main([]) == 0  # nothing has been committed
+    assert "not compared" in capsys.readouterr().out
+    assert counts.main(["--write"]) == 0
+    assert counts.main([]) == 0
+    counted["cors"] = 520
+    assert counts.main([]) == 1
+    assert "risen: cors: 520 instructions after 500" in capsys.readouterr().err
+    assert counts.main(["hello-json"]) == 0
+    assert counts.main(["--write", "cors"]) == 0
+    assert counts.main([]) == 0
+    monkeypatch.setattr(counts, "interpreter", lambda: "another")
+    assert counts.main([]) == 0
+    assert "not compared" in capsys.readouterr().out
+
+
+def test_committed_counts_are_of_the_cases_that_are_counted() -> None:
+    assert json.loads(counts.COMMITTED.read_text(encoding="utf-8"))["counts"].keys() == set(counts.CASES)
+    assert set(counts.CASES) <= CASES.keys()
