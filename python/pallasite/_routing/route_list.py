@@ -6,6 +6,7 @@ index of names used by `url_path_for`. A change to the list, or to what a route 
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,10 @@ _built: weakref.WeakSet[RouteList] = weakref.WeakSet()
 
 # Increases with each change to a list or to a route in one: for what is built over the lists of several routers.
 generation = 0
+
+# Held for changes, and to keep what was built. Requests, which only read, do not take it. Reentrant, because the
+# garbage collector may run a finalizer that changes a list.
+_changing = threading.RLock()
 
 
 def _changes(method: _F) -> _F:
@@ -61,9 +66,10 @@ class RouteList(list["BaseRoute"]):
     def forget(self) -> None:
         """Drop the lookup structures."""
         global generation  # noqa: PLW0603  # one number for all lists
-        generation += 1
-        self.changes += 1
-        self.table = self.names = None
+        with _changing:
+            generation += 1
+            self.changes += 1
+            self.table = self.names = None
 
     def built_table(self) -> RouteTable:
         """Return the native table over these routes, built on the first call after a change."""
@@ -71,22 +77,25 @@ class RouteList(list["BaseRoute"]):
         if table is None:
             changes = self.mark_all()
             table = RouteTable([_entry(route) for route in self], Match.NONE)
-            if self.changes == changes:
-                self.table = table
+            with _changing:
+                if self.changes == changes:
+                    self.table = table
         return table
 
     def built_names(self) -> RouteNames:
         """Return the index of names over these routes, kept in `names` until the next change."""
         changes = self.mark_all()
         names = RouteNames(self)
-        if self.changes == changes:
-            self.names = names
+        with _changing:
+            if self.changes == changes:
+                self.names = names
         return names
 
     def mark_all(self) -> int:
         """Start tracking changes to the routes. Return `changes`, which increases with each of them."""
         changes = self.changes
-        _built.add(self)
+        with _changing:
+            _built.add(self)
         for route in self:
             _mark(route)
         return changes
@@ -145,8 +154,9 @@ class RouteNames:
 def route_changed(route: BaseRoute) -> None:
     """Drop what was built from lists that may contain `route`, because something it is matched or named by changed."""
     if route.__dict__.get("_indexed") == id(route):  # copies of an indexed route are not indexed themselves
-        for routes in list(_built):
-            routes.forget()
+        with _changing:
+            for routes in list(_built):
+                routes.forget()
 
 
 def _mark(route: Any) -> None:
