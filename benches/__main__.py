@@ -10,14 +10,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from benches import report
-from benches.case import Case, load_cases
+from benches.case import Case, has_module, load_cases
 from benches.compare import OURS, QUICK, THEIRS, Measurement, Plan, run_case
 from benches.instructions import DEFAULT_CASES, count_instructions
 from benches.load import generator
-from benches.results import SERVERS, Results, circumstances, rows_of
+from benches.results import DRESSED, SERVERS, Results, circumstances, rows_of
 from benches.rivals import run_rivals
 from benches.servers import ServerPlan, run_servers
 
+PARTS = ["cases", "fastapi", "rivals", "servers", "dressed"]
 DESCRIPTION = """Compare Pallasite with Starlette and its peers. Without arguments: everything but the instruction
 counts, printed and not written. Answers are compared before anything is timed; a difference ends the run."""
 
@@ -30,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{case.name:28} {case.group:9} {case.title}")
         return 0
     results = Results()
-    parts = set(options.part or (["cases", "fastapi"] if options.only else ["cases", "fastapi", "rivals", "servers"]))
+    parts = set(
+        options.part or (["cases", "fastapi"] if options.only else ["cases", "fastapi", "rivals", "servers", "dressed"])
+    )
     if options.instructions:
         parts = {"instructions"} | set(options.part or [])
     if "cases" in parts:
@@ -41,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         rivals_part(results, plan_of(options))
     if "servers" in parts:
         servers_part(results, options)
+    if "dressed" in parts:
+        dressed_part(results, options)
     if "instructions" in parts:
         instructions_part(results, [case.name for case in cases] if options.only else list(DEFAULT_CASES))
     if options.json:
@@ -128,6 +133,18 @@ def servers_part(results: Results, options: argparse.Namespace) -> None:
     print("\n".join(report.server_table(results)))
 
 
+def dressed_part(results: Results, options: argparse.Namespace) -> None:
+    if not has_module("opentelemetry.sdk"):
+        print("dressed applications not measured: no opentelemetry-sdk")
+        return
+    from benches.dressed.run import DressedPlan, run_dressed
+
+    plan = DressedPlan(rounds=1, seconds=2) if options.quick else DressedPlan()
+    results.dressed = run_dressed(replace(plan, rounds=options.rounds) if options.rounds else plan)
+    results.circumstances["dressed"] = {**circumstances(), "servers": circumstances(DRESSED)["packages"]}
+    print("\n".join(report.dressed_table(results)))
+
+
 def instructions_part(results: Results, names: list[str]) -> None:
     results.instructions = count_instructions(names)
     results.circumstances["instructions"] = circumstances()
@@ -144,6 +161,7 @@ def merged(old: Results, new: Results) -> Results:
         cases=sorted(rows.values(), key=lambda row: order.get(row.name, len(order))),
         rivals=new.rivals or old.rivals,
         servers=new.servers or old.servers,
+        dressed=new.dressed or old.dressed,
         instructions=old.instructions | new.instructions,
         circumstances=old.circumstances | new.circumstances,
     )

@@ -26,11 +26,19 @@ NAMES = {
     "blacksheep": "BlackSheep",
     "litestar": "Litestar",
 }
+DRESSED_NAMES = {
+    "starlette": "Starlette",
+    "pallasite": "Pallasite",
+    "fastapi": "FastAPI",
+    "fastapi_on_pallasite": "FastAPI on Pallasite, compiled routes",
+}
+SERVER_ORDER = ("uvicorn", "granian", "gunicorn", "h2corn")
 PARTS = {
     "cases": "in-process comparison with Starlette",
     "fastapi": "FastAPI on both",
     "rivals": "in-process comparison with other frameworks",
     "servers": "end to end",
+    "dressed": "dressed applications",
     "instructions": "instruction counts",
 }
 
@@ -116,6 +124,20 @@ def server_table(results: Results) -> list[str]:
     return table(["Request, server: framework", "requests/s", "median ms", "99 % ms", "server CPU us/request"], rows)
 
 
+def dressed_table(results: Results) -> list[str]:
+    entries = sorted(results.dressed, key=lambda entry: (SERVER_ORDER.index(entry["server"]), entry["cpu_us"]))
+    rows = [
+        [
+            f"{entry['server']}: {DRESSED_NAMES[entry['application']]}",
+            f"{entry['cpu_us']:.0f}",
+            *(f"{entry[key] / 1e3:.2f}" for key in ("p50_us", "p99_us", "p999_us")),
+            f"{entry['memory_mb']:.0f}",
+        ]
+        for entry in entries
+    ]
+    return table(["Server: application", "CPU us/request", "median ms", "99 % ms", "99.9 % ms", "memory MB"], rows)
+
+
 def instruction_table(results: Results) -> list[str]:
     rows = [
         [name, f"{sides[OURS]:,.0f}", f"{sides[THEIRS]:,.0f}", share_text(sides[OURS] / sides[THEIRS])]
@@ -149,6 +171,11 @@ connections, no pipelining, access logs off, asyncio's own event loop everywhere
 in turns. The tables show the round with the most requests per second. The processor time per request is the lowest of
 all rounds: the user and system time of the server's processes during the load.
 
+The dressed applications have request ids, an access log, tracing of one request in a hundred, CORS, signed sessions and
+gzip around one JSON response of 2.5 KB. The load generator sends 400 requests a second at fixed times on 64
+connections, below saturation, and counts a latency from the time when a request was due (open loop). Memory is that of
+the server's processes after the run.
+
 `python -m benches --write` repeats all measurements. `--help` lists the options.
 """
 
@@ -165,6 +192,8 @@ def markdown(results: Results) -> str:
         lines += ["", "## Other frameworks, in one process", "", *rival_table(results)]
     if results.servers:
         lines += ["", "## End to end over loopback", "", *server_table(results)]
+    if results.dressed:
+        lines += ["", "## Dressed applications, open loop", "", *dressed_table(results)]
     if results.instructions:
         lines += ["", "## Instructions per request", "", *instruction_table(results)]
     load = results.circumstances.get("servers", {}).get("load", "wrk or benches/load.py")

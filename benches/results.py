@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 STORE = HERE / "results.json"
 PACKAGES = ("pallasite", "starlette", "fastapi", "falcon", "blacksheep", "litestar", "anyio", "httpx", "httpx2")
 SERVERS = ("uvicorn", "httptools", "granian")
+DRESSED = ("uvicorn", "httptools", "granian", "gunicorn", "h2corn", "opentelemetry-sdk")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Results:
     rivals: dict[str, dict[str, float]] = field(default_factory=dict)
     """Request -> framework -> seconds per request, in one process."""
     servers: list[dict[str, Any]] = field(default_factory=list)
+    dressed: list[dict[str, Any]] = field(default_factory=list)
+    """One entry for each server and dressed application."""
     instructions: dict[str, dict[str, float]] = field(default_factory=dict)
     """Case -> side -> instructions per request."""
     circumstances: dict[str, dict[str, str]] = field(default_factory=dict)

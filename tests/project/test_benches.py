@@ -1,10 +1,16 @@
 """The benchmarks build, run, and compare the same work. Times are not checked here."""
 
 import asyncio
+import gzip
 import json
+import threading
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +20,7 @@ from benches.case import CASES, Case, Framework, load_cases
 from benches.chart import Bar, Panel, draw
 from benches.compare import OURS, THEIRS, Measurement, Plan, Unlike, check_alike, measure, run_case
 from benches.derived import DERIVED
+from benches.dressed import open_loop
 from benches.driver import AppSubject, CallSubject, run_through, subject_of
 from benches.exchange import Reply, get, post, reply_of_messages
 from benches.load import content_length, read_wrk
@@ -288,3 +295,69 @@ def test_counts_are_compared_and_written(
 def test_committed_counts_are_of_the_cases_that_are_counted() -> None:
     assert json.loads(counts.COMMITTED.read_text(encoding="utf-8"))["counts"].keys() == set(counts.CASES)
     assert set(counts.CASES) <= CASES.keys()
+
+
+@contextmanager
+def answering(status: int, chunked: bool) -> Iterator[int]:
+    """A server that gives every request the same response. Yields its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header(*(("transfer-encoding", "chunked") if chunked else ("content-length", "2")))
+            self.end_headers()
+            self.wfile.write(b"2\r\n{}\r\n0\r\n\r\n" if chunked else b"{}")
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_open_loop_sends_as_many_requests_as_were_due(chunked: bool) -> None:
+    with answering(200, chunked) as port:
+        found = asyncio.run(open_loop.measure("127.0.0.1", port, rate=500, seconds=0.2))
+    assert found.requests == 100
+    assert 0 < found.p50_us <= found.p99_us <= found.p999_us
+
+
+def test_open_loop_refuses_another_status() -> None:
+    with answering(500, False) as port, pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(open_loop.measure("127.0.0.1", port, rate=100, seconds=0.05))
+    assert "500 Internal Server Error" in str(caught.value.exceptions[0])
+
+
+def test_dressed_applications_are_in_a_table() -> None:
+    entry = {"cpu_us": 99.6, "p50_us": 1200.0, "p99_us": 2300.0, "p999_us": 3400.0, "memory_mb": 41.2}
+    results = Results(
+        dressed=[{"server": name, "application": "starlette", **entry} for name in ("granian", "uvicorn")]
+    )
+    assert "| uvicorn: Starlette | 100 | 1.20 | 2.30 | 3.40 | 41 |" in report.markdown(results)
+
+
+def test_dressed_applications_answer_alike() -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    from benches.dressed.app import ITEMS, plain
+    from benches.dressed.open_loop import PATH
+
+    path, _, query = PATH.partition("?")
+    headers = ((b"host", b"t.example"), (b"accept-encoding", b"gzip"), (b"origin", b"https://app.example"))
+    for side in (THEIRS, OURS):
+        loop = asyncio.new_event_loop()
+        try:
+            app = plain(Framework(side))
+            reply = AppSubject(app, replace(get(path, query.encode()), headers=headers), loop).observe()
+        finally:
+            loop.close()
+        assert reply.status == 200
+        assert len(reply.header(b"x-request-id") or b"") == 32
+        assert json.loads(gzip.decompress(reply.body)) == {"page": 2, "user": None, "items": ITEMS}
