@@ -1,4 +1,5 @@
-"""Reports how Pallasite serves the FastAPI that is installed: whether it recognises the loop, and answers the same.
+"""Reports how Pallasite serves the FastAPI that is installed: whether it recognises the loop and
+the handlers, and answers the same.
 
 `fastapi_newest.py [SEED ...]`: random applications of these seeds answer on Pallasite and on Starlette. The exit
 status is 0 unless FastAPI could not be imported.
@@ -19,7 +20,9 @@ import pallasite
 pallasite.install_as_starlette()
 import fastapi.routing
 from pallasite._compat.fastapi_loop import why_unknown
-print(fastapi.__version__, why_unknown(fastapi.routing) or "", sep="|")
+from pallasite._fastapi.known import is_known
+compiles = "can" if is_known(fastapi.routing) else "cannot"
+print(fastapi.__version__, compiles, why_unknown(fastapi.routing) or "", sep="|")
 """
 
 
@@ -42,10 +45,11 @@ def answers(seeds: list[str], *prefix: str) -> dict[str, Any]:
 def main(seeds: list[str]) -> int:
     """0 if there is something to report."""
     try:
-        version, _, reason = output("-c", REASON).partition("|")
+        version, compiles, reason = output("-c", REASON).split("|", 2)
     except subprocess.CalledProcessError:
         print("FastAPI does not import on Pallasite: see the message above")
         return 1
+    print(f"FastAPI {version}: its routes {compiles} be compiled")
     if reason:
         print(f"FastAPI {version}: falls back to FastAPI's own loop, because {reason}")
         return 0
