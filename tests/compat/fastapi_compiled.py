@@ -1,12 +1,11 @@
 """Random FastAPI applications, each once as FastAPI runs it and once with compiled routes: one request, two answers.
 
-Each argument is a seed. Prints, as JSON, the differences, how many routes were compiled, and the statuses of FastAPI's
-answers.
+The first argument is asyncio or trio, each other one a seed. Prints, as JSON, the differences, how many routes were
+compiled, and the statuses of FastAPI's answers.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import datetime as dt
 import enum
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
+import anyio
 from fastapi import (
     APIRouter,
     BackgroundTasks,
@@ -455,4 +455,4 @@ async def main(seeds: list[str]) -> None:
     sys.stdout.write(json.dumps({"differences": differences, "routes": routes, "statuses": statuses}) + "\n")
 
 
-asyncio.run(main(sys.argv[1:]))
+anyio.run(main, sys.argv[2:], backend=sys.argv[1])

@@ -79,8 +79,9 @@ async def a(n: int = 3):
 """
 
 
-def test_random_applications_answer_the_same_compiled() -> None:
-    found = json.loads(run("-m", "pallasite", "as-starlette", str(APPLICATIONS), *SEEDS).splitlines()[-1])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_random_applications_answer_the_same_compiled(backend: str) -> None:
+    found = json.loads(run("-m", "pallasite", "as-starlette", str(APPLICATIONS), backend, *SEEDS).splitlines()[-1])
     assert found["differences"] == []
     assert found["routes"] > 200
     assert {"200", "204", "401", "418", "422", "500"} <= found["statuses"].keys()
@@ -105,6 +106,16 @@ def test_application_is_compiled_with_its_routers_and_later_routes() -> None:
         for path in ("/a", "/in/b", "/twice/in/b", "/later", "/in/later"):
             assert runs_compiled(app, path), path
         assert TestClient(app).get("/a?n=x").status_code == 422
+    """)
+
+
+def test_copy_of_an_application_is_compiled_too() -> None:
+    program("""
+        import copy
+        compile_routes(app)
+        copied = copy.deepcopy(app)
+        assert runs_compiled(copied)
+        assert copied.router is not app.router
     """)
 
 

@@ -83,6 +83,9 @@ class CompiledApp:
             return self._within(scope, receive, send)
         return self.original(scope, receive, send)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compiled, (self.original,)  # a copy of an application has routes of its own
+
 
 class Handler:
     """The prepared handler of a route."""
