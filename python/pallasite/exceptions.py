@@ -6,6 +6,7 @@ Exception
     problems.InvalidParameter          400: a query parameter, form field or header that is missing or malformed
     middleware.timeout.RequestTimeout  504: the handler was cancelled, because the time limit was over
     middleware.timeout.SlowRequestBody 408: the body of a request did not arrive in time
+    middleware.concurrency_limit.ServerBusy  503: as many requests as may run at the same time are running
     middleware.cross_origin.CrossOriginRefused  403: a page of another site sent the request
     requests.MalformedJSON             400: a body that is not JSON (also a json.JSONDecodeError)
   WebSocketException                   answered by closing the connection with its code
