@@ -4,6 +4,7 @@ Exception
   HTTPException                        answered with a response with its status code
     problems.ProblemException          answered with a problem document (RFC 9457)
     problems.InvalidParameter          400: a query parameter, form field or header that is missing or malformed
+    middleware.rate_limit.RateLimited  429: a client sent more requests than a policy allows
     middleware.timeout.RequestTimeout  504: the handler was cancelled, because the time limit was over
     middleware.timeout.SlowRequestBody 408: the body of a request did not arrive in time
     middleware.concurrency_limit.ServerBusy  503: as many requests as may run at the same time are running
