@@ -39,6 +39,7 @@ _logger = logging.getLogger(__name__)
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _POLICY = re.compile(r"\s*([1-9][0-9]{0,8})\s*(?:/|per)\s*(?:([1-9][0-9]{0,5})\s*)?(second|minute|hour|day)s?\s*")
+_ROUNDING = 1e-9
 # A store that takes longer than this counts as failed.
 _STORE_SECONDS = 0.05
 
@@ -70,7 +71,7 @@ class Decision(NamedTuple):
     #: The seconds until the request would be allowed. 0 if it is.
     retry_after: float
     #: For each policy, the requests that are left, and the seconds until all are available again.
-    left: tuple[tuple[int, float], ...]
+    left: Sequence[tuple[int, float]]
 
 
 class RateLimitStore(Protocol):
@@ -102,30 +103,42 @@ class MemoryRateLimitStore:
     def take_now(self, key: str, policies: Sequence[RateLimitPolicy]) -> Decision:
         """Do the same without waiting."""
         now = self._clock()
+        times = self._times
         with self._lock:
-            times = self._times.pop(key, None)
-            if times is None:
-                if len(self._times) >= self.max_keys:
-                    del self._times[next(iter(self._times))]
-                times = [now] * len(policies)
-            self._times[key] = times
-            retry_after, later = 0.0, []
-            for (most, seconds, _), arrival in zip(policies, times, strict=True):
-                after = max(arrival, now) + seconds / most
-                later.append(after)
-                # All of its requests must fit into the period that ends now.
-                retry_after = max(retry_after, after - now - seconds)
-            # A rounding error is not worth a refusal.
-            if retry_after < 1e-9:
-                retry_after, times[:] = 0.0, later
-            left = tuple(
-                (max(0, int((seconds - max(arrival - now, 0)) * most / seconds + 1e-9)), max(arrival - now, 0.0))
-                for (most, seconds, _), arrival in zip(policies, times, strict=True)
-            )
-        return Decision(retry_after, left)
+            known = times.pop(key, None)
+            if known is None:
+                if len(times) >= self.max_keys:
+                    del times[next(iter(times))]
+                known = [now] * len(policies)
+            if len(policies) == 1:  # nearly always, and twice as fast
+                retry_after, arrival, state = _next(policies[0], known[0], now)
+                times[key] = known if retry_after else [arrival]
+                return Decision(retry_after, (state,))
+            found = [_next(policy, arrival, now) for policy, arrival in zip(policies, known, strict=True)]
+            retry_after = max(wait for wait, _, _ in found)
+            times[key] = known if retry_after else [arrival for _, arrival, _ in found]
+            # A policy that would have allowed a request that another refuses has not given a place away.
+            left = [
+                (most + 1, reset - policy.seconds / policy.limit) if retry_after and not wait else (most, reset)
+                for policy, (wait, _, (most, reset)) in zip(policies, found, strict=True)
+            ]
+            return Decision(retry_after, left)
 
     def __len__(self) -> int:
         return len(self._times)
+
+
+def _next(policy: RateLimitPolicy, arrival: float, now: float) -> tuple[float, float, tuple[int, float]]:
+    """Return the seconds that a request must wait, the next arrival time if it need not, and what is left then."""
+    most, seconds, _ = policy
+    step = seconds / most
+    used = arrival - now if arrival > now else 0.0
+    # All of its requests must fit into the period that ends now.
+    wait = used + step - seconds
+    if wait > _ROUNDING:
+        return wait, arrival, (int((seconds - used) / step + _ROUNDING), used)
+    used += step
+    return 0.0, now + used, (int((seconds - used) / step + _ROUNDING), used)
 
 
 class RateLimited(HTTPException):
