@@ -108,9 +108,9 @@ def build_index(loop: Loop, router: Any) -> Index | None:
 
 
 def _entries(loop: Loop, router: Any, routers: list[Any]) -> Iterator[Any]:
-    router.routes.mark_all()  # a list that notices changes, as every router of that class has
+    _, routes = router.routes.snapshot()  # a list that notices changes, as every router of that class has
     is_after_included = False
-    for route in router.routes:
+    for route in routes:
         if type(route) is loop.included_class:
             is_after_included = True
             yield from _included_entries(loop, route, (route,), routers)
@@ -126,7 +126,7 @@ def _included_entries(loop: Loop, included: Any, way: tuple[Any, ...], routers: 
     if not is_stock or loop.is_patched(included):
         raise _Unknown
     routers.append(router)
-    router.routes.mark_all()
+    router.routes.snapshot()  # only marks them: the candidates are made of them
     for candidate in included.effective_candidates():
         if type(candidate) is loop.included_class:
             yield from _included_entries(loop, candidate, (*way, candidate), routers)

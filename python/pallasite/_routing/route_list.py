@@ -75,8 +75,8 @@ class RouteList(list["BaseRoute"]):
         """Return the native table over these routes, built on the first call after a change."""
         table = self.table
         if table is None:
-            changes = self.mark_all()
-            table = RouteTable([_entry(route) for route in self], Match.NONE)
+            changes, routes = self.snapshot()
+            table = RouteTable([_entry(route) for route in routes], Match.NONE)
             with _changing:
                 if self.changes == changes:
                     self.table = table
@@ -84,21 +84,25 @@ class RouteList(list["BaseRoute"]):
 
     def built_names(self) -> RouteNames:
         """Return the index of names over these routes, kept in `names` until the next change."""
-        changes = self.mark_all()
-        names = RouteNames(self)
+        changes, routes = self.snapshot()
+        names = RouteNames(routes)
         with _changing:
             if self.changes == changes:
                 self.names = names
         return names
 
-    def mark_all(self) -> int:
-        """Start tracking changes to the routes. Return `changes`, which increases with each of them."""
+    def snapshot(self) -> tuple[int, list[BaseRoute]]:
+        """Return `changes`, which increases with each change from now on, and the routes.
+
+        A copy, made in one step: a list that another thread changes must not be iterated over.
+        """
         changes = self.changes
         with _changing:
             _built.add(self)
-        for route in self:
+        routes = self[:]
+        for route in routes:
             _mark(route)
-        return changes
+        return changes, routes
 
     append = _changes(list.append)
     clear = _changes(list.clear)
