@@ -86,6 +86,11 @@ class Sealed(BaseModel):
     photo: Annotated[bytes | None, File()] = None
 
 
+class Choosy(BaseModel):
+    p0: str
+    other: str = Field("none", validation_alias=AliasChoices("p1", "p2"))
+
+
 @dataclasses.dataclass
 class Point:
     x: int
@@ -151,6 +156,7 @@ BODY: list[list[Parameter]] = [
     [(Annotated[Contact, Form()], REQUIRED)],
     [(Annotated[Contact, Form()], REQUIRED), (Annotated[Loose, Form()], REQUIRED)],
     [(Annotated[Sealed, Form()], REQUIRED)],
+    [(Annotated[Choosy, Form()], REQUIRED)],
     [(UploadFile, REQUIRED), (Annotated[str, Form()], "text")],
     [(Annotated[bytes | None, File()], None), (list[UploadFile], REQUIRED)],
 ]

@@ -42,3 +42,8 @@ def test_any_text_gives_the_same_value_or_error(text: str) -> None:
         # Deviations: no infinities, spelled out or by overflow (RFC 8259 section 6).
         assert isinstance(got, tuple)
         assert "inf" in str(expected) or "nan" in str(expected)
+
+
+def test_long_number_in_a_document_for_pythons_decoder_is_kept() -> None:
+    text = '["\\ud800", 1' + "0" * 250 + ".0]"
+    assert decode(text) == json.loads(text)

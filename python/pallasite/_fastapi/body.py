@@ -47,7 +47,7 @@ def body_reader(fields: list[Any], embed_body_fields: bool) -> BodyReader | None
 
     first = fields[0]
     if any(utils._get_form_models(field) for field in fields):
-        return _model_reader(fields, as_fastapi_reads) or as_fastapi_reads
+        return _model_reader(fields) or as_fastapi_reads
     if len(fields) == 1 and not embed_body_fields and not utils._should_embed_body_fields(fields):
         return _whole_reader(first, as_fastapi_reads)
     if all(map(_is_plain_part, fields)):
@@ -84,7 +84,7 @@ def _parts_reader(fields: list[Any], otherwise: BodyReader) -> BodyReader:
     return read
 
 
-def _model_reader(fields: list[Any], otherwise: BodyReader) -> BodyReader | None:
+def _model_reader(fields: list[Any]) -> BodyReader | None:
     """Return the reader of a form that is one model. None if it is more than that."""
     field = fields[0]
     model = utils._get_form_model(field)
@@ -98,9 +98,6 @@ def _model_reader(fields: list[Any], otherwise: BodyReader) -> BodyReader | None
     known, name, validate = set(aliases), field.name, validator(field, ("body",))
 
     async def read(body: Any, values: Values, errors: Errors) -> None:
-        if not isinstance(body, FormData):
-            await otherwise(body, values, errors)
-            return
         document = {alias: value for alias, get in look_ups if (value := get(body)) is not Undefined}
         others: dict[str, list[Any]] = {}
         for key, value in body.multi_items():
