@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -32,6 +31,7 @@ class Recorded(trace.NonRecordingSpan):
         self.name, self.parent, self.kind, self.attributes = name, parent, kind, dict(attributes)
         self.status: StatusCode | None = None
         self.ended = False
+        self.exceptions: list[BaseException] = []
 
     def update_name(self, name: str) -> None:
         self.name = name
@@ -41,6 +41,15 @@ class Recorded(trace.NonRecordingSpan):
 
     def set_status(self, status: Any, description: Any = None) -> None:
         self.status = status.status_code
+
+    def is_recording(self) -> bool:
+        return True
+
+    def record_exception(self, exception: BaseException, *arguments: Any, **options: Any) -> None:
+        self.exceptions.append(exception)
+
+    def end(self, end_time: int | None = None) -> None:
+        self.ended = True
 
 
 class Recorder(trace.TracerProvider, trace.Tracer):
@@ -52,21 +61,16 @@ class Recorder(trace.TracerProvider, trace.Tracer):
     def get_tracer(self, *arguments: Any, **options: Any) -> Any:
         return self
 
-    def start_span(self, *arguments: Any, **options: Any) -> trace.Span:
-        raise NotImplementedError
-
-    @contextlib.contextmanager
-    def start_as_current_span(  # type: ignore[override] # with only the arguments that the middleware passes
-        self, name: str, context: Any = None, kind: Any = SpanKind.INTERNAL, attributes: Any = None, **options: Any
-    ) -> Iterator[Any]:
+    def start_span(  # type: ignore[override] # with only the arguments that the middleware passes
+        self, name: str, context: Any = None, kind: Any = SpanKind.INTERNAL, attributes: Any = None
+    ) -> trace.Span:
         parent = trace.get_current_span(context).get_span_context()
         span = Recorded(name, parent, kind, attributes)
         self.spans.append(span)
-        try:
-            with trace.use_span(span):
-                yield span
-        finally:
-            span.ended = True
+        return span
+
+    def start_as_current_span(self, *arguments: Any, **options: Any) -> Any:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -264,3 +268,66 @@ async def test_server_that_no_url_can_name_is_left_out(recorder: Any) -> None:
     await application(recorder, [Route("/", home)])(scope, None, send)
     [span] = recorder.spans
     assert "server.address" not in span.attributes
+
+
+def test_span_that_is_not_recorded_is_current_and_ended(test_client_factory: ClientFactory) -> None:
+    class Dropped(trace.NonRecordingSpan):
+        ended = False
+
+        def end(self, end_time: int | None = None) -> None:
+            self.ended = True
+
+    class Dropping(Recorder):
+        def start_span(self, *arguments: Any, **options: Any) -> trace.Span:
+            self.spans.append(Dropped(trace.SpanContext(1, 2, is_remote=False)))
+            return self.spans[-1]  # type: ignore[no-any-return]
+
+    recorder, current = Dropping(), []
+
+    async def look(request: Request) -> PlainTextResponse:
+        current.append(trace.get_current_span())
+        return PlainTextResponse("ok")
+
+    client = test_client_factory(application(recorder, [Route("/", look)]))
+    assert client.get("/").text == "ok"
+    (span,) = recorder.spans
+    assert (current, span.ended) == ([span], True)
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_error_is_recorded_with_its_message(recorder: Any, test_client_factory: ClientFactory) -> None:
+    error = KeyError("crystal")
+
+    async def broken(request: Request) -> PlainTextResponse:
+        raise error
+
+    client = test_client_factory(application(recorder, [Route("/", broken)]), raise_server_exceptions=False)
+    assert client.get("/").status_code == 500
+    (span,) = recorder.spans
+    assert (span.exceptions, span.status, span.attributes["error.type"]) == ([error], StatusCode.ERROR, "KeyError")
+
+
+def test_propagator_may_ask_for_the_names_of_fields(recorder: Any, test_client_factory: ClientFactory) -> None:
+    from opentelemetry.propagators.textmap import TextMapPropagator
+
+    class Listing(TextMapPropagator):
+        names: list[str] = []
+
+        def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Any:
+            self.names = getter.keys(carrier)
+            return context or {}
+
+        def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None: ...
+
+        @property
+        def fields(self) -> set[str]:
+            return set()
+
+    before, listing = propagate.get_global_textmap(), Listing()
+    propagate.set_global_textmap(listing)
+    try:
+        client = test_client_factory(application(recorder, [Route("/", home)]))
+        client.get("/", headers={"X-Own": "1"})
+    finally:
+        propagate.set_global_textmap(before)
+    assert {"host", "x-own"} <= set(listing.names)

@@ -132,7 +132,7 @@ CORE_USERS = frozenset(
     _http.ranges _http.url _responses.base _routing.endpoint_apps _routing.paths _routing.route_list applications
     convertors exceptions formparsers middleware.cors middleware.cross_origin middleware.errors middleware.exceptions
     middleware.gzip
-    middleware.sessions middleware.trustedhost negotiation requests routing websockets
+    middleware.opentelemetry middleware.sessions middleware.trustedhost negotiation requests routing websockets
     """.split()
 )
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 try:
-    from opentelemetry import metrics, propagate, trace
+    from opentelemetry import context, metrics, propagate, trace
+    from opentelemetry.propagators.textmap import Getter
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 except ImportError as error:
     raise ImportError("opentelemetry-api must be installed to use OpenTelemetryMiddleware") from error
 
 from pallasite import __version__
+from pallasite._core import find_header, header_items, header_values
 from pallasite._http import scope_keys
 from pallasite.datastructures import URL
 from pallasite.routing import Mount
@@ -47,6 +49,7 @@ class OpenTelemetryMiddleware:
         self._excluded_urls = [re.compile(pattern.strip()) for pattern in patterns if pattern.strip()]
         self._tracer_provider = tracer_provider or trace.get_tracer_provider()
         self._meter_provider = meter_provider
+        self._tracer: trace.Tracer | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope.get(scope_keys.OPENTELEMETRY):
@@ -63,47 +66,66 @@ class OpenTelemetryMiddleware:
             await self.app(scope, receive, send)
             return
         url = URL(scope=scope)
-        whole = str(url)
-        if any(pattern.search(whole) for pattern in self._excluded_urls):
-            await self.app(scope, receive, send)
-            return
+        if self._excluded_urls:
+            whole = str(url)
+            if any(pattern.search(whole) for pattern in self._excluded_urls):
+                await self.app(scope, receive, send)
+                return
 
-        fields = _fields(scope)
+        headers = scope.get("headers", ())
         method = scope.get("method", "").upper()
-        tracer = self._tracer_provider.get_tracer("pallasite", __version__)
-        with tracer.start_as_current_span(
-            method,
-            context=propagate.extract(fields),
-            kind=SpanKind.SERVER,
-            attributes=_request_attributes(scope, url, fields),
-        ) as span:
+        if self._tracer is None:
+            self._tracer = self._tracer_provider.get_tracer("pallasite", __version__)
+        parent = propagate.extract(headers, getter=_GETTER)
+        span = self._tracer.start_span(
+            method, context=parent, kind=SpanKind.SERVER, attributes=_request_attributes(scope, url, headers)
+        )
+        # The context manager of the API does the same with two generators: 6 us of 24 at 1 % sampled.
+        token = context.attach(trace.set_span_in_context(span, parent))
+        try:
+            if span.is_recording():
+                await self._run_recorded(span, method, scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+        finally:
+            context.detach(token)
+            span.end()
 
-            def send_with_telemetry(message: Message) -> Awaitable[None]:
-                if message["type"] == "http.response.start":
-                    _note_status(span, message["status"])
-                return send(message)
+    async def _run_recorded(self, span: Span, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+        def send_with_telemetry(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                _note_status(span, message["status"])
+            return send(message)
 
-            try:
-                await self.app(scope, receive, send_with_telemetry)
-            except Exception as error:
-                span.set_attribute("error.type", type(error).__qualname__)
-                raise
-            finally:
-                # The route is known only now.
-                route = _route_path(scope)
-                if route is not None:
-                    span.update_name(f"{method} {route}")
-                    span.set_attribute("http.route", route)
-
-
-def _fields(scope: Scope) -> dict[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    for name, value in scope.get("headers", ()):
-        fields.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    return fields
+        try:
+            await self.app(scope, receive, send_with_telemetry)
+        except Exception as error:
+            span.set_attribute("error.type", type(error).__qualname__)
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            # The route is known only now.
+            route = _route_path(scope)
+            if route is not None:
+                span.update_name(f"{method} {route}")
+                span.set_attribute("http.route", route)
 
 
-def _request_attributes(scope: Scope, url: URL, fields: Mapping[str, list[str]]) -> dict[str, str | int]:
+class _Getter(Getter[Iterable[tuple[bytes, bytes]]]):
+    """Reads those fields that a propagator asks for."""
+
+    def get(self, carrier: Iterable[tuple[bytes, bytes]], key: str) -> list[str] | None:
+        return header_values(carrier, key) or None
+
+    def keys(self, carrier: Iterable[tuple[bytes, bytes]]) -> list[str]:
+        return [name for name, _ in header_items(carrier)]
+
+
+_GETTER = _Getter()
+
+
+def _request_attributes(scope: Scope, url: URL, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str | int]:
     method = scope.get("method", "")
     client, server = scope.get("client"), scope.get("server")
     address, port = _address(url)
@@ -115,7 +137,7 @@ def _request_attributes(scope: Scope, url: URL, fields: Mapping[str, list[str]])
         "url.query": url.query or None,
         "network.protocol.version": scope.get("http_version") or None,
         "client.address": client[0] if client is not None else None,
-        "user_agent.original": fields.get("user-agent", [""])[0] or None,
+        "user_agent.original": find_header(headers, "user-agent") or None,
     }
     if address is not None:
         known["server.address"] = address
