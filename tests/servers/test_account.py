@@ -121,3 +121,10 @@ def test_forged_or_garbled_session_is_ignored(browser: Callable[[], httpx.Client
         assert b"You write as" not in answer, value
     good = f"GET /notes HTTP/1.1\r\nhost: demo\r\nconnection: close\r\ncookie: session={cookie}\r\n\r\n"
     assert b"You write as" in server.exchange(good.encode())[1]
+
+
+def test_form_of_another_site_is_refused(client: httpx.Client) -> None:
+    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+        answer = client.post("/sign-in", data={"name": "ada", "password": "x"}, headers=headers)
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers

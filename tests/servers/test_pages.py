@@ -23,7 +23,7 @@ def test_page_is_html_with_the_security_headers(client: httpx.Client, path: str)
     answer = client.get(path, headers=BROWSER)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert float(answer.headers["server-timing"].removeprefix("app;dur=")) >= 0
     assert "</html>" in answer.text
 

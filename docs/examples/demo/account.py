@@ -9,6 +9,7 @@ import os
 import anyio
 import anyio.to_thread
 
+from pallasite.middleware.rate_limit import limit
 from pallasite.requests import Request
 from pallasite.responses import RedirectResponse, Response
 from pallasite.routing import Route
@@ -70,6 +71,6 @@ def digest_of(password: str, salt: bytes) -> bytes:
 
 routes = [
     Route("/sign-in", show_sign_in, name="sign-in"),
-    Route("/sign-in", sign_in, methods=["POST"], name="do_sign_in"),
+    Route("/sign-in", sign_in, methods=["POST"], name="do_sign_in", middleware=[limit("60/minute")]),
     Route("/sign-out", sign_out, methods=["POST"], name="sign_out"),
 ]

@@ -1,4 +1,4 @@
-"""A middleware in plain ASGI: security and cache headers, and the time the application took, on every response."""
+"""A middleware in plain ASGI: a cache header, and the time the application took, on every response."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ import time
 from pallasite.datastructures import MutableHeaders
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
-SECURITY_HEADERS = {
-    # All scripts, styles and pictures are the demo's own files: nothing inline, nothing from elsewhere.
-    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-}
-
-
 #: Browsers ask each time, and get 304 for what they have: nobody sees an old script with a new page.
 CACHE_CONTROL = "no-cache"
 
 
 class HeadersMiddleware:
-    """Adds `SECURITY_HEADERS`, `CACHE_CONTROL` and `Server-Timing` (milliseconds until the response started)."""
+    """Adds `CACHE_CONTROL` and `Server-Timing` (milliseconds until the response started)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -34,7 +26,6 @@ class HeadersMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(SECURITY_HEADERS)
                 headers.setdefault("cache-control", CACHE_CONTROL)
                 headers["server-timing"] = f"app;dur={(time.perf_counter() - started) * 1000:.2f}"
             await send(message)

@@ -9,7 +9,10 @@ from contextlib import asynccontextmanager
 import pallasite
 from pallasite.applications import Pallasite
 from pallasite.middleware import Middleware
+from pallasite.middleware.concurrency_limit import ConcurrencyLimitMiddleware
+from pallasite.middleware.cross_origin import CrossOriginMiddleware
 from pallasite.middleware.gzip import GZipMiddleware
+from pallasite.middleware.security_headers import SecurityHeadersMiddleware
 from pallasite.middleware.sessions import SessionMiddleware
 from pallasite.requests import Request
 from pallasite.responses import Response
@@ -20,7 +23,7 @@ from pallasite.staticfiles import StaticFiles
 from . import account, api, chat, errors, files, live, notes, slow
 from .headers import HeadersMiddleware
 from .pages import page
-from .settings import HERE, MAX_BODY_BYTES, SESSION_SECONDS, Settings
+from .settings import HERE, MAX_BODY_BYTES, MAX_REQUESTS, SESSION_SECONDS, Settings
 from .store import Store
 
 settings = Settings.from_environment()
@@ -55,6 +58,10 @@ app = Pallasite(
     ],
     middleware=[
         Middleware(HeadersMiddleware),
+        # All scripts, styles and pictures are the demo's own files: nothing inline, nothing from elsewhere.
+        Middleware(SecurityHeadersMiddleware, preset="strict"),
+        Middleware(ConcurrencyLimitMiddleware, limit=MAX_REQUESTS, queue=MAX_REQUESTS),
+        Middleware(CrossOriginMiddleware),
         Middleware(GZipMiddleware),
         Middleware(SessionMiddleware, secret_key=settings.secret(), max_age=SESSION_SECONDS),
     ],

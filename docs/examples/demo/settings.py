@@ -13,6 +13,9 @@ HERE = Path(__file__).parent
 #: Enough for any form or JSON document of the demo; the upload route raises it for itself.
 MAX_BODY_BYTES = 64 * 1024
 
+#: Streams and chats included: each open window of a browser takes one.
+MAX_REQUESTS = 1000
+
 #: How long a sign-in lasts: a week.
 SESSION_SECONDS = 7 * 24 * 3600
 
