@@ -292,6 +292,36 @@ def test_release_that_works_otherwise_is_left_alone() -> None:
     """)
 
 
+def test_result_of_any_kind_becomes_the_response_that_fastapi_makes() -> None:
+    program("""
+        from fastapi import Response
+        from fastapi.responses import PlainTextResponse
+        from pydantic import BaseModel
+        class Item(BaseModel):
+            name: str
+        @app.get("/none", status_code=204)
+        async def none():
+            return None
+        @app.get("/model", response_class=PlainTextResponse)
+        async def model() -> Item:
+            return Item(name="text")
+        @app.get("/object")
+        async def other(response: Response):
+            response.headers["x-own"] = "1"
+            response.status_code = 202
+            return {1: {"a"}}
+        def answers():
+            client = TestClient(app, raise_server_exceptions=False)
+            found = [client.get(path) for path in ("/none", "/model", "/object")]
+            return [(answer.status_code, answer.headers.items(), answer.content) for answer in found]
+        before = answers()
+        assert compile_routes(app) == 4
+        assert answers() == before
+        assert [status for status, _, _ in before] == [204, 500, 202]
+        assert before[0][2] == b""
+    """)
+
+
 def test_plain_application_has_no_exit_stack() -> None:
     """Outside a FastAPI application, its handlers fail, compiled or not."""
     program("""
