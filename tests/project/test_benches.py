@@ -345,7 +345,6 @@ def test_dressed_applications_are_in_a_table() -> None:
 
 
 def test_dressed_applications_answer_alike() -> None:
-    pytest.importorskip("opentelemetry.sdk")
     from benches.dressed.app import ITEMS, plain
     from benches.dressed.open_loop import PATH
 
