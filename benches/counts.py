@@ -21,6 +21,7 @@ from benches.instructions import FEW, MANY, total_instructions
 
 COMMITTED = Path(__file__).with_name("counts.json")
 TOLERANCE = 0.02
+ATTEMPTS = 3  # on a busy machine, event loop and worker threads interleave otherwise: up to 2 % more, never less
 CASES = (
     "hello-json",
     "json-document",
@@ -85,6 +86,16 @@ def differences(committed: dict[str, int], now: dict[str, int]) -> tuple[list[st
     return risen, fallen
 
 
+def recount(committed: dict[str, int], now: dict[str, int]) -> dict[str, int]:
+    """Return the lowest of several counts for each case that has risen, and the others as they are."""
+    for _ in range(ATTEMPTS - 1):
+        again = [name for name, counted in now.items() if counted > committed.get(name, counted) * (1 + TOLERANCE)]
+        if not again:
+            break
+        now = {**now, **{name: min(counted, now[name]) for name, counted in count(again).items()}}
+    return now
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benches.counts", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {COMMITTED.name} instead of comparing with it")
@@ -100,6 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         text = json.dumps({"interpreter": interpreter(), "counts": counts}, indent=1)
         COMMITTED.write_text(text + "\n", encoding="utf-8")
         return 0
+    now = recount(committed["counts"], now)
     risen, fallen = differences(committed["counts"], now)
     for line in fallen:
         print(f"fallen: {line}")

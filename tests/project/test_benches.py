@@ -292,6 +292,22 @@ def test_counts_are_compared_and_written(
     assert "not compared" in capsys.readouterr().out
 
 
+def test_cases_that_have_risen_are_counted_again_and_the_lowest_count_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    again = iter([{"noise": 1030, "dearer": 1100}, {"noise": 1010, "dearer": 1090}])
+
+    def count(names: list[str]) -> dict[str, int]:
+        asked.append(names)
+        return next(again)
+
+    monkeypatch.setattr(counts, "count", count)
+    committed = {"noise": 1000, "dearer": 1000, "same": 1000}
+    now = counts.recount(committed, {"noise": 1025, "dearer": 1080, "same": 1000, "new": 5})
+    assert now == {"noise": 1010, "dearer": 1080, "same": 1000, "new": 5}
+    assert asked == [["noise", "dearer"], ["noise", "dearer"]]
+    assert counts.recount(committed, now | {"dearer": 1000})["noise"] == 1010  # nothing to count again
+
+
 def test_committed_counts_are_of_the_cases_that_are_counted() -> None:
     assert json.loads(counts.COMMITTED.read_text(encoding="utf-8"))["counts"].keys() == set(counts.CASES)
     assert set(counts.CASES) <= CASES.keys()
