@@ -1,6 +1,6 @@
 """The contract of the native half of Pallasite: arguments, results and exceptions."""
 
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, MutableMapping, Sequence
 from os import PathLike
 from types import ModuleType
 from typing import Any, ClassVar, TypeAlias, TypeVar, final
@@ -364,6 +364,13 @@ class Observer:
         Raises:
             RuntimeError: the response has already started.
         """
+
+    def record_to(self, record: ResponseRecord, /) -> None:
+        """Note what is sent from now on in `record`.
+
+        Raises:
+            RuntimeError: there is a record already.
+        """
     @property
     def __name__(self) -> str:
         """The last part of `__qualname__`, ``send``."""
@@ -441,6 +448,50 @@ def response_head(
     Raises:
         ValueError: a name is not a token, or a value contains CR, LF or NUL or (UnicodeEncodeError) is not latin-1.
     """
+
+# --- response record
+
+@final
+class ResponseRecord:
+    """What an `Observer` notes of a response. Its clock starts when it is created."""
+
+    def __new__(cls) -> ResponseRecord: ...
+    @staticmethod
+    def identified(scope: MutableMapping[str, Any], name: bytes, trusted: bool, /) -> ResponseRecord:
+        """Return a record of a request with an id, which is written to the headers, the state and the key
+        `pallasite.request_id` of its scope.
+
+        The response, or the acceptance of a WebSocket, gets the id in a field called `name`, unless the application
+        gave one.
+
+        The id is the one in the request if `trusted` and if it has 1 to 128 letters, digits, dots, underscores and
+        hyphens. Otherwise it is a new UUID of version 7, which starts with the time (RFC 9562 section 5.7).
+
+        Raises:
+            KeyError: the scope has no `headers`.
+            OSError: the system has no random bytes.
+        """
+    @property
+    def field(self) -> tuple[bytes, bytes] | None:
+        """The field with the id, None without one."""
+    @property
+    def request_id(self) -> str | None:
+        """The id, None without one."""
+    @property
+    def status(self) -> int:
+        """The status code of the response: 101 for an accepted WebSocket, 403 for a closed one, 0 before the start."""
+    @property
+    def size(self) -> int:
+        """Bytes of content sent."""
+    @property
+    def complete(self) -> bool:
+        """True once the last message of the response was passed on."""
+    @property
+    def first_byte(self) -> int:
+        """Microseconds from the creation of the record to the start of the response, or to now before that."""
+    @property
+    def duration(self) -> int:
+        """Microseconds from the creation of the record to the last message, or to now before that."""
 
 # --- route
 
@@ -584,6 +635,31 @@ def set_cookie(
             attribute is not latin-1; the expiry date is outside the years 1 to 9999.
     """
 
+# --- shared numbers
+
+@final
+class SharedNumbers:
+    """Unsigned 64-bit numbers in `shared`, a writable buffer of them that other processes may read.
+
+    Nothing else may write there. Changes of several threads are not lost. The numbers can be those of
+    two histograms of durations: the upper bounds of their buckets in microseconds, ascending.
+
+    Raises:
+        ValueError: the buffer is read-only.
+        BufferError: the buffer has other items.
+    """
+
+    def __new__(cls, shared: memoryview, bounds: Sequence[int], /) -> SharedNumbers: ...
+    def add(self, index: int, by: int, /) -> None:
+        """Raises IndexError if there is no such number."""
+    def count(self, record: ResponseRecord, abandoned: bool, /) -> None:
+        """Count a response in both histograms. The numbers are its duration by bucket, with one more bucket for all
+        longer ones, then the sum of the durations; the same of the times to the first byte; bytes; abandoned responses.
+
+        Raises:
+            IndexError: there are more or fewer numbers than that.
+        """
+
 # --- url
 
 def absolute_url(base: str, path: str, protocol: str, host: str, /) -> str | None:
@@ -613,3 +689,8 @@ def url_from_scope(scope: Mapping[str, Any], other_path: str | None = None, /) -
         KeyError: the scope lacks `path` or `headers`.
         TypeError: a value has another type than in ASGI.
     """
+
+# --- uuid
+
+def forget_random() -> None:
+    """Forget the random bytes kept for the ids of `ResponseRecord`. A child process must: its parent has the same."""

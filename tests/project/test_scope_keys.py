@@ -17,5 +17,5 @@ def test_every_key_is_in_the_table() -> None:
     written = {key for path in files for key in SCOPE_KEY.findall(path.read_text(encoding="utf-8"))}
     assert written == set(), "name it in _http/scope_keys.py"
     native = {key for path in BINDING.rglob("*.rs") for key in SCOPE_KEY.findall(path.read_text(encoding="utf-8"))}
-    assert native == {scope_keys.ORIGIN, scope_keys.ALLOWED_METHODS}
+    assert native == {scope_keys.ORIGIN, scope_keys.ALLOWED_METHODS, scope_keys.REQUEST_ID}
     assert native <= known

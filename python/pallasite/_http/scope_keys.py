@@ -1,7 +1,7 @@
 """Every key that Pallasite adds to a connection's scope, with the module that writes it.
 
 Keys that start with `starlette.` are Starlette's own, which other packages read. The Rust code has its own copy of the
-text of `ORIGIN` and `ALLOWED_METHODS`.
+text of `ORIGIN`, `ALLOWED_METHODS` and `REQUEST_ID`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = [
     "PEER",
     "READS_BODY",
     "REQUEST_ID",
+    "TRACE_ID",
 ]
 
 #: `_core.RouteTable`: the methods of all routes that match the path, if none of them takes the request's method.
@@ -26,8 +27,10 @@ ALLOWED_METHODS = "pallasite.allowed_methods"
 READS_BODY = "pallasite.reads_body"
 #: `middleware._fixed_origin`: the (scheme, authority) that absolute URLs start with, instead of the Host header.
 ORIGIN = "pallasite.origin"
-#: `middleware.observability`: the id of the request, as text.
+#: `middleware.observability`: the id of the request, as text. None if the request is observed without one.
 REQUEST_ID = "pallasite.request_id"
+#: `middleware.opentelemetry`: the id of the trace as a number, on requests with a `REQUEST_ID`.
+TRACE_ID = "pallasite.trace_id"
 #: `middleware.forwarded`: the address of the peer that opened the connection, as the server gave it in `client`.
 PEER = "pallasite.peer"
 #: `_runtime.bounded`: the time limit of the request, which an inner application may change.

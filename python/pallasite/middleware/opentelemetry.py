@@ -16,8 +16,8 @@ except ImportError as error:
 from pallasite import __version__
 from pallasite._core import find_header, header_items, header_values
 from pallasite._http import scope_keys
+from pallasite._observability.route_template import route_template
 from pallasite.datastructures import URL
-from pallasite.routing import Mount
 from pallasite.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["OpenTelemetryMiddleware"]
@@ -80,6 +80,8 @@ class OpenTelemetryMiddleware:
         span = self._tracer.start_span(
             method, context=parent, kind=SpanKind.SERVER, attributes=_request_attributes(scope, url, headers)
         )
+        if scope_keys.REQUEST_ID in scope:
+            scope[scope_keys.TRACE_ID] = span.get_span_context().trace_id or None
         # The context manager of the API does the same with two generators: 6 us of 24 at 1 % sampled.
         token = context.attach(trace.set_span_in_context(span, parent))
         try:
@@ -106,7 +108,7 @@ class OpenTelemetryMiddleware:
             raise
         finally:
             # The route is known only now.
-            route = _route_path(scope)
+            route = route_template(scope)
             if route is not None:
                 span.update_name(f"{method} {route}")
                 span.set_attribute("http.route", route)
@@ -158,14 +160,3 @@ def _note_status(span: Span, status: int) -> None:
     if status >= 500:
         span.set_attribute("error.type", str(status))
         span.set_status(Status(StatusCode.ERROR))
-
-
-def _route_path(scope: Scope) -> str | None:
-    """Return the path template of the matched route, or None if it is not known."""
-    route, root_path = scope.get("route"), scope.get("root_path", "")
-    if isinstance(route, Mount):
-        return root_path or "/"
-    path_format = getattr(route, "path_format", None)
-    if not isinstance(path_format, str):
-        return None
-    return root_path.rstrip("/") + path_format or "/"

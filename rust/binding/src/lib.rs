@@ -16,10 +16,13 @@ mod observer;
 mod query;
 mod range;
 mod response;
+mod response_record;
 mod route;
 mod set_cookie;
+mod shared_numbers;
 mod text;
 mod url;
+mod uuid;
 
 use pyo3::prelude::pymodule;
 
@@ -63,9 +66,15 @@ mod _core {
     #[pymodule_export]
     use super::response::response_head;
     #[pymodule_export]
+    use super::response_record::ResponseRecord;
+    #[pymodule_export]
     use super::route::{PathPattern, RouteKind, RouteTable, register_stock_convertors};
     #[pymodule_export]
     use super::set_cookie::set_cookie;
     #[pymodule_export]
+    use super::shared_numbers::SharedNumbers;
+    #[pymodule_export]
     use super::url::{absolute_url, split_url, url_from_scope};
+    #[pymodule_export]
+    use super::uuid::forget_random;
 }

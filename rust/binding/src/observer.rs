@@ -10,8 +10,10 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::{OnceLockExt, PyOnceLock};
-use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
+
+use crate::response_record::ResponseRecord;
 
 /// The application has not answered the request or handshake yet.
 const WAITING: u8 = 0;
@@ -30,6 +32,8 @@ pub(crate) struct Observer {
     stage: AtomicU8,
     /// Fields to add to the response when it starts. Not allocated for most responses.
     fields: OnceLock<Py<PyList>>,
+    /// What `middleware.observability` wants to know of the response.
+    record: OnceLock<Py<ResponseRecord>>,
     /// True if another observer outside this one observes the same response.
     inner: bool,
     /// The status of a response without content once it has started, otherwise 0.
@@ -47,6 +51,7 @@ impl Observer {
             send,
             stage: AtomicU8::new(WAITING),
             fields: OnceLock::new(),
+            record: OnceLock::new(),
             inner,
             bare_status: AtomicU16::new(0),
             dropped: AtomicUsize::new(0),
@@ -111,6 +116,10 @@ impl Observer {
 
     fn __call__<'py>(&self, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let send = self.send.bind(message.py());
+        let own_field = match self.record.get() {
+            Some(record) => record.get().note(message)?,
+            None => None,
+        };
         match self.stage.load(Ordering::Relaxed) {
             STARTED => {
                 if self.bare_status.load(Ordering::Relaxed) != 0 {
@@ -123,19 +132,25 @@ impl Observer {
                 if following != stage {
                     self.stage.store(following, Ordering::Relaxed);
                 }
-                if following == STARTED {
-                    let bare = if self.inner {
-                        None
-                    } else {
-                        status_without_content(message)?
-                    };
-                    if bare.is_some() || self.fields.get().is_some() {
-                        return send.call1((self.changed_start(message, bare)?,));
-                    }
+                let bare = if following == STARTED && !self.inner {
+                    status_without_content(message)?
+                } else {
+                    None
+                };
+                let has_fields = following == STARTED && self.fields.get().is_some();
+                if bare.is_some() || has_fields || own_field.is_some() {
+                    return send.call1((self.changed_start(message, bare, own_field)?,));
                 }
             }
         }
         send.call1((message,))
+    }
+
+    #[pyo3(signature = (record, /))]
+    fn record_to(&self, record: Py<ResponseRecord>) -> PyResult<()> {
+        self.record
+            .set(record)
+            .map_err(|_| PyRuntimeError::new_err("the response is already recorded"))
     }
 
     #[pyo3(signature = (name, value, /))]
@@ -159,18 +174,36 @@ impl Observer {
 impl Observer {
     /// A copy of `http.response.start` with the fields to send. Not changed in place, because the application may reuse
     /// the message or its list.
-    fn changed_start<'py>(&self, message: &Bound<'py, PyAny>, bare: Option<u16>) -> PyResult<Bound<'py, PyDict>> {
+    /// The record's own field is not added if the application gave one of that name.
+    fn changed_start<'py>(
+        &self,
+        message: &Bound<'py, PyAny>,
+        bare: Option<u16>,
+        own_field: Option<&Bound<'py, PyTuple>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let py = message.py();
         let key = intern!(py, "headers");
         let copy = copy_of(message)?;
         let headers = PyList::empty(py);
-        if let Some(own) = copy.get_item(key)? {
-            for field in own.try_iter()? {
+        let own_name = own_field
+            .map(|field| field.get_item(0)?.cast_into::<PyBytes>().map_err(PyErr::from))
+            .transpose()?;
+        let mut own_field = own_field;
+        if let Some(given) = copy.get_item(key)? {
+            for field in given.try_iter()? {
                 let field = field?;
+                if let Some(name) = &own_name
+                    && names_field(&field, name)?
+                {
+                    own_field = None;
+                }
                 if bare.is_none() || !frames_content(&field)? {
                     headers.append(field)?;
                 }
             }
+        }
+        if let Some(field) = own_field {
+            headers.append(field)?;
         }
         if let Some(status) = bare {
             self.bare_status.store(status, Ordering::Relaxed);
@@ -214,6 +247,9 @@ impl Observer {
 }
 
 fn copy_of<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    if let Ok(dict) = message.cast_exact::<PyDict>() {
+        return dict.copy();
+    }
     let copy = PyDict::new(message.py());
     copy.update(message.cast::<PyMapping>()?)?;
     Ok(copy)
@@ -235,6 +271,18 @@ fn status_without_content(message: &Bound<'_, PyAny>) -> PyResult<Option<u16>> {
     }
     // The server reports a status that is not a number.
     Ok(status.extract::<u16>().ok().filter(|&status| !allows_content(status)))
+}
+
+/// True for a header field with this name.
+pub(crate) fn names_field(field: &Bound<'_, PyAny>, name: &Bound<'_, PyBytes>) -> PyResult<bool> {
+    let is_same = |own: &Bound<'_, PyAny>| {
+        own.cast::<PyBytes>()
+            .is_ok_and(|own| own.as_bytes().eq_ignore_ascii_case(name.as_bytes()))
+    };
+    match field.cast_exact::<PyTuple>() {
+        Ok(pair) => Ok(is_same(&*pair.get_borrowed_item(0)?)),
+        Err(_) => Ok(is_same(&field.get_item(0)?)),
+    }
 }
 
 /// True for a header field about the length or the framing of the content.

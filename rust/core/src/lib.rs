@@ -18,6 +18,7 @@
 //! | [`response`] | `Content-Length` and `Content-Type` of a response |
 //! | [`date`] | HTTP dates, read and written |
 //! | [`url`] | URLs: built from a request, split, and made absolute |
+//! | [`uuid`] | identifiers that sort by time |
 //! | [`query`] | query strings, decoded and encoded |
 //! | [`form`] | bodies of forms, multipart and urlencoded: parsers, limits and errors |
 //! | [`json`] | writes the strings and numbers of JSON |
@@ -138,3 +139,4 @@ pub mod scan;
 pub mod set_cookie;
 pub mod text;
 pub mod url;
+pub mod uuid;

@@ -1,0 +1,1 @@
+"""What `middleware.observability` is made of. Nothing here is imported unless that module is."""
