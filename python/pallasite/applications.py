@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from pallasite._compat.stock import original
 from pallasite._core import Observer, find_header
@@ -23,6 +23,9 @@ from pallasite.responses import Response
 from pallasite.routing import BaseRoute, Router
 from pallasite.types import ASGIApp, ExceptionHandler, Lifespan, Receive, Scope, Send
 from pallasite.websockets import WebSocketClose
+
+if TYPE_CHECKING:
+    from pallasite.shutdown import Draining
 
 __all__ = ["Pallasite", "Starlette"]
 
@@ -82,6 +85,8 @@ class Pallasite:
     websocket_origins: Sequence[str] | None = None
     timeout: float | None = None
     cancel_on_disconnect: bool = False
+    #: Set by `shutdown.Drain`: whether the server was told to stop.
+    draining: Draining | None = None
 
     def __init__(
         self,
@@ -183,6 +188,8 @@ class Pallasite:
         ):
             if scope["type"] == "websocket" and self._is_foreign(scope):
                 await WebSocketClose()(scope, receive, send)
+            elif scope["type"] == "websocket" and self.draining is not None:
+                await self.draining.serve_websocket(stack, scope, receive, send)
             else:
                 await stack(scope, receive, send)
             return

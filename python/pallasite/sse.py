@@ -129,6 +129,8 @@ class EventSourceResponse(StreamingResponse):
 
     Args:
         ping_seconds: a comment is sent whenever nothing was sent for this long. None sends no comments.
+        farewell: an item that is sent last if the stream ends because the server stops, such as
+            ``ServerSentEvent(retry=5000)``.
 
     Raises:
         TypeError: `content` is a single event rather than an iterable of events.
@@ -144,12 +146,15 @@ class EventSourceResponse(StreamingResponse):
         headers: Mapping[str, str] | None = None,
         background: BackgroundTask | None = None,
         ping_seconds: float | None = PING_SECONDS,
+        *,
+        farewell: Any = None,
     ) -> None:
         if isinstance(content, (str, bytes, bytearray, memoryview, Mapping, ServerSentEvent)):
             raise TypeError(f"content must be an iterable of events, got {type(content).__name__}")
         if ping_seconds is not None and not ping_seconds > 0:
             raise ValueError(f"ping_seconds must be above 0, or None for no pings, got {ping_seconds}")
         self.ping_seconds = ping_seconds
+        self.farewell = b"" if farewell is None else _encode(farewell)
         super().__init__(_Blocks(content), status_code, headers, None, background)
         for name, value in _HEADERS.items():
             self.headers.setdefault(name, value)
@@ -168,14 +173,15 @@ class EventSourceResponse(StreamingResponse):
             await _close(blocks)
         if not connection.gone:
             with anyio.move_on_after(CLOSE_SECONDS):
-                await connection.send({"type": "http.response.body", "body": b"", "more_body": False})
+                last = self.farewell if connection.stopped else b""
+                await connection.send({"type": "http.response.body", "body": last, "more_body": False})
         if self.background is not None:
             await self.background()
 
     async def _send_events(self, connection: _Connection, blocks: AsyncIterator[Content], receive: Receive) -> None:
         async with create_collapsing_task_group() as group:
             connection.stop = group.cancel_scope.cancel
-            with signals.ends_with_server(connection.stop), anyio.CancelScope() as scope:
+            with signals.ends_with_server(connection.stop_with_server), anyio.CancelScope() as scope:
                 group.start_soon(connection.listen, receive)
                 if self.ping_seconds is not None:
                     group.start_soon(connection.ping, self.ping_seconds)
@@ -229,11 +235,20 @@ def _check_line(name: str, value: object, allowed: type | tuple[type, ...]) -> N
         raise ValueError(f"{name} of an event must not contain CR, LF or NUL, got {value!r}")
 
 
+def _encode(item: Any) -> bytes:
+    if isinstance(item, ServerSentEvent):
+        return item.encode()
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return bytes(item)
+    return ServerSentEvent("null" if item is None else item).encode()
+
+
 class _Connection:
     """The connection to one client: sends one message at a time, and records whether the client is gone."""
 
     def __init__(self, send: Send) -> None:
         self.gone = False
+        self.stopped = False  # because the server stops
         self.stop: Any = None
         self._send = send
         self._last_sent = time.monotonic()
@@ -241,6 +256,10 @@ class _Connection:
         # wait for, and sends nothing while `send_all` is sending.
         self._is_sending = False
         self._pinging: anyio.Event | None = None
+
+    def stop_with_server(self) -> None:
+        self.stopped = True
+        self.stop()
 
     async def send(self, message: Message) -> None:
         try:
@@ -308,12 +327,7 @@ class _Blocks:
         return self
 
     async def __anext__(self) -> bytes:
-        item = await anext(self._items)
-        if isinstance(item, ServerSentEvent):
-            return item.encode()
-        if isinstance(item, (bytes, bytearray, memoryview)):
-            return bytes(item)
-        return ServerSentEvent("null" if item is None else item).encode()
+        return _encode(await anext(self._items))
 
     async def aclose(self) -> None:
         await _close(self._items)

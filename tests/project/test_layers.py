@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("middleware.body_limit", "sse", "negotiation"),
     ("problems",),
+    ("health", "shutdown"),
     ("convertors", "_routing"),
     ("routing",),
     ("endpoints", "staticfiles", "schemas", "templating"),
