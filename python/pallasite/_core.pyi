@@ -204,6 +204,35 @@ def form_parameters(header: bytes, first: bytes, second: bytes, /) -> tuple[byte
         FormError: one of them occurs twice.
     """
 
+# --- forwarded
+
+@final
+class TrustedProxies:
+    """Reads what proxies say about a request: in `Forwarded` if `is_rfc7239`, otherwise in `X-Forwarded-For` and so on.
+
+    With `hops`, that many proxies are believed. Otherwise those are whose address is in one of the `networks`: the
+    client is the first other one, from the end of the field. IPv4 addresses in IPv6 notation are IPv4 addresses.
+
+    Sources: RFC 7239; the fields that start with `X-` have no specification.
+
+    Raises:
+        ValueError: a network is not one in CIDR notation.
+    """
+
+    def __new__(cls, networks: Sequence[str], hops: int | None, is_rfc7239: bool, /) -> TrustedProxies: ...
+    def trusts(self, address: str, /) -> bool:
+        """Return True if the address is in one of the networks."""
+    def read(
+        self, headers: Iterable[tuple[bytes, bytes]], /
+    ) -> tuple[tuple[str, int] | None, bool | None, bytes | None] | None:
+        """Return the address of the client and its port (0 if unknown), whether its scheme is secure, and its host.
+
+        Each is None if it is missing or not valid. The whole result is None without such a field.
+        """
+    @staticmethod
+    def prefix(headers: Iterable[tuple[bytes, bytes]], /) -> str | None:
+        """Return the path in `X-Forwarded-Prefix`, without a slash at its end. None if it is missing or not valid."""
+
 # --- guard
 
 @final

@@ -133,7 +133,7 @@ CORE_USERS = frozenset(
     _http.conditional _http.headers _http.host _http.json _http.multidict _http.origin
     _http.ranges _http.url _responses.base _routing.endpoint_apps _routing.paths _routing.route_list applications
     convertors exceptions formparsers middleware.cors middleware.cross_origin middleware.errors middleware.exceptions
-    _observability.access_log _observability.counters middleware.gzip middleware.observability
+    _observability.access_log _observability.counters middleware.forwarded middleware.gzip middleware.observability
     middleware.opentelemetry middleware.sessions middleware.trustedhost negotiation requests routing websockets
     """.split()
 )

@@ -7,6 +7,7 @@ mod date;
 mod errors;
 mod file_lookup;
 mod form;
+mod forwarded;
 mod guard;
 mod gzip;
 mod header;
@@ -47,6 +48,8 @@ mod _core {
     use super::file_lookup::open_cached;
     #[pymodule_export]
     use super::form::{MultipartParser, UrlencodedParser, form_parameters};
+    #[pymodule_export]
+    use super::forwarded::TrustedProxies;
     #[pymodule_export]
     use super::guard::Guard;
     #[pymodule_export]

@@ -13,6 +13,7 @@
 //! | [`condition`] | entity tags in conditional requests |
 //! | [`range`] | the `Range` header: the requested bytes of a file |
 //! | [`host`] | the `Host` header |
+//! | [`forwarded`] | what proxies say about a request: `Forwarded` and `X-Forwarded-For` |
 //! | [`cookie`] | the `Cookie` request header |
 //! | [`set_cookie`] | writes the `Set-Cookie` response header |
 //! | [`response`] | `Content-Length` and `Content-Type` of a response |
@@ -123,6 +124,7 @@ pub mod condition;
 pub mod cookie;
 pub mod date;
 pub mod form;
+pub mod forwarded;
 pub mod gzip;
 pub mod header;
 pub mod host;

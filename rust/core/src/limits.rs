@@ -10,6 +10,12 @@ pub const MAX_ACCEPT_ELEMENTS: usize = 256;
 /// Parameters (`;name=value`) of one header element that are kept; the Content-Type of a form has one or two.
 pub const MAX_HEADER_PARAMETERS: usize = 32;
 
+/// Elements of `Forwarded` and of the fields like it that are read: one for each proxy on the way.
+pub const MAX_FORWARDED_ELEMENTS: usize = 100;
+
+/// Pairs (`name=value`) of one element of `Forwarded`; four are defined.
+pub const MAX_FORWARDED_PAIRS: usize = 16;
+
 /// Bytes of a multipart boundary. RFC 2046 section 5.1.1 allows 70; some clients exceed it.
 pub const MAX_BOUNDARY_BYTES: usize = 256;
 

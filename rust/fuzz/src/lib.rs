@@ -9,6 +9,7 @@ pub mod content_type;
 pub mod cookie;
 pub mod date;
 mod form_parameters;
+pub mod forwarded;
 pub mod header;
 pub mod host;
 pub mod json;
@@ -28,12 +29,13 @@ mod work;
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its target.
-pub const CHECKS: [(&str, Check); 17] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("accept", accept::check),
     ("condition", condition::check),
     ("content_type", content_type::check),
     ("cookie", cookie::check),
     ("date", date::check),
+    ("forwarded", forwarded::check),
     ("header", header::check),
     ("host", host::check),
     ("json", json::check),
