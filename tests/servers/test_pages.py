@@ -28,6 +28,16 @@ def test_page_is_html_with_the_security_headers(client: httpx.Client, path: str)
     assert "</html>" in answer.text
 
 
+def test_probes_metrics_and_request_ids(client: httpx.Client) -> None:
+    assert client.get("/livez").text == "ok"
+    assert client.get("/readyz").json() == {"status": "pass"}
+    first, second = (client.get("/notes").headers["x-request-id"] for _ in range(2))
+    assert first < second
+    text = client.get("/metrics").text
+    assert 'http_route="/notes"' in text
+    assert "livez" not in text
+
+
 def test_every_address_on_the_home_page_answers(client: httpx.Client) -> None:
     addresses = set(re.findall(r'(?:href|src)="([^"#]+)"', client.get("/").text))
     addresses.remove(str(client.base_url.join("/broken")))

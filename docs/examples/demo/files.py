@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import shutil
 import time
@@ -137,9 +138,23 @@ async def find_file(request: Request) -> StoredFile:
 
 routes = [
     Route("/files", show_files, name="files"),
-    Route("/files", post_files, methods=["POST"], name="post_files", max_body_size=settings.max_upload_bytes),
-    Route("/files/{name}", put_file, methods=["PUT"], name="put_file", max_body_size=settings.max_upload_bytes),
+    Route(
+        "/files",
+        post_files,
+        methods=["POST"],
+        name="post_files",
+        max_body_size=settings.max_upload_bytes,
+        timeout=math.inf,
+    ),
+    Route(
+        "/files/{name}",
+        put_file,
+        methods=["PUT"],
+        name="put_file",
+        max_body_size=settings.max_upload_bytes,
+        timeout=math.inf,
+    ),
     Route("/files/{token}/delete", delete_file, methods=["POST"], name="post_delete_file"),
-    Route("/files/{token}/{name}", download, name="file"),
+    Route("/files/{token}/{name}", download, name="file", timeout=math.inf),
     Route("/files/{token}/{name}", delete_file, methods=["DELETE"], name="delete_file"),
 ]

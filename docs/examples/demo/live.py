@@ -80,7 +80,9 @@ async def show_live(request: Request) -> Response:
 async def events(request: Request) -> Response:
     if journal.listeners >= MOST_LISTENERS:
         raise HTTPException(503, "Too many are listening already.")
-    return EventSourceResponse(journal.listen(last_event_id(request)))
+    return EventSourceResponse(
+        journal.listen(last_event_id(request)), farewell=ServerSentEvent(comment="the server stops")
+    )
 
 
 async def wave(request: Request) -> Response:

@@ -16,6 +16,9 @@ MAX_BODY_BYTES = 64 * 1024
 #: Streams and chats included: each open window of a browser takes one.
 MAX_REQUESTS = 1000
 
+#: For any response but an upload or a stream.
+MAX_SECONDS = 30
+
 #: How long a sign-in lasts: a week.
 SESSION_SECONDS = 7 * 24 * 3600
 
@@ -25,11 +28,13 @@ class Settings:
     """Where the demo keeps its data and how much it accepts.
 
     `data` holds the database and the uploaded files (`DEMO_DATA`, by default `.cache/demo` in the working directory);
-    `max_upload_bytes` bounds the body of one upload (`DEMO_MAX_UPLOAD`, by default 64 MB).
+    `max_upload_bytes` bounds the body of one upload (`DEMO_MAX_UPLOAD`, by default 64 MB). `grace` is how long requests
+    are still answered after the server was told to stop (`DEMO_GRACE`, in seconds, by default 0).
     """
 
     data: Path
     max_upload_bytes: int
+    grace: float
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -37,6 +42,7 @@ class Settings:
         return cls(
             data=Path(os.environ.get("DEMO_DATA", ".cache/demo")),
             max_upload_bytes=int(os.environ.get("DEMO_MAX_UPLOAD", "64000000")),
+            grace=float(os.environ.get("DEMO_GRACE", "0")),
         )
 
     def secret(self) -> str:
