@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from typing import Any
@@ -102,6 +103,18 @@ def test_list_that_holds_itself_ends() -> None:
     value: list[Any] = []
     value.append(value)
     assert show(value, 1) == "[[[[[…]]]]]"
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_nothing_is_collected_meanwhile(collects: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        with time_limit(10):
+            assert not gc.isenabled()
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_time_limit_leaves_the_tracer_of_others_in_place() -> None:
