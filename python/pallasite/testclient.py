@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, 
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
 
 import anyio
@@ -144,14 +144,18 @@ class WebSocketTestSession:
         """Tell the application that the client closed the connection."""
         self.send({"type": "websocket.disconnect", "code": code, "reason": reason})
 
-    def receive(self) -> Message:
+    def receive(self, *, timeout: float | None = None) -> Message:
         """The application's next ASGI message, waited for.
 
         Raises:
+            TimeoutError: there was none within `timeout` seconds.
             WebSocketDisconnect: the application has returned without closing the connection (code 1006).
             anyio.EndOfStream: it has failed; leaving the session raises its exception instead.
         """
-        message = self._outbox.get()
+        try:
+            message = self._outbox.get(timeout=timeout)
+        except Empty:
+            raise TimeoutError(f"no message from the application within {timeout} s") from None
         if message is not None:
             return message
         self._outbox.put(None)
@@ -159,22 +163,22 @@ class WebSocketTestSession:
             raise anyio.EndOfStream
         raise WebSocketDisconnect(WS_1006_ABNORMAL_CLOSURE, "The application returned without closing the connection")
 
-    def receive_text(self) -> str:
-        """The next text message. Raises WebSocketDisconnect when the application closes."""
-        return cast(str, self._receive_data("text"))
+    def receive_text(self, *, timeout: float | None = None) -> str:
+        """The next text message. Raises WebSocketDisconnect when the application closes, and as `receive` does."""
+        return cast(str, self._receive_data("text", timeout))
 
-    def receive_bytes(self) -> bytes:
-        """The next binary message. Raises WebSocketDisconnect when the application closes."""
-        return cast(bytes, self._receive_data("bytes"))
+    def receive_bytes(self, *, timeout: float | None = None) -> bytes:
+        """The next binary message. Raises WebSocketDisconnect when the application closes, and as `receive` does."""
+        return cast(bytes, self._receive_data("bytes", timeout))
 
-    def receive_json(self, mode: Literal["text", "binary"] = "text") -> Any:
-        """The next message decoded from JSON. Raises WebSocketDisconnect when the application closes."""
+    def receive_json(self, mode: Literal["text", "binary"] = "text", *, timeout: float | None = None) -> Any:
+        """The next message decoded from JSON. Raises WebSocketDisconnect when the application closes, and so on."""
         if mode == "text":
-            return json.loads(self.receive_text())
-        return json.loads(self.receive_bytes().decode("utf-8"))
+            return json.loads(self.receive_text(timeout=timeout))
+        return json.loads(self.receive_bytes(timeout=timeout).decode("utf-8"))
 
-    def _receive_data(self, kind: str) -> Any:
-        message = self.receive()
+    def _receive_data(self, kind: str, timeout: float | None) -> Any:
+        message = self.receive() if timeout is None else self.receive(timeout=timeout)  # a subclass may not know it
         self._raise_on_close(message)
         return message[kind]
 

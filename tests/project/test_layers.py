@@ -55,6 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("middleware.*",),
     ("applications",),
     ("_testing", "testclient"),
+    ("testing",),
     ("_compat.fastapi_loop", "_compat.fastapi_index", "_fastapi"),
     ("fastapi",),
     ("_compat.fastapi", "_compat.alias", "_compat.as_starlette", "__main__"),

@@ -249,3 +249,20 @@ def test_websocket_message_is_seen_in_time_while_calls_keep_the_loop_busy(test_c
             assert session.receive_text() == "x"
     assert len(seen) > 100
     assert all(seen)
+
+
+def test_websocket_message_that_does_not_come(test_client_factory: ClientFactory) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await websocket.accept()
+        await websocket.receive_text()
+        await websocket.send_json([1])
+        await websocket.receive_text()
+
+    with test_client_factory(app).websocket_connect("/") as session:
+        for receive in (session.receive, session.receive_text, session.receive_bytes, session.receive_json):
+            with pytest.raises(TimeoutError, match=r"no message from the application within 0\.01 s"):
+                receive(timeout=0.01)
+        session.send_text("go on")
+        assert session.receive_json(timeout=20) == [1]
+        session.send_text("end")
