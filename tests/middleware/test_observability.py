@@ -588,7 +588,8 @@ def test_log_goes_to_standard_output_by_default(capsys: pytest.CaptureFixture[st
 
 def test_systems_without_fork_and_file_locks_count_for_themselves() -> None:
     code = (
-        "import os, sys, anyio, random; sys.modules['fcntl'] = None; del os.register_at_fork, os.getuid, os.getsid\n"
+        "import os, sys, anyio, asyncio, random\n"
+        "sys.modules['fcntl'] = None; del os.register_at_fork, os.getuid, os.getsid\n"
         "from pallasite.applications import Pallasite\n"
         "from pallasite.middleware.observability import ObservabilityMiddleware\n"
         "from pallasite.testclient import TestClient\n"
