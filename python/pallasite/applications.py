@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from pallasite._compat.stock import original
 from pallasite._core import Observer, find_header
 from pallasite._http.origin import SELF, is_admitted, parse_origin
+from pallasite._routing.mistakes import check_factory, check_middleware
 from pallasite._routing.wrap import wrap
 from pallasite.datastructures import State, URLPath
 from pallasite.exceptions import HTTPException
@@ -124,6 +125,8 @@ class Pallasite:
         self.cancel_on_disconnect = cancel_on_disconnect
         self.exception_handlers = dict(exception_handlers or {})
         self.user_middleware = list(middleware or [])
+        for item in self.user_middleware:
+            check_middleware(item)
         self.middleware_stack: ASGIApp | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -244,6 +247,7 @@ class Pallasite:
         """
         if self.middleware_stack is not None:
             raise RuntimeError("Cannot add middleware after an application has started")
+        check_factory(middleware_class)
         self.user_middleware.insert(0, Middleware(middleware_class, *args, **kwargs))
 
     def add_exception_handler(self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler) -> None:

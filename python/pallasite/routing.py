@@ -22,6 +22,7 @@ from pallasite._http.url import local_url
 from pallasite._routing.endpoint_apps import FunctionApp, request_response, websocket_session
 from pallasite._routing.lifespan import Lifespans, NoLifespan, as_lifespan
 from pallasite._routing.match import Match
+from pallasite._routing.mistakes import check_endpoint, check_methods, check_path, explain_result
 from pallasite._routing.paths import (
     PARAM_FORMAT_REGEX,
     PARAM_REGEX,
@@ -240,7 +241,9 @@ class Route(_Endpoint):
         timeout: float | None = None,
         cancel_on_disconnect: bool | None = None,
     ) -> None:
-        assert path.startswith("/"), "Routed paths must start with '/'"
+        check_path(path)
+        check_methods(path, methods)
+        check_endpoint(path, endpoint, "request")
         self.path = path
         self.endpoint = endpoint
         self.name = get_name(endpoint) if name is None else name
@@ -301,7 +304,8 @@ class WebSocketRoute(_Endpoint):
         name: str | None = None,
         middleware: Sequence[Middleware] | None = None,
     ) -> None:
-        assert path.startswith("/"), "Routed paths must start with '/'"
+        check_path(path)
+        check_endpoint(path, endpoint, "websocket")
         self.path = path
         self.endpoint = endpoint
         self.name = get_name(endpoint) if name is None else name
@@ -362,7 +366,8 @@ class Mount(_PathRoute):
         middleware: Sequence[Middleware] | None = None,
         max_body_size: int | None = None,
     ) -> None:
-        assert path == "" or path.startswith("/"), "Routed paths must start with '/'"
+        if path != "":
+            check_path(path)
         assert app is not None or routes is not None, "Either 'app=...', or 'routes=' must be specified"
         self.path = path.rstrip("/")
         self._base_app: ASGIApp = Router(routes=routes) if app is None else app
@@ -633,8 +638,10 @@ class Router:
                     await observed({"type": "http.response.body", "body": response.body})
                     if response.background is not None:
                         await response.background()
-                else:
+                elif callable(response):
                     await response(scope, receive, observed)
+                else:
+                    raise explain_result(endpoint.func, response, scope["path"])
             except Exception as exc:
                 if not await respond_to_exception(handlers, exc, request, scope, receive, observed):
                     raise

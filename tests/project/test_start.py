@@ -17,7 +17,8 @@ _runtime.calls _runtime.disconnect _runtime.read_ahead _runtime.worker_threads _
 datastructures exceptions responses types
 """
 ROUTING = f"""{RESPONSES}
-_exception_handler _http.form_limits _routing _routing.endpoint_apps _routing.lifespan _routing.match _routing.paths
+_exception_handler _http.form_limits _routing _routing.endpoint_apps _routing.lifespan _routing.match
+_routing.mistakes _routing.paths
 _routing.route_list _routing.wrap convertors middleware middleware.body_limit requests routing status websockets
 """
 APPLICATIONS = f"""{ROUTING}

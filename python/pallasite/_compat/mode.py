@@ -42,6 +42,8 @@ class Mode(NamedTuple):
     checks_close_codes: bool
     #: A Range header that is invalid or has an unknown unit is answered with 400, instead of being ignored.
     refuses_malformed_ranges: bool
+    #: A route whose endpoint cannot be called or takes no argument is refused when it is made.
+    checks_endpoints: bool
 
 
 PALLASITE = Mode(
@@ -59,6 +61,7 @@ PALLASITE = Mode(
     raises_errors_of_send=False,
     checks_close_codes=True,
     refuses_malformed_ranges=False,
+    checks_endpoints=True,
 )
 STARLETTE = Mode(
     warning_package="starlette",
@@ -75,6 +78,7 @@ STARLETTE = Mode(
     raises_errors_of_send=True,
     checks_close_codes=False,
     refuses_malformed_ranges=True,
+    checks_endpoints=False,
 )
 
 current = PALLASITE

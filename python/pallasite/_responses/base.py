@@ -99,7 +99,12 @@ class Response:
         if isinstance(content, bytes):
             return content
         if not isinstance(content, memoryview):
-            return encode_text(content, self.charset)
+            try:
+                return encode_text(content, self.charset)
+            except AttributeError:
+                kind = type(content).__name__
+                message = f"{type(self).__name__} sends text or bytes, not a {kind}: use JSONResponse for values"
+                raise AttributeError(message) from None
         # Servers treat len() as the number of bytes.
         return content.cast("B") if content.c_contiguous else content.tobytes()
 
@@ -160,6 +165,9 @@ class Response:
             check_prefix(key, path, domain, secure)
         if isinstance(expires, datetime):
             expires = _cookie_date(expires)
+        given: Any = value
+        if isinstance(given, bytes):
+            raise TypeError(f"the value of the cookie {key!r} must be text, not {value!r}: decode it")
         cookie = write_cookie(key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned)
         self.raw_headers.append((b"set-cookie", cookie))
 

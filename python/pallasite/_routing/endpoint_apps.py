@@ -8,6 +8,7 @@ from typing import Any, final
 
 from pallasite._core import Observer
 from pallasite._exception_handler import HANDLERS_SCOPE_KEY, respond_to_exception
+from pallasite._routing.mistakes import explain_result
 from pallasite._runtime.calls import call_in_threadpool
 from pallasite._utils import is_async_callable
 from pallasite.requests import Request
@@ -47,6 +48,8 @@ def request_response(func: Callable[[Request], Awaitable[Response] | Response]) 
         observed = Observer.of(scope, send)
         try:
             response = await call(request)
+            if not callable(response):
+                raise explain_result(func, response, scope["path"])
             await response(scope, receive, observed)
         except Exception as exc:
             if not await respond_to_exception(handlers, exc, request, scope, receive, observed):
