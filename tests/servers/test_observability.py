@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 
 from tests.support.serving import Server, eventually, new_client, start
 
+STARTED = re.compile(r"Started (server process|worker-)")
 OK = '{http_request_method="GET",http_response_status_code="200",http_route="/pid/{name}"}'
 
 
@@ -70,6 +72,8 @@ def test_counts_of_four_workers_add_up_also_after_one_was_killed(name: str, tmp_
             return victim not in found and bool(found - seen)
 
         eventually(is_replaced, "another worker takes its place")
+        # A supervisor that is asked to exit while it starts the fifth may never do so.
+        eventually(lambda: len(STARTED.findall(server.log())) == 5, "the supervisor has started a fifth worker")
         assert metrics(server)[total] == sent
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
