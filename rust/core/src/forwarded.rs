@@ -156,8 +156,8 @@ pub fn parse_node(text: &[u8]) -> Option<Node> {
     };
     let port = match port {
         None => 0,
-        // An obfuscated port (RFC 7239 section 6.3) says nothing.
-        Some(port) if port.starts_with('_') => 0,
+        // An obfuscated port (RFC 7239 section 6) says nothing.
+        Some(port) if is_obfuscated(port) => 0,
         Some(port) if !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()) => {
             port.parse().ok()?
         }
@@ -166,6 +166,13 @@ pub fn parse_node(text: &[u8]) -> Option<Node> {
     Some(Node {
         address: address.to_canonical(),
         port,
+    })
+}
+
+fn is_obfuscated(text: &str) -> bool {
+    text.strip_prefix('_').is_some_and(|name| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        !name.is_empty() && name.bytes().all(fits)
     })
 }
 
@@ -297,6 +304,7 @@ mod tests {
         assert_eq!(node("192.0.2.1"), plain("192.0.2.1"));
         assert_eq!(node("192.0.2.1:80"), Some(("192.0.2.1".into(), 80)));
         assert_eq!(node("192.0.2.1:_x"), plain("192.0.2.1"));
+        assert_eq!(node("[::1]:_a.B-9_"), plain("::1"));
         assert_eq!(node("2001:db8::1"), plain("2001:db8::1"));
         assert_eq!(node("[2001:db8::1]"), plain("2001:db8::1"));
         assert_eq!(node("[2001:db8::1]:65535"), Some(("2001:db8::1".into(), 65535)));
@@ -311,6 +319,9 @@ mod tests {
             "192.0.2.1:65536",
             "192.0.2.1:+1",
             "192.0.2.1:000080",
+            "192.0.2.1:_",
+            "192.0.2.1:_x y",
+            "[::1]:_x\n",
             "[::1",
             "[::1]80",
             "[192.0.2.1]",

@@ -154,8 +154,10 @@ fn check_node(input: &[u8]) {
     let found = linear(input.len(), 4, 0, || parse_node(input));
     let expected = std::str::from_utf8(input).ok().and_then(|text| {
         static NODE: LazyLock<regex::Regex> = LazyLock::new(|| {
-            regex::Regex::new(r"\A(?s:(?<four>[0-9.]+)|\[(?<six>[^\]]+)\])(?::(?:(?<port>[0-9]{1,5})|_.*))?\z")
-                .expect("a regular expression")
+            regex::Regex::new(
+                r"\A(?s:(?<four>[0-9.]+)|\[(?<six>[^\]]+)\])(?::(?:(?<port>[0-9]{1,5})|_[A-Za-z0-9._-]+))?\z",
+            )
+            .expect("a regular expression")
         });
         if let Ok(address) = text.parse::<Ipv6Addr>() {
             return Some((IpAddr::V6(address), 0));
